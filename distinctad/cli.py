@@ -1,0 +1,210 @@
+"""The command line: `distinctad describe | pocket | score`.
+
+Only typer is imported here; each command imports what it needs when it runs. Whatever a user got wrong arrives as a
+`UserError` and leaves as one line on the error stream and exit code 2, for every command, at one place (`_Group`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from distinctad import __version__
+from distinctad.describe import describe as describe_film
+from distinctad.errors import UserError
+from distinctad.exports import REVIEW
+from distinctad.intervals import GapRules
+from distinctad.plan import Characters, Overlaps, Plan, Settings, plan
+from distinctad.pocket import pocket_command
+from distinctad.score import score_command
+
+GAPS = GapRules()
+
+
+class _Group(TyperGroup):
+    """A command group that says a `UserError` in one line and ends with exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command.
+
+        Raises:
+            typer.Exit: with code 2, after a `UserError` has been said.
+        """
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Draft audio description for a film. Every draft needs a person's review.",
+)
+app.command("pocket")(pocket_command)
+app.command("score")(score_command)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"distinctad {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_say_version)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("describe")
+def describe_command(
+    film: Annotated[Path, typer.Argument(help="A video file.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for descriptions.csv, .json, .srt and .vtt.")] = None,
+    subtitles: Annotated[
+        Path | None, typer.Option(help="SubRip, WebVTT or ASS: the gaps between its lines are described.")
+    ] = None,
+    cast: Annotated[
+        Path | None, typer.Option(help="JSON or CSV: id, name, actor, portrait (a path beside the file).")
+    ] = None,
+    intervals: Annotated[Path | None, typer.Option(help="CSV with columns start and end: what to describe.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or hub id [default: the pocket checkpoint].")
+    ] = None,
+    characters: Annotated[
+        Characters, typer.Option(help="Names in a prompt: those recognised in the clip, or all.")
+    ] = "recognised",
+    max_people: Annotated[int, typer.Option(help="At most so many recognised people a clip.")] = 3,
+    num_beams: Annotated[int | None, typer.Option(help="Beams of the search [default: the checkpoint's].")] = None,
+    batch_windows: Annotated[int, typer.Option(help="Windows that run at once.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of every random number.")] = 0,
+    min_gap: Annotated[
+        float, typer.Option(help="Shortest gap between subtitle lines to describe (s).")
+    ] = GAPS.min_gap_s,
+    guard: Annotated[float, typer.Option(help="Kept free beside a subtitle line (s).")] = GAPS.guard_s,
+    max_length: Annotated[float, typer.Option(help="Longer gaps are split (s).")] = GAPS.max_length_s,
+    every: Annotated[
+        float, typer.Option(help="Length of an interval without subtitles and intervals (s).")
+    ] = GAPS.even_s,
+    overlaps: Annotated[Overlaps, typer.Option(help="Overlapping rows of the intervals file.")] = "refuse",
+    film_id: Annotated[str | None, typer.Option(help="What the intervals file calls this film.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of an earlier run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the intervals; no model is needed.")] = False,
+) -> None:
+    """Describe a film: find or read the intervals, draft a text for each, write CSV, JSON, SRT and WebVTT."""
+    settings = Settings(
+        characters=characters,
+        max_people=max_people,
+        num_beams=num_beams,
+        batch_windows=batch_windows,
+        device=device,
+        dtype=dtype,
+        seed=seed,
+        overlaps=overlaps,
+        film_id=film_id,
+        gaps=GapRules(min_gap, guard, max_length, every),
+    )
+    if dry_run:
+        _print_plan(plan(film, subtitles=subtitles, cast=cast, intervals=intervals, settings=settings))
+        return
+    if out is None:
+        raise UserError("--out is missing", "Give a folder to write to, or --dry-run to see the intervals.")
+    with _progress() as step:
+        described = describe_film(
+            film,
+            out,
+            subtitles=subtitles,
+            cast=cast,
+            intervals=intervals,
+            model=model,
+            settings=settings,
+            overwrite=overwrite,
+            progress=step,
+        )
+    _warn(described.document["warnings"])
+    rows = [
+        [str(cue["index"]), _clock(cue["start_s"]), _clock(cue["end_s"]), cue["text"], ", ".join(cue["characters"])]
+        for cue in described.cues
+    ]
+    _print_table(film.name, ["#", "start", "end", "description", "in the prompt"], rows, REVIEW)
+    typer.echo("\n".join(str(path) for path in described.files))
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on the error stream while there is a terminal to show it on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading the film", total=None)
+
+        def step(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description="describing clips")
+
+        yield step
+
+
+def _print_plan(job: Plan) -> None:
+    _warn(job.warnings)
+    rows = []
+    for i, interval in enumerate(job.intervals, 1):
+        where = interval.origin if interval.line is None else f"line {interval.line}"
+        rows.append(
+            [
+                str(i),
+                _clock(interval.start_s),
+                _clock(interval.end_s),
+                f"{interval.end_s - interval.start_s:.2f}",
+                where,
+            ]
+        )
+    total_s = sum(interval.end_s - interval.start_s for interval in job.intervals)
+    caption = (
+        f"{len(rows)} interval(s), {total_s:.1f} of {job.info.duration_s:.1f} s; {len(job.cast)} people in the cast"
+    )
+    _print_table(job.film.name, ["#", "start", "end", "length (s)", "from"], rows, caption)
+
+
+def _print_table(title: str, columns: list[str], rows: list[list[str]], caption: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), caption=Text(caption))
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("description", "in the prompt", "from") else "right")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: a model's brackets are no markup
+    Console(file=sys.stdout).print(table)
+
+
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
+        typer.echo(f"Warning: {warning}", err=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds * 1000), 60_000)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest / 1000:06.3f}"
+
+
+def main() -> None:
+    """Run the command line (the entry point `distinctad`)."""
+    app(prog_name="distinctad")

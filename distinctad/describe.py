@@ -1,0 +1,237 @@
+"""A film in, audio-description drafts out: checks, intervals, the model's pipeline, exports.
+
+Everything heavy is imported where it is used, so that `import distinctad` and the command line's help stay quick.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distinctad import exports
+from distinctad.errors import UserError, one_line
+from distinctad.intervals import Interval
+from distinctad.plan import PathLike, Plan, Settings, name_of, plan, reason_of, sha256_of, without_path
+
+Pipe = Callable[..., list[dict[str, Any]]]
+Progress = Callable[[int, int], None]
+
+PLACEHOLDER = "No description."
+FORCED_LENGTHS = (2, 8)  # shortest lengths in tokens that an empty text is tried again with: one may be a blank
+
+
+@dataclass(frozen=True)
+class Described:
+    """What came out.
+
+    Attributes:
+        document: the descriptions, as `descriptions.schema.json` says.
+        files: what was written, empty if nothing was to be.
+    """
+
+    document: dict[str, Any]
+    files: list[Path]
+
+    @property
+    def cues(self) -> list[dict[str, Any]]:
+        """The document's cues."""
+        return list(self.document["cues"])
+
+
+def describe(
+    film: PathLike,
+    out: PathLike | None = None,
+    *,
+    subtitles: PathLike | None = None,
+    cast: PathLike | None = None,
+    intervals: PathLike | None = None,
+    model: PathLike | None = None,
+    settings: Settings | None = None,
+    overwrite: bool = False,
+    pipe: Pipe | None = None,
+    progress: Progress | None = None,
+) -> Described:
+    """Describe a film.
+
+    Args:
+        film: a video file.
+        out: the folder for descriptions.csv, .json, .srt and .vtt; None writes nothing.
+        subtitles: SubRip, WebVTT or ASS; without `intervals` the gaps between its lines are described.
+        cast: a cast file with portraits.
+        intervals: a CSV file of what to describe; only its times are read.
+        model: a checkpoint folder or hub id; None is the pocket checkpoint.
+        settings: how to describe.
+        overwrite: whether an earlier run's files in `out` may be replaced.
+        pipe: a `DistinctADPipeline` or a stand-in, called instead of loading `model`.
+        progress: called with clips done and clips in all.
+
+    Returns:
+        The document, one cue with a text for each interval, and the files.
+
+    Raises:
+        UserError: for whatever cannot be used; then nothing is left in `out`.
+    """
+    job = plan(film, subtitles=subtitles, cast=cast, intervals=intervals, settings=settings)
+    if out is None:
+        return Described(_run(job, model, pipe, progress), [])
+    with exports.OutputFolder(Path(out), overwrite) as folder:
+        document = _run(job, model, pipe, progress)
+        makers = (exports.to_csv, exports.to_json, exports.to_srt, exports.to_vtt)
+        texts = {name: make(document) for name, make in zip(exports.FILES, makers, strict=True)}
+        return Described(document, folder.write(texts))
+
+
+def _run(job: Plan, model: PathLike | None, pipe: Pipe | None, progress: Progress | None) -> dict[str, Any]:
+    """Load the model if none is given, describe and make the document."""
+    asked = {"device": job.settings.device, "dtype": job.settings.dtype, "num_beams": None}
+    used: dict[str, Any] = {"name": "given pipeline", "sha256": None, **asked}
+    if pipe is None:
+        from distinctad.loading import load_pipeline
+
+        pipe, used = load_pipeline(model, job.settings.device, job.settings.dtype, job.settings.seed)
+    return _document(job, used, _texts(job, pipe, progress))
+
+
+def _texts(job: Plan, pipe: Pipe, progress: Progress | None) -> list[dict[str, Any]]:
+    """Run the pipeline and see that no text is empty; adds "text_from" to its records.
+
+    An empty text gets its window run again with a shortest length, so that its context stays what it was.
+    """
+    intervals = job.intervals
+    records = [{**record, "text_from": "model"} for record in _call(job, pipe, intervals, progress)]
+    for length in FORCED_LENGTHS:
+        empty = {i for i, record in enumerate(records) if not exports.clean_text(record["text"])}
+        if not empty:
+            break
+        windows = {records[i]["window"] for i in empty}
+        again = [i for i, record in enumerate(records) if record["window"] in windows]
+        repeated = _call(job, pipe, [intervals[i] for i in again], None, min_new_tokens=length)
+        for i, record in zip(again, repeated, strict=True):
+            if i in empty:
+                records[i].update(text=record["text"], text_from="model, forced")
+    for record in records:
+        record["text"] = exports.clean_text(record["text"])
+        if not record["text"]:
+            record.update(text=PLACEHOLDER, text_from="placeholder")
+    return records
+
+
+def _call(
+    job: Plan, pipe: Pipe, intervals: Sequence[Interval], progress: Progress | None, **generation: Any
+) -> list[dict[str, Any]]:
+    """Call the pipeline on some of the job's intervals; what it says of film and memory is the user's to mend."""
+    from modeling_distinctad.video_distinctad import VideoError, VideoWarning
+
+    settings = job.settings
+    beams = {} if settings.num_beams is None else {"num_beams": settings.num_beams}
+    people = [
+        {"id": p.id, "name": p.name, "actor": p.actor, "portrait": str(p.portrait) if p.portrait else None}
+        for p in job.cast
+    ]
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", VideoWarning)
+            records = pipe(
+                str(job.film),
+                intervals=[(interval.start_s, interval.end_s) for interval in intervals],
+                cast=people,
+                characters=settings.characters,
+                max_people=settings.max_people,
+                batch_windows=settings.batch_windows,
+                progress=progress,
+                **beams,
+                **generation,
+            )
+    except VideoError as error:
+        message = f"the film '{job.film.name}' cannot be decoded: {reason_of(error, job.film)}"
+        raise UserError(message, "Copy it again or re-encode it.") from error
+    except RuntimeError as error:
+        if "out of memory" not in str(error).lower():
+            raise
+        raise UserError(
+            "the device is out of memory", "Lower --batch-windows or --num-beams, or give --device cpu."
+        ) from error
+    for warning in caught:
+        if issubclass(warning.category, VideoWarning):
+            note = f"the film '{name_of(job.film)}': {without_path(warning.message, job.film)}"
+            if note not in job.warnings:
+                job.warnings.append(note)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if len(records) != len(intervals):
+        raise RuntimeError(
+            f"the pipeline gave {len(records)} records for {len(intervals)} intervals; it must give one each"
+        )
+    return records
+
+
+def _document(job: Plan, used: dict[str, Any], records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Put everything that a reader of the drafts needs into one plain dictionary, see `descriptions.schema.json`."""
+    info, settings = job.info, job.settings
+    said = list(job.warnings)
+    for kind, what in (
+        ("model, forced", "had to be forced, the model's first was empty"),
+        ("placeholder", "stayed empty"),
+    ):
+        count = sum(record["text_from"] == kind for record in records)
+        if count:
+            said.append(f"{count} of {len(records)} text(s) {what}")
+    numbers = {"duration_s": round(info.duration_s, 3), "frame_rate_hz": round(info.frame_rate_hz, 3)}
+    shape = {"width": info.width, "height": info.height, "has_audio": info.has_audio}
+    source = (
+        {"file": name_of(job.source), "sha256": sha256_of(job.source)} if job.source else {"file": None, "sha256": None}
+    )
+    people = [
+        {"id": p.id, "name": p.name, "actor": p.actor, "portrait_sha256": sha256_of(p.portrait) if p.portrait else None}
+        for p in job.cast
+    ]
+    chosen = {name: getattr(settings, name) for name in ("characters", "max_people", "seed", "batch_windows")}
+    chosen["num_beams"] = used["num_beams"] if settings.num_beams is None else settings.num_beams
+    return {
+        "format": "distinctad.descriptions",
+        "format_version": 1,
+        "review": exports.REVIEW,
+        "language": "en",
+        "film": {"name": name_of(job.film), "sha256": sha256_of(job.film), **numbers, **shape},
+        "intervals": {"origin": job.origin, **source, "rules": asdict(settings.gaps)},
+        "cast": people,
+        "model": {"name": used["name"], "sha256": used["sha256"]},
+        "generation": {**chosen, "device": used["device"], "dtype": used["dtype"], "versions": _versions()},
+        "warnings": [one_line(warning) for warning in said],
+        "cues": [_cue(i, *pair) for i, pair in enumerate(zip(job.intervals, records, strict=True), 1)],
+    }
+
+
+def _cue(index: int, interval: Interval, record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "index": index,
+        "start_s": round(interval.start_s, 3),
+        "end_s": round(interval.end_s, 3),
+        "text": record["text"],
+        "characters": [str(name) for name in record["characters"]],
+        "provenance": {
+            "origin": interval.origin,
+            "line": interval.line,
+            "window": int(record["window"]),
+            "position": int(record["position"]),
+            "frames_s": [round(float(time_s), 3) for time_s in record["frames_s"]],
+            "text_from": record["text_from"],
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from distinctad import __version__
+
+    found = {"distinctad": __version__}
+    for package in ("torch", "transformers", "av"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,231 @@
+"""What `describe` writes: descriptions.csv, .json, .srt and .vtt, all or none of them.
+
+Nothing here looks at a clock, the host or a path: equal documents give equal bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from distinctad.errors import UserError
+
+REVIEW = "unreviewed machine draft: a person must check every description before anyone relies on it"
+FILES = ("descriptions.csv", "descriptions.json", "descriptions.srt", "descriptions.vtt")
+CSV_COLUMNS = ("film", "index", "start", "end", "text", "characters")
+SCHEMA_FILE = Path(__file__).with_name("descriptions.schema.json")
+
+
+def clean_text(text: str) -> str:
+    """Make a model's text fit for every export: one line, no control characters, single blanks.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text, possibly empty.
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def to_csv(document: dict[str, Any]) -> str:
+    """Write the cues as CSV (`CSV_COLUMNS`; times in seconds, characters joined by "; ").
+
+    Args:
+        document: as `descriptions.schema.json` says.
+
+    Returns:
+        The file's text. Its start and end columns can be given to `describe --intervals` again.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for cue in document["cues"]:
+        times = (f"{cue['start_s']:.3f}", f"{cue['end_s']:.3f}")
+        writer.writerow([document["film"]["name"], cue["index"], *times, cue["text"], "; ".join(cue["characters"])])
+    return out.getvalue()
+
+
+def to_json(document: dict[str, Any]) -> str:
+    """Write the document, after it has been checked against `descriptions.schema.json`.
+
+    Args:
+        document: the whole document.
+
+    Returns:
+        The file's text, keys sorted.
+
+    Raises:
+        jsonschema.ValidationError: if the document is not what the schema says; a fault of ours, not the user's.
+    """
+    import jsonschema
+
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(document)
+    return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def to_srt(document: dict[str, Any]) -> str:
+    """Write the cues as SubRip.
+
+    Args:
+        document: as `descriptions.schema.json` says.
+
+    Returns:
+        The file's text.
+    """
+    import pysubs2
+
+    subtitles = pysubs2.SSAFile()
+    for cue in document["cues"]:
+        # Braces open an override block of the library's own markup; SubRip has no way to escape them.
+        text = cue["text"].replace("{", "(").replace("}", ")").replace("\\", "/")
+        subtitles.append(pysubs2.SSAEvent(start=_ms(cue["start_s"]), end=_ms(cue["end_s"]), text=text))
+    return subtitles.to_string("srt").rstrip("\n") + "\n"
+
+
+def to_vtt(document: dict[str, Any]) -> str:
+    """Write the cues as WebVTT of the kind descriptions, the review note ahead of them.
+
+    Args:
+        document: as `descriptions.schema.json` says.
+
+    Returns:
+        The file's text.
+    """
+    from webvtt import Caption, WebVTT
+
+    captions = [
+        Caption(_clock(cue["start_s"]), _clock(cue["end_s"]), _escape_vtt(cue["text"]), identifier=str(cue["index"]))
+        for cue in document["cues"]
+    ]
+    metadata = ["Kind: descriptions", f"Language: {document['language']}"]
+    track = WebVTT(captions=captions, metadata=metadata, header_comments=[_escape_vtt(document["review"])])
+    return track.content.rstrip("\n") + "\n"
+
+
+def _escape_vtt(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _clock(seconds: float) -> str:
+    minutes, ms = divmod(_ms(seconds), 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{ms // 1000:02d}.{ms % 1000:03d}"
+
+
+class OutputFolder:
+    """A folder that gets all its files at once, or none.
+
+    Entering makes a hidden work folder beside the wanted one (inside it where it exists already), so that a place that
+    cannot be written is found before any model runs; `write` puts the files there and moves them; leaving removes the
+    work folder.
+
+    Attributes:
+        folder: where the files shall lie; made, with its parents, if it is not there.
+        overwrite: whether files of an earlier run may be replaced.
+    """
+
+    def __init__(self, folder: Path, overwrite: bool = False) -> None:
+        """Remember the place; nothing is touched yet."""
+        self.folder = folder
+        self.overwrite = overwrite
+        self._work: Path | None = None
+
+    def __enter__(self) -> OutputFolder:
+        """Make the work folder.
+
+        Raises:
+            UserError: if the place is no folder, cannot be written, or holds an earlier run and `overwrite` is not set.
+        """
+        with self._writing():
+            if self.folder.exists() and not self.folder.is_dir():
+                raise UserError(f"the output '{self.folder}' is a file, not a folder", "Give another --out.")
+            for name in FILES:
+                if (self.folder / name).is_dir():
+                    raise UserError(f"the output '{self.folder / name}' is a folder, not a file", "Give another --out.")
+            there = [name for name in FILES if (self.folder / name).exists()]
+            if there and not self.overwrite:
+                raise UserError(
+                    f"the output folder '{self.folder}' holds {there[0]} already",
+                    "Add --overwrite, or give another --out.",
+                )
+            base = self.folder if self.folder.is_dir() else _nearest_folder(self.folder)
+            work = base / f".distinctad-{secrets.token_hex(6)}.partial"
+            work.mkdir()
+            self._work = work
+        return self
+
+    def write(self, texts: dict[str, str]) -> list[Path]:
+        """Write all files, then move them to their place.
+
+        Args:
+            texts: the text of each file, by file name.
+
+        Returns:
+            The files, in the order given.
+
+        Raises:
+            UserError: if they cannot be written; then none of them is left.
+            RuntimeError: if called outside of the `with` block.
+        """
+        if self._work is None:
+            raise RuntimeError("write() was called outside of `with OutputFolder(...)`; call it inside")
+        with self._writing():
+            for name, text in texts.items():
+                with open(self._work / name, "w", encoding="utf-8", newline="") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+            if self.folder.is_dir():
+                for name in texts:
+                    os.replace(self._work / name, self.folder / name)
+            else:
+                self.folder.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(self._work, self.folder)
+        return [self.folder / name for name in texts]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the work folder, whatever happened."""
+        if self._work is not None:
+            shutil.rmtree(self._work, ignore_errors=True)
+            self._work = None
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            message = f"the output folder '{self.folder}' cannot be written ({reason})"
+            raise UserError(message, "Give an --out that you may write to.") from error
+        except ValueError as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(
+                f"the output folder {str(self.folder)!r} is no usable path", "Give another --out."
+            ) from error
+
+
+def _nearest_folder(folder: Path) -> Path:
+    """Find the deepest folder above that exists; nothing is made before there is something to keep."""
+    for parent in folder.absolute().parents:
+        if parent.is_dir():
+            return parent
+        if parent.exists():
+            raise UserError(f"the output folder '{folder}' lies below the file '{parent}'", "Give another --out.")
+    raise UserError(f"the output folder '{folder}' has no folder above it", "Give another --out.")

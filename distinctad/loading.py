@@ -1,0 +1,136 @@
+"""From a checkpoint folder to a pipeline on a device, with every way that this can fail said in one line."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distinctad.errors import UserError, one_line
+from distinctad.plan import sha256_of
+
+if TYPE_CHECKING:
+    import torch
+
+CHECKPOINT = Path(__file__).with_name("checkpoint")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) -> tuple[Any, dict[str, Any]]:
+    """Load a checkpoint into a `DistinctADPipeline`.
+
+    Args:
+        model: a checkpoint folder or a hub id; None is the pocket checkpoint of the package.
+        device: "auto" or what `torch.device` takes.
+        dtype: one of `DTYPES`.
+        seed: of every random number.
+
+    Returns:
+        The pipeline, and {"name", "sha256", "device", "dtype", "num_beams": the checkpoint's} for the record.
+
+    Raises:
+        UserError: if there is no checkpoint, it is incomplete or of another kind, or the device or dtype cannot be had.
+    """
+    where, folder = _locate(model)
+    if dtype not in DTYPES:
+        raise UserError(f"dtype is '{dtype}'", f"Give one of {', '.join(DTYPES)}.")
+    import torch
+    import transformers
+
+    from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
+    from modeling_distinctad.pipeline_distinctad import DistinctADPipeline
+    from modeling_distinctad.processing_distinctad import DistinctADProcessor
+
+    target = _device(device)
+    wanted = "float32" if dtype == "auto" and target.type == "cpu" else dtype
+    transformers.set_seed(seed)
+    with _quiet(), _loading_errors(where):
+        network = DistinctADForConditionalGeneration.from_pretrained(where, dtype=wanted)
+        processor = DistinctADProcessor.from_pretrained(where)
+    network.eval()
+    pipe = DistinctADPipeline(model=network, processor=processor, device=target)
+    kind = str(next(network.parameters()).dtype).removeprefix("torch.")
+    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors")) if folder else []
+    name = folder.resolve().name if folder else where
+    return pipe, {
+        "name": name,
+        "sha256": sha256_of(*files) if files else None,
+        "device": target.type,
+        "dtype": kind,
+        "num_beams": network.config.decode_num_beams,
+    }
+
+
+def _locate(model: str | Path | None) -> tuple[str, Path | None]:
+    """Tell a checkpoint folder from a hub id; refuse a folder that cannot be one before torch is imported."""
+    if model is None:
+        if not (CHECKPOINT / "config.json").is_file():
+            raise UserError(
+                "there is no pocket checkpoint in this installation",
+                "Run `make pocket` in a clone, or give --model FOLDER.",
+            )
+        return str(CHECKPOINT), CHECKPOINT
+    folder = Path(model)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UserError(
+                f"the model folder '{folder}' has no config.json", "Give a folder written by save_pretrained."
+            )
+        if not any(folder.glob("*.safetensors")):
+            raise UserError(
+                f"the model folder '{folder}' has no .safetensors weights", "Give a folder written by save_pretrained."
+            )
+        return str(folder), folder
+    text = str(model)
+    if folder.exists() or folder.is_absolute() or text.startswith(".") or text.count("/") != 1:
+        raise UserError(
+            f"the model '{text}' is neither a folder nor a hub id", "Give a checkpoint folder or owner/name."
+        )
+    return text, None
+
+
+def _device(device: str) -> torch.device:
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        target = torch.device(device)
+        torch.empty(1, device=target)  # a device that has a name is not always there
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(
+            f"the device '{device}' is not there ({one_line(str(error), 80)})", "Give --device auto or cpu."
+        ) from error
+    if target.type == "meta":
+        raise UserError("the device 'meta' computes nothing", "Give --device auto or cpu.")
+    return target
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's bars and its report on missing weights off the screen: the report is read here."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _loading_errors(where: str) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    fix = "Give a folder written by save_pretrained of a DistinctAD model and its processor."
+    try:
+        yield
+    except (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
+        # What a folder that is not ours, or half of ours, makes the library raise is documented nowhere.
+        raise UserError(f"the model '{where}' cannot be loaded ({one_line(str(error), 200)})", fix) from error

@@ -1,0 +1,246 @@
+"""Read what `distinctad score` compares and put every prediction beside its truth, losing no row unseen.
+
+Rows are paired by film, start and end (to 1 ms), never by their place in the file. A truth without a prediction is
+scored as silence; a prediction without a truth, or two for one truth, is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distinctad.errors import UserError
+
+FILM_COLUMNS = ("film", "movie", "imdbid_pe", "imdbid", "vid")
+PREDICTION_COLUMNS = ("text_gen", "text")
+TRUTH_COLUMNS = ("text_gt", "text", "sentence")
+TOLERANCE_MS = 1
+LISTED = 5  # rows named in an error
+
+
+@dataclass(frozen=True)
+class Row:
+    """One AD of a file.
+
+    Attributes:
+        film: which film (movie, episode) it is of.
+        start_s: start in seconds.
+        end_s: end in seconds.
+        text: the AD, "" if there is none.
+        line: place in the file, 1 = the first row of data.
+        columns: the row's other cells (CSV) or the whole record (JSON lines).
+    """
+
+    film: str
+    start_s: float
+    end_s: float
+    text: str
+    line: int
+    columns: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Film, start and end in whole milliseconds."""
+        return self.film, round(self.start_s * 1000), round(self.end_s * 1000)
+
+    def __str__(self) -> str:
+        return f"row {self.line} ({self.film} {self.start_s:.3f}-{self.end_s:.3f})"
+
+
+def _open_text(path: Path) -> str:
+    """The file's text with its line ends untouched.
+
+    Raises:
+        UserError: if it cannot be read or is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            return handle.read()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start})", "Save it as UTF-8.") from error
+
+
+def _text(cell: Any) -> str:
+    """A cell's text; a missing value, as None or as pandas writes it ("nan"), is silence."""
+    text = "" if cell is None or (isinstance(cell, float) and math.isnan(cell)) else str(cell)
+    return "" if text.strip().lower() == "nan" else text
+
+
+def _seconds(value: Any, name: str, path: Path, line: int) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise UserError(f"{path}, row {line}: {name} is {value!r}, expected seconds", "Give a number such as 12.345.")
+    return seconds
+
+
+def _csv_records(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file; only quotes, commas and line ends have a meaning, no other Unicode line break has."""
+    text = _open_text(path)
+    limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a very long prediction is scored like any other
+    try:
+        # Cutting at \n alone keeps U+2028, U+0085 and the like inside their cells, quoted or not.
+        lines = [line + "\n" for line in text.replace("\r\n", "\n").split("\n")]
+        rows = [row for row in csv.reader(lines, strict=True) if row]
+    except csv.Error as error:
+        raise UserError(f"{path} is no sound CSV ({error})", "Quote cells that hold commas, quotes or lines.") from error
+    finally:
+        csv.field_size_limit(limit)
+    if not rows:
+        raise UserError(f"{path} is empty", "Give a CSV file with a header line.")
+    header = [name.strip() for name in rows[0]]
+    for i, row in enumerate(rows[1:], 1):
+        if len(row) != len(header):
+            raise UserError(
+                f"{path}, row {i} has {len(row)} cells, the header {len(header)}", "Quote texts that hold commas."
+            )
+    return [dict(zip(header, row, strict=True)) for row in rows[1:]]
+
+
+def _column(found: Sequence[str], wanted: Sequence[str], what: str, path: Path) -> str:
+    for name in wanted:
+        if name in found:
+            return name
+    raise UserError(
+        f"{path} has no column for the {what}, only {', '.join(found) or 'nothing'}", f"Name one of {', '.join(wanted)}."
+    )
+
+
+def read_csv_rows(path: Path, text_columns: Sequence[str], film_column: str | None = None) -> list[Row]:
+    """Read a prediction or annotation CSV.
+
+    Args:
+        path: the file; columns start, end, one of `FILM_COLUMNS` and one of `text_columns`.
+        text_columns: names of the text's column, the preferred one first.
+        film_column: take this column for the film if it is there.
+
+    Raises:
+        UserError: naming the file, the row and what is wrong with it.
+    """
+    records = _csv_records(path)
+    if not records:
+        raise UserError(f"{path} has a header and no rows", "Give at least one row.")
+    found = list(records[0])
+    films = ((film_column,) if film_column else ()) + FILM_COLUMNS
+    film = _column(found, films, "film", path)
+    text = _column(found, text_columns, "text", path)
+    for name in ("start", "end"):
+        _column(found, (name,), name, path)
+    return [
+        Row(
+            record[film].strip(),
+            _seconds(record["start"], "start", path, i),
+            _seconds(record["end"], "end", path, i),
+            _text(record[text]),
+            i,
+            dict(record),
+        )
+        for i, record in enumerate(records, 1)
+    ]
+
+
+def read_truth_rows(path: Path) -> list[Row]:
+    """Read a truth.jsonl file; a row's `columns` is the whole record.
+
+    Raises:
+        UserError: naming the file and the line.
+    """
+    rows = []
+    for i, line in enumerate(_open_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"{path}, line {i} is no JSON", "Give one JSON object a line.") from error
+        missing = {"film", "start", "end", "text"} - set(record if isinstance(record, dict) else {})
+        if missing:
+            raise UserError(f"{path}, line {i} lacks {', '.join(sorted(missing))}", "Write a whole truth row a line.")
+        start_s, end_s = _seconds(record["start"], "start", path, i), _seconds(record["end"], "end", path, i)
+        rows.append(Row(str(record["film"]), start_s, end_s, _text(record["text"]), i, record))
+    if not rows:
+        raise UserError(f"{path} holds no rows", "Give one JSON object a line.")
+    return rows
+
+
+def align(given: Sequence[Row], expected: Sequence[Row], given_path: Path, expected_path: Path) -> list[Row | None]:
+    """Put each given row beside the expected row of its film, start and end.
+
+    Where the annotations hold one interval several times (CMD-AD does), the given rows of it go to them in their order.
+
+    Returns:
+        One entry an expected row: its given row, or None if there is none.
+
+    Raises:
+        UserError: listing given rows that belong nowhere or are there twice.
+    """
+    free: dict[tuple[str, int, int], list[int]] = {}
+    for i, row in enumerate(expected):
+        free.setdefault(row.key, []).append(i)
+    known = set(free)
+    placed: list[Row | None] = [None] * len(expected)
+    waiting = []
+    for row in given:
+        if free.get(row.key):
+            placed[free[row.key].pop(0)] = row
+        else:
+            waiting.append(row)
+    duplicates, extras = [], []
+    shifts = [(a, b) for a in range(-TOLERANCE_MS, TOLERANCE_MS + 1) for b in range(-TOLERANCE_MS, TOLERANCE_MS + 1)]
+    for row in waiting:
+        film, start, end = row.key
+        near = [(film, start + a, end + b) for a, b in shifts]
+        spot = next((key for key in near if free.get(key)), None)
+        if spot is not None:
+            placed[free[spot].pop(0)] = row
+        elif any(key in known for key in near):
+            duplicates.append(row)
+        else:
+            extras.append(row)
+    problems = [
+        f"{len(rows)} {what}: {', '.join(map(str, rows[:LISTED]))}{', ...' if len(rows) > LISTED else ''}"
+        for what, rows in (("duplicate", duplicates), ("not in the truth", extras))
+        if rows
+    ]
+    if problems:
+        raise UserError(
+            f"{given_path.name} has rows that {expected_path.name} has no place for, {'; '.join(problems)}",
+            "Drop them, or score against the right truth.",
+        )
+    return placed
+
+
+def read_casts(folder: Path, films: Sequence[str]) -> dict[str, list[dict[str, str]]]:
+    """Find `<film>.cast.json` (or `film_<film>.cast.json`) in `folder` or one folder below.
+
+    Returns:
+        For each film its cast entries (at least "name").
+
+    Raises:
+        UserError: if a film's cast is not there or is no list of named people.
+    """
+    paths = {path.name.removesuffix(".cast.json"): path for path in sorted(folder.glob("*/*.cast.json"))}
+    paths.update({path.name.removesuffix(".cast.json"): path for path in sorted(folder.glob("*.cast.json"))})
+    casts = {}
+    for film in films:
+        path = paths.get(film) or paths.get(f"film_{film}")
+        if path is None:
+            raise UserError(f"{folder} has no {film}.cast.json", "Pass --casts with the folder of the cast files.")
+        try:
+            entries = json.loads(_open_text(path))
+        except ValueError as error:
+            raise UserError(f"{path} is no JSON", "Write a list of people with a name each.") from error
+        if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) and e.get("name") for e in entries):
+            raise UserError(f"{path} is no list of named people", 'Write [{"id": ..., "name": ...}, ...].')
+        casts[film] = entries
+    return casts

@@ -1,0 +1,1 @@
+"""CIDEr-D with whole-set document frequencies."""

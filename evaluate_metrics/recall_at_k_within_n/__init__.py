@@ -1,0 +1,1 @@
+"""Recall at k within N neighbours (R@k/N)."""

@@ -1,0 +1,1 @@
+"""ROUGE-L, the F-measure of captioning."""

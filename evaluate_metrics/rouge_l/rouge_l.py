@@ -1,0 +1,46 @@
+"""ROUGE-L as an `evaluate` module: `evaluate.load("evaluate_metrics/rouge_l")`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datasets
+import evaluate
+
+from .rouge_lcs import rouge_l
+
+_DESCRIPTION = """ROUGE-L (beta = 1.2), the mean over items of the F-measure over the longest common subsequence of
+words, x100, as captioning computes it. Nothing is ever dropped."""
+_INPUTS = """
+Args:
+    predictions: texts, one an item; "" scores 0 (the pure function also takes None).
+    references: texts, or lists of texts, one an item.
+    per_item: also return one score an item (default False).
+Returns:
+    rouge_l, n_expected, n_scored, n_empty, signature (and scores).
+"""
+_CITATION = """@inproceedings{lin2004rouge,
+  title={ROUGE: A Package for Automatic Evaluation of Summaries},
+  author={Lin, Chin-Yew},
+  booktitle={Text Summarization Branches Out}, year={2004}
+}"""
+
+
+class RougeL(evaluate.Metric):
+    """Thin wrapper of `rouge_lcs.rouge_l`."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        text = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=[
+                datasets.Features({"predictions": text, "references": datasets.Sequence(text)}),
+                datasets.Features({"predictions": text, "references": text}),
+            ],
+            reference_urls=["https://aclanthology.org/W04-1013", "https://github.com/tylin/coco-caption"],
+        )
+
+    def _compute(self, predictions: Any, references: Any, per_item: bool = False) -> dict[str, Any]:
+        return rouge_l(list(predictions), list(references), per_item=per_item)

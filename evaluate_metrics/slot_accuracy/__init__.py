@@ -1,0 +1,1 @@
+"""How many told slots (who, what, with what, which colour) are right."""

@@ -1,0 +1,335 @@
+"""DistinctAD, Stage II: a window of clips in, one distinctive audio description per clip out (section 3.2 and 3.3).
+
+Letters: B windows, N clips, T frames, Q prompt vectors, K bases, C joint width, D language width, L tokens,
+V vocabulary, F portraits of a window. Both towers are frozen; the language model stays in eval mode.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.modeling_outputs import ModelOutput
+
+from .contextual_em_distinctad import ContextualEM, em_health_figures
+from .losses_distinctad import bag_distinctive_loss, caption_loss, distinctive_loss, first_tokens_of_words
+from .mixers_distinctad import BasisCrossAttention, WindowAttention, difference_from_others
+from .perceiver_distinctad import Perceiver, ScaledLinear
+from .pretrained_distinctad import DistinctADPreTrainedModel
+from .slots_distinctad import fill_slots, pack_left, position_ids_of
+from .towers_distinctad import build_language_model, build_vision_tower
+
+
+@dataclass
+class DistinctADOutput(ModelOutput):
+    """What `forward` returns.
+
+    Attributes:
+        loss: L_auto + lambda L_dist, float32 scalar; None without labels.
+        loss_auto: L_auto.
+        loss_distinctive: L_dist; None without a distinctive mask.
+        logits: (B, N, L, V).
+        visual_embeds: (B, N, Q, D), 0 at padded clips.
+    """
+
+    loss: Tensor | None = None
+    loss_auto: Tensor | None = None
+    loss_distinctive: Tensor | None = None
+    logits: Tensor | None = None
+    visual_embeds: Tensor | None = None
+
+
+class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
+    """Frozen vision tower, Perceiver, contextual EM, projection, frozen language model.
+
+    Args:
+        config: a `DistinctADConfig`.
+        vision_tower: a loaded tower that fits `config.vision_config`; None builds one with random weights.
+        language_model: a loaded model that fits `config.text_config`; None builds one with random weights.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        vision_tower: nn.Module | None = None,
+        language_model: nn.Module | None = None,
+    ) -> None:
+        """Assemble the model; loaded towers keep their weights."""
+        super().__init__(config)
+        width, language_width = config.joint_size, config.language_size
+        self.vision_tower = vision_tower if vision_tower is not None else build_vision_tower(config.vision_config)
+        self.language_model = language_model if language_model is not None else build_language_model(config.text_config)
+        self.perceiver = Perceiver(config)
+        self.contextual_em = ContextualEM(config) if config.uses_em else None
+        self.cross_attention = BasisCrossAttention(width) if config.uses_em and config.beta != 0 else None
+        self.window_attention = WindowAttention(config) if config.context_mixer == "attention" else None
+        self.projection = ScaledLinear(width * (2 if config.context_mixer == "residual" else 1), language_width)
+        self.face_projection = ScaledLinear(width, language_width) if config.face_tokens != "never" else None
+        self.ad_start = nn.Parameter(torch.empty(language_width))
+        self._spare_from_initialisation(vision_tower, language_model)
+        self.post_init()
+        self._freeze()
+
+    def _spare_from_initialisation(self, vision_tower: nn.Module | None, language_model: nn.Module | None) -> None:
+        loaded = [tower for tower in (vision_tower, language_model) if tower is not None]
+        if not self.config.text_model_stored and self.ad_start.is_meta:
+            loaded.append(self.language_model)  # inside from_pretrained, which puts the named model here afterwards
+        for tower in loaded:
+            for module in tower.modules():
+                module._is_hf_initialized = True  # type: ignore[assignment]
+
+    # ------------------------------------------------------------------ the visual part
+    def _prompt_vectors(self, frame_features: Tensor, frame_mask: Tensor | None, clip_mask: Tensor) -> Tensor:
+        """H (B, N, Q, C), 0 at padded clips."""
+        if frame_mask is None:
+            frame_mask = torch.ones(frame_features.shape[:-1], dtype=torch.bool, device=frame_features.device)
+        frame_mask = frame_mask.bool() & clip_mask.unsqueeze(-1)
+        vectors = self.perceiver(frame_features.flatten(0, 1), frame_mask.flatten(0, 1))
+        return torch.where(clip_mask[..., None, None], vectors.unflatten(0, clip_mask.shape), 0.0)
+
+    def encode_window(
+        self, frame_features: Tensor, frame_mask: Tensor | None = None, clip_mask: Tensor | None = None
+    ) -> Tensor:
+        """Turn the frames of windows into visual tokens: Proj(H + alpha H^ + beta H~) (equation 10).
+
+        Args:
+            frame_features: (B, N, T, C) un-normalised frame embeddings.
+            frame_mask: (B, N, T) bool; None: every frame exists.
+            clip_mask: (B, N) bool; None: every clip exists.
+
+        Returns:
+            (B, N, Q, D), 0 at padded clips.
+        """
+        clip_mask = _clip_mask(clip_mask, frame_features.shape[:2], frame_features.device)
+        vectors = self._prompt_vectors(frame_features, frame_mask, clip_mask)
+        mixed = vectors if self.window_attention is None else self.window_attention(vectors, clip_mask)
+        if self.contextual_em is not None:
+            found = self.contextual_em(vectors, clip_mask)
+            mixed = mixed + self.config.alpha * found.reconstruction
+            if self.cross_attention is not None:
+                attended = self.cross_attention(vectors, found.bases, found.basis_mask)
+                mixed = mixed + self.config.beta * attended
+        if self.config.context_mixer == "residual":
+            mixed = torch.cat([mixed, difference_from_others(vectors, clip_mask)], dim=-1)
+        return torch.where(clip_mask[..., None, None], self.projection(mixed), 0.0)
+
+    @torch.no_grad()
+    def em_health(
+        self, frame_features: Tensor, frame_mask: Tensor | None = None, clip_mask: Tensor | None = None
+    ) -> dict[str, float]:
+        """Health figures of contextual EM on given windows; see `em_health_figures`.
+
+        Args:
+            frame_features: (B, N, T, C).
+            frame_mask: (B, N, T) bool or None.
+            clip_mask: (B, N) bool or None.
+
+        Returns:
+            `used_bases`, `entropy`, `kept_between_clips`, `contrast`, `latent_share`; empty where EM does not run.
+        """
+        if self.contextual_em is None:
+            return {}
+        clip_mask = _clip_mask(clip_mask, frame_features.shape[:2], frame_features.device)
+        vectors = self._prompt_vectors(frame_features, frame_mask, clip_mask)
+        was_training = self.contextual_em.training
+        self.contextual_em.eval()  # looking must not feed the moving average
+        found = self.contextual_em(vectors, clip_mask)
+        self.contextual_em.train(was_training)
+        return em_health_figures(vectors, found, clip_mask, self.config.alpha)
+
+    # ------------------------------------------------------------------ prompt, forward, generate
+    def _prompt(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        pixel_values: Tensor | None,
+        frame_features: Tensor | None,
+        frame_mask: Tensor | None,
+        clip_mask: Tensor | None,
+        face_pixel_values: Tensor | None,
+        face_features: Tensor | None,
+        face_index: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Embedded prompts (B*N, L, D), their mask (B*N, L) bool, the clip mask and the visual tokens."""
+        features = frame_features if pixel_values is None else self.encode_frames(pixel_values)
+        if features is None or (pixel_values is not None and frame_features is not None):
+            raise ValueError("pixel_values and frame_features: expected exactly one of them; pass one.")
+        if face_features is None and face_pixel_values is not None:
+            face_features = self.encode_frames(face_pixel_values)
+        clip_mask = _clip_mask(clip_mask, input_ids.shape[:2], input_ids.device)
+        visual = self.encode_window(features, frame_mask, clip_mask)
+        faces = None
+        if self.face_projection is not None:
+            if face_features is None:  # DDP wants every parameter in the graph
+                face_features = visual.new_zeros(len(visual), 0, self.config.joint_size)
+            faces = self.face_projection(face_features.to(self.face_projection.weight.dtype))
+            visual = visual + 0.0 * sum(parameter.sum() for parameter in self.face_projection.parameters())
+        embeds, mask = fill_slots(
+            self.config, self.get_input_embeddings(), self.ad_start, input_ids, attention_mask, clip_mask, visual,
+            faces, face_index,
+        )  # fmt: skip
+        return embeds, mask, clip_mask, visual
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        frame_features: Tensor | None = None,
+        frame_mask: Tensor | None = None,
+        clip_mask: Tensor | None = None,
+        face_pixel_values: Tensor | None = None,
+        face_features: Tensor | None = None,
+        face_index: Tensor | None = None,
+        labels: Tensor | None = None,
+        distinctive_mask: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+        **kwargs: Any,
+    ) -> DistinctADOutput:
+        """Score the descriptions of windows; one forward of the language model over all B*N clips.
+
+        Args:
+            input_ids: (B, N, L) long; placeholder ids at visual, portrait and start slots.
+            attention_mask: (B, N, L); either padding side.
+            pixel_values: (B, N, T, 3, H, W), or
+            frame_features: (B, N, T, C), un-normalised.
+            frame_mask: (B, N, T) bool, False where no frame exists.
+            clip_mask: (B, N) bool, False at padded clips.
+            face_pixel_values: (B, F, 3, H, W), or
+            face_features: (B, F, C), un-normalised portrait embeddings.
+            face_index: (B, N, L) long, the portrait of a portrait slot, else -1.
+            labels: (B, N, L) long, -100 where nothing is supervised.
+            distinctive_mask: (B, N, L) bool, or long word numbers (0 = not distinctive) that let "bag" tell
+                neighbouring words apart.
+            num_items_in_batch: supervised tokens of the global batch; divides both losses.
+            **kwargs: passed on to the language model (`output_attentions` and the like).
+
+        Returns:
+            Losses, logits (B, N, L, V) and visual tokens (B, N, Q, D).
+
+        Raises:
+            ValueError: the inputs contradict each other or the configuration.
+        """
+        self._hold_frozen_parts()
+        embeds, mask, clip_mask, visual = self._prompt(
+            input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
+            face_features, face_index,
+        )  # fmt: skip
+        if "position_ids" in inspect.signature(self.language_model.forward).parameters:
+            kwargs["position_ids"] = position_ids_of(mask)
+        output = self.language_model(inputs_embeds=embeds, attention_mask=mask.long(), use_cache=False, **kwargs)
+        logits = output.logits.unflatten(0, input_ids.shape[:2])
+        losses: dict[str, Tensor] = {}
+        if labels is not None:
+            labels = labels.masked_fill(~clip_mask.unsqueeze(-1), -100)
+            losses = self._losses(logits, labels, distinctive_mask, num_items_in_batch)
+        return DistinctADOutput(logits=logits, visual_embeds=visual, **losses)
+
+    def _losses(
+        self, logits: Tensor, labels: Tensor, distinctive_mask: Tensor | None, num_items: Tensor | int | None
+    ) -> dict[str, Tensor]:
+        """L_auto, L_dist and L_II = L_auto + lambda L_dist, both divided by the same number."""
+        config = self.config
+        auto = caption_loss(logits, labels, num_items)
+        if distinctive_mask is None:
+            if self.training and config.lambda_dist != 0:
+                raise ValueError(
+                    f"distinctive_mask is missing with lambda_dist={config.lambda_dist}; pass it or set lambda_dist=0."
+                )
+            return {"loss": auto, "loss_auto": auto}
+        with torch.set_grad_enabled(torch.is_grad_enabled() and config.lambda_dist != 0):
+            if config.dist_loss == "bag":
+                flat_logits, flat_labels = logits.flatten(0, 1), labels.flatten(0, 1)
+                first = first_tokens_of_words(flat_labels, distinctive_mask.flatten(0, 1))
+                distinctive = bag_distinctive_loss(flat_logits, flat_labels, first, num_items)
+            else:
+                distinctive = distinctive_loss(logits, labels, distinctive_mask, num_items, config.dist_normalisation)
+        return {
+            "loss": auto + config.lambda_dist * distinctive,
+            "loss_auto": auto,
+            "loss_distinctive": distinctive,
+        }
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        frame_features: Tensor | None = None,
+        frame_mask: Tensor | None = None,
+        clip_mask: Tensor | None = None,
+        face_pixel_values: Tensor | None = None,
+        face_features: Tensor | None = None,
+        face_index: Tensor | None = None,
+        **generation: Any,
+    ) -> Tensor:
+        """Describe every clip; the visual part runs once, then ONE `generate` of the language model over all clips.
+
+        The language model sees embeddings and a mask only, so that repetition penalty and n-gram ban concern
+        generated text, never the prompt's names. Inputs as in `forward`; prompts end with the start slot.
+
+        Args:
+            input_ids: (B, N, L) long; either padding side (packed to the left here).
+            attention_mask: (B, N, L).
+            pixel_values: (B, N, T, 3, H, W), or
+            frame_features: (B, N, T, C).
+            frame_mask: (B, N, T) bool.
+            clip_mask: (B, N) bool.
+            face_pixel_values: (B, F, 3, H, W), or
+            face_features: (B, F, C).
+            face_index: (B, N, L) long.
+            **generation: settings of transformers' `generate`; the configuration's `decode_*` are the defaults.
+
+        Returns:
+            (B, N, L_new) long, only new tokens; padded clips are all padding.
+
+        Raises:
+            ValueError: inputs contradict each other, or several sequences a clip are asked for.
+        """
+        self._hold_frozen_parts()
+        embeds, mask, clip_mask, _ = self._prompt(
+            input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
+            face_features, face_index,
+        )  # fmt: skip
+        settings = self._generation_settings(generation)
+        real = clip_mask.flatten()
+        if not real.any():
+            return input_ids.new_full((*input_ids.shape[:2], 1), settings["pad_token_id"])
+        embeds, mask = pack_left(embeds[real], mask[real])
+        with warnings.catch_warnings():  # that the penalties concern new tokens only is what is wanted
+            warnings.filterwarnings("ignore", message="Passing `.*` with `inputs_embeds` and without `input_ids`")
+            new = self.language_model.generate(inputs_embeds=embeds, attention_mask=mask.long(), **settings)
+        ids = new.new_full((real.numel(), new.shape[-1]), settings["pad_token_id"])
+        ids[real] = new
+        return ids.unflatten(0, input_ids.shape[:2])
+
+    def _generation_settings(self, asked: dict[str, Any]) -> dict[str, Any]:
+        config = self.config
+        eos = config.eos_token_id if config.eos_token_id is not None else config.text_config.eos_token_id
+        pad = config.pad_token_id if config.pad_token_id is not None else config.text_config.pad_token_id
+        if pad is None:
+            pad = eos[0] if isinstance(eos, list) else eos
+        settings: dict[str, Any] = {"do_sample": False, "eos_token_id": eos, "pad_token_id": 0 if pad is None else pad}
+        prefix = "decode_"
+        names = ("num_beams", "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "max_new_tokens")
+        settings |= {name: getattr(config, prefix + name) for name in names}
+        settings |= asked
+        if settings.get("num_return_sequences", 1) != 1 or settings.get("return_dict_in_generate"):
+            raise ValueError("generate: expected one plain sequence a clip; leave out num_return_sequences and dicts.")
+        if settings["num_beams"] == 1:
+            settings.pop("length_penalty")
+        return settings
+
+
+def _clip_mask(clip_mask: Tensor | None, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.ones(*shape, dtype=torch.bool, device=device) if clip_mask is None else clip_mask.bool().to(device)
+
+
+DistinctADForConditionalGeneration.register_for_auto_class("AutoModel")
+
+__all__ = ["DistinctADForConditionalGeneration", "DistinctADOutput", "DistinctADPreTrainedModel"]

@@ -1,0 +1,296 @@
+"""A film and the times of its gaps in, one audio description per gap out: the ONE place that turns a film into texts.
+
+Use it as `transformers.pipeline(model=folder, trust_remote_code=True)` or as a class with a model and a processor.
+Source: method specification, Stage II "Sequences" (test: offset 0, stride N) and the design's "Names come from
+portraits".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.dynamic_module_utils import custom_object_save
+from transformers.pipelines.base import ChunkPipeline
+
+from .recognition_distinctad import recognise
+from .video_distinctad import frame_times, iter_clip_frames
+
+try:
+    from PIL import Image
+except ImportError as error:
+    raise ImportError("Pillow is missing; it reads the portraits; run `pip install pillow`") from error
+
+TASK = "audio-description"
+_OWN = ("max_people", "characters", "pool", "threshold")  # parameters of `_forward` that are not generation's
+
+
+@dataclass
+class _Film:
+    """One call's film: what is asked, and the faces, encoded once."""
+
+    path: str
+    intervals: list[tuple[float, float]]
+    cast: list[dict[str, Any]]  # {"name", "actor", "portrait": index into the faces or None}
+    face_pixels: torch.Tensor | None
+    face_features: torch.Tensor | None = None
+
+    def of_faces(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """The people to whom these faces belong, in the faces' order."""
+        owner = {person["portrait"]: person for person in self.cast}
+        return [owner[i] for i in indices]
+
+
+class DistinctADPipeline(ChunkPipeline):
+    """Describes films with a `DistinctADForConditionalGeneration` and its `DistinctADProcessor`."""
+
+    model: Any
+    processor: Any
+    _load_processor: Any = True
+    _load_tokenizer: Any = False
+    _load_image_processor: Any = False
+    _load_feature_extractor: Any = False
+    _load_video_processor: Any = False
+
+    def __init__(self, model: Any, processor: Any = None, **kwargs: Any) -> None:
+        """Take a model and its processor.
+
+        Args:
+            model: a `DistinctADForConditionalGeneration`; moved to the device and set to eval mode.
+            processor: its `DistinctADProcessor`.
+            **kwargs: `device` (default: the first accelerator, else the CPU) and the like of `transformers.Pipeline`;
+                every keyword of `__call__` but the film, the intervals and the cast, as a default for all calls.
+
+        Raises:
+            ValueError: no processor.
+        """
+        if processor is None:
+            raise ValueError("processor is missing; expected the model's DistinctADProcessor; pass processor=")
+        kwargs.setdefault("task", TASK)
+        super().__init__(model=model, processor=processor, **kwargs)
+        self.model.eval()
+
+    def __call__(  # type: ignore[override]
+        self,
+        film: str | os.PathLike[str],
+        intervals: Sequence[tuple[float, float]] | None = None,
+        cast: Sequence[Mapping[str, Any]] | None = None,
+        subtitles: None = None,
+        **kwargs: Any,
+    ) -> list[dict[str, Any]]:
+        """Describe a film.
+
+        Frames are read in one pass and encoded once; the film is never held in memory. Windows are consecutive, of
+        the processor's `window_size`, from the first interval on; the last may be shorter.
+
+        Args:
+            film: path of the video file.
+            intervals: (start_s, end_s) of the clips to describe, in seconds, in any order.
+            cast: {"name", and as far as known "id", "actor", "portrait": path, PIL image or None} of each person.
+            subtitles: not read by this model; kept for the signature, leave it None.
+            **kwargs: characters: "recognised" (default: the people found in the clip by their portraits, best first;
+                those without a portrait are never named) or "all" (the whole cast in its order, in every clip).
+                max_people: most people recognised in a clip (3). pool, threshold: as in `recognise`.
+                batch_windows: windows described at a time (1); the texts do not depend on it.
+                frames: hook (index of the clip in time order, its frames) -> frames to use instead, None for
+                missing ones. progress: called with (clips done, clips in all). Everything else goes to `generate`.
+
+        Returns:
+            One dictionary per interval, in time order: start_s, end_s, text, characters (names offered to the
+            model), window, position (in the window), frames_s (times of the frames asked for).
+
+        Raises:
+            ValueError: no intervals given, a malformed one, or a cast that cannot be used.
+            VideoError: the film cannot be read.
+        """
+        if intervals is None:
+            raise ValueError("intervals is None; expected (start_s, end_s) of the gaps to describe; pass intervals=")
+        if subtitles is not None:
+            raise ValueError("subtitles are given; expected None, the model does not read them; leave them out")
+        prepare, run, finish = self._sanitize_parameters(**kwargs)
+        prepare, run = {**self._preprocess_params, **prepare}, {**self._forward_params, **run}
+        generation = {**self._forward_params.get("generation", {}), **run.get("generation", {})}
+        asked = self._film(film, intervals, cast or ())
+        return self.run_single(asked, prepare, {**run, "generation": generation}, finish)
+
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Share the keywords out to `preprocess`, `_forward` and `postprocess`; unknown ones are generation's."""
+        if kwargs.get("characters", "all") not in ("recognised", "all"):
+            raise ValueError(f"characters is {kwargs['characters']!r}; expected 'recognised' or 'all'; choose one")
+        if kwargs.get("batch_windows", 1) < 1:
+            raise ValueError(f"batch_windows is {kwargs['batch_windows']}; expected at least 1; raise it")
+        prepare: dict[str, Any] = {name: kwargs.pop(name) for name in ("batch_windows", "frames") if name in kwargs}
+        run = {name: kwargs.pop(name) for name in (*_OWN, "progress") if name in kwargs}
+        return prepare, {**run, "generation": kwargs} if kwargs else run, {}
+
+    def _film(
+        self, film: str | os.PathLike[str], intervals: Sequence[tuple[float, float]], cast: Sequence[Mapping[str, Any]]
+    ) -> _Film:
+        people: list[dict[str, Any]] = []
+        pictures: list[Image.Image] = []
+        for person in cast:
+            if not str(person.get("name") or "").strip():
+                raise ValueError(f"cast entry {dict(person)} has no name; expected a 'name'; add it or leave it out")
+            portrait = person.get("portrait")
+            people.append({"name": person["name"], "actor": person.get("actor"), "portrait": None})
+            if portrait is not None:
+                people[-1]["portrait"] = len(pictures)
+                pictures.append(_picture(portrait, str(person["name"])))
+        times = sorted((float(start_s), float(end_s)) for start_s, end_s in intervals)
+        return _Film(os.fspath(film), times, people, self.processor.frame_pixels(pictures) if pictures else None)
+
+    def read_clips(self, film: str, intervals: Sequence[tuple[float, float]]) -> Iterator[Sequence[Any]]:
+        """Read the frames of every clip; override it to take them from elsewhere.
+
+        Args:
+            film: path of the video file.
+            intervals: (start_s, end_s) in seconds, sorted.
+
+        Returns:
+            For each interval up to T images.
+        """
+        return iter_clip_frames(film, intervals, self.processor.num_frames)
+
+    def preprocess(  # type: ignore[override]
+        self,
+        input_: _Film,
+        batch_windows: int = 1,
+        frames: Callable[[int, Sequence[Any]], Sequence[Any]] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Read a film and hand out batches of windows.
+
+        Args:
+            input_: the film and what is asked of it.
+            batch_windows: windows in a batch.
+            frames: hook on each clip's frames.
+
+        Yields:
+            {"film", "first": index of the batch's first clip, "pixels": B lists of N (T, 3, H, W) tensors or None}.
+        """
+        size, count = self.processor.window_size, len(input_.intervals)
+        pixels: list[torch.Tensor | None] = []
+        for index, images in enumerate(self.read_clips(input_.path, input_.intervals)):
+            pixels.append(self.processor.clip_pixels(images if frames is None else frames(index, images)))
+            if len(pixels) == batch_windows * size or index + 1 == count:
+                windows = [pixels[at : at + size] for at in range(0, len(pixels), size)]
+                yield {"film": input_, "first": index + 1 - len(pixels), "pixels": windows}
+                pixels = []
+
+    def _forward(  # type: ignore[override]
+        self,
+        input_tensors: dict[str, Any],
+        characters: str = "recognised",
+        max_people: int = 3,
+        pool: str = "max",
+        threshold: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        generation: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Encode, recognise and describe one batch of windows; arguments as in `__call__`."""
+        film, first = input_tensors["film"], input_tensors["first"]
+        features = self._encode(input_tensors["pixels"])
+        if film.face_features is None and film.face_pixels is not None:
+            film.face_features = self.model.encode_frames(film.face_pixels.to(self.device)).float().cpu()
+        if characters == "all":
+            people = [[film.cast] * len(window) for window in features]
+        else:
+            people = [self._recognised(film, window, max_people, pool, threshold) for window in features]
+        if any(clip is not None for window in features for clip in window):
+            faces = None if film.face_features is None else [film.face_features] * len(features)
+            batch = self.processor(frame_features=features, characters=people, portrait_features=faces)
+            inputs = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            ids = self.model.generate(**inputs, **{**self._ends(), **(generation or {})})
+            texts = self.processor.batch_decode(ids.cpu())
+        else:  # not one frame in the whole batch: nothing to describe
+            texts = [[""] * len(window) for window in features]
+        rows = []
+        for window, (shown, written) in enumerate(zip(people, texts, strict=True), start=first // self._size):
+            for position, who in enumerate(shown):
+                start_s, end_s = film.intervals[window * self._size + position]
+                rows.append(
+                    {
+                        "start_s": start_s, "end_s": end_s, "text": written[position],
+                        "characters": [person["name"] for person in who], "window": window, "position": position,
+                        "frames_s": frame_times(start_s, end_s, self.processor.num_frames),
+                    }
+                )  # fmt: skip
+        if progress is not None:
+            progress(first + len(rows), len(film.intervals))
+        return {"rows": rows}
+
+    def postprocess(  # type: ignore[override]
+        self, model_outputs: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Join the batches' rows.
+
+        Args:
+            model_outputs: what `_forward` returned for each batch.
+
+        Returns:
+            The rows as `__call__` returns them.
+        """
+        return [row for output in model_outputs for row in output["rows"]]
+
+    @property
+    def _size(self) -> int:
+        return int(self.processor.window_size)
+
+    def _encode(self, windows: Sequence[Sequence[torch.Tensor | None]]) -> list[list[torch.Tensor | None]]:
+        """Frame features (T, C) float32 of every clip, all frames of the batch in one call; None stays None."""
+        clips = [clip for window in windows for clip in window if clip is not None]
+        encoded = iter(self.model.encode_frames(torch.stack(clips)).float().cpu() if clips else ())
+        return [[None if clip is None else next(encoded) for clip in window] for window in windows]
+
+    def _recognised(
+        self, film: _Film, window: Sequence[torch.Tensor | None], max_people: int, pool: str, threshold: float | None
+    ) -> list[list[dict[str, Any]]]:
+        """The people found in each clip of one window, best first."""
+        if film.face_features is None:
+            if film.cast:
+                raise ValueError(
+                    f"characters='recognised' with {len(film.cast)} people but no portrait; expected at least one; "
+                    "add portraits to the cast or pass characters='all'"
+                )
+            return [[] for _ in window]
+        shape = (self.processor.num_frames, film.face_features.shape[-1])
+        features = torch.stack([torch.zeros(shape) if clip is None else clip for clip in window])
+        mask = torch.tensor([clip is not None for clip in window])[:, None].expand(-1, shape[0])
+        found = recognise(features, mask, film.face_features, max_people, pool, threshold)
+        return [film.of_faces([index for index, _ in best]) for best in found]
+
+    def _ends(self) -> dict[str, int]:
+        """End and pad ids of the tokenizer that the model was trained with, where its configuration names none."""
+        if self.model.config.eos_token_id is not None:
+            return {}
+        tokenizer = self.processor.tokenizer
+        pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        return {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": pad}
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Save model, processor and all code in one folder that `transformers.pipeline(model=folder)` loads.
+
+        Args:
+            save_directory: the folder.
+            **kwargs: passed on to the model's `save_pretrained`.
+        """
+        impl = "pipeline_distinctad.DistinctADPipeline"
+        self.model.config.custom_pipelines = {TASK: {"impl": impl, "pt": ["AutoModel"], "tf": []}}
+        self.model.save_pretrained(save_directory, **kwargs)
+        self.processor.save_pretrained(save_directory)
+        custom_object_save(self, save_directory)
+
+
+def _picture(portrait: Any, name: str) -> Image.Image:
+    """A portrait as a picture: given as one, or read from its path."""
+    if isinstance(portrait, Image.Image):
+        return portrait
+    try:
+        with Image.open(portrait) as picture:
+            return picture.convert("RGB")
+    except (OSError, AttributeError) as error:
+        raise ValueError(
+            f"portrait of {name}: {portrait!s} cannot be read ({error}); expected a picture file; mend the cast"
+        ) from error

@@ -1,0 +1,270 @@
+"""What every DistinctAD model shares: initialisation, frozen towers, assembling, saving and loading."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from .configuration_distinctad import DistinctADConfig
+from .perceiver_distinctad import Perceiver, ScaledLinear
+from .towers_distinctad import embed_images, load_language, load_vision, require_all_weights, weights_sha256
+
+_MODEL = "modeling_distinctad.DistinctADForConditionalGeneration"
+_AUTO_MAP = {
+    "AutoConfig": "configuration_distinctad.DistinctADConfig",
+    "AutoModel": _MODEL,
+    "AutoModelForImageTextToText": _MODEL,
+}
+
+
+class DistinctADPreTrainedModel(PreTrainedModel):
+    """Base class: `vision_tower` and `language_model` are frozen, everything else trains."""
+
+    config_class = DistinctADConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+    _keep_in_fp32_modules_strict = ["contextual_em"]
+
+    vision_tower: Any
+    language_model: Any
+    perceiver: Perceiver
+    projection: ScaledLinear
+    face_projection: ScaledLinear | None
+    ad_start: nn.Parameter
+    encode_window: Callable[..., Tensor]
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        start = getattr(module, "initialise", None)
+        if callable(start):  # the package's own modules know how they start
+            start()
+        if module is self:
+            init.normal_(self.ad_start, mean=0.0, std=self.config.initializer_range)
+
+    # ------------------------------------------------------------------ the frozen parts
+    def train(self, mode: bool = True) -> DistinctADPreTrainedModel:
+        """Set training mode for the trained parts only; the towers stay in eval mode (GPT-2 has dropout)."""
+        super().train(mode)
+        self._hold_frozen_parts()
+        return self
+
+    def _freeze(self) -> None:
+        self.vision_tower.requires_grad_(False)
+        self.language_model.requires_grad_(False)
+        self._hold_frozen_parts()
+
+    def _hold_frozen_parts(self) -> None:
+        self.vision_tower.eval()
+        self.language_model.eval()
+        if self.training:
+            for module in self.language_model.modules():
+                # transformers checkpoints a layer only while it trains; its children, dropout included, stay in eval.
+                if isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing:
+                    module.training = True
+
+    def trainable_parameter_names(self) -> list[str]:
+        """Names of the parameters that train: all but the towers' (adapters added to the language model included)."""
+        return [name for name, parameter in self.named_parameters() if parameter.requires_grad]
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Token embeddings of the language model."""
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token embeddings of the language model."""
+        self.language_model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Output layer of the language model."""
+        return self.language_model.get_output_embeddings()
+
+    @torch.no_grad()
+    def encode_frames(self, pixel_values: Tensor) -> Tensor:
+        """Embed images (frames or portraits) with the frozen tower, `vision_chunk_size` at a time.
+
+        Args:
+            pixel_values: (..., 3, H, W), as the image processor made them.
+
+        Returns:
+            (..., C) joint embeddings as produced, not normalised.
+        """
+        leading = pixel_values.shape[:-3]
+        if pixel_values.numel() == 0:
+            return pixel_values.new_zeros(*leading, self.config.joint_size, device=self.device)
+        images = pixel_values.reshape(-1, *pixel_values.shape[-3:])
+        weight = next(self.vision_tower.parameters())
+        images = images.to(device=weight.device, dtype=weight.dtype)
+        chunks = images.split(self.config.vision_chunk_size)
+        return torch.cat([embed_images(self.vision_tower, chunk) for chunk in chunks]).reshape(*leading, -1)
+
+    # ------------------------------------------------------------------ assembling
+    @classmethod
+    def from_towers(
+        cls,
+        vision: str | nn.Module,
+        language: str | nn.Module,
+        dtype: torch.dtype | str = torch.float32,
+        **config: Any,
+    ) -> DistinctADPreTrainedModel:
+        """Assemble a model from pretrained towers; its own parts start at random (seed torch before the call).
+
+        Args:
+            vision: Hub id, folder or module of a vision tower; of a full CLIP the vision half with projection.
+            language: Hub id, folder or module of a causal language model.
+            dtype: of towers that are loaded here; the trained parts are float32.
+            **config: fields of `DistinctADConfig`; `text_model_revision` picks a Hub revision.
+
+        Returns:
+            The model in eval mode, both projections and the start vector scaled to the language model's tokens.
+
+        Raises:
+            ValueError: weights of a tower are missing.
+        """
+        tower = load_vision(vision, dtype)
+        model, fingerprint = load_language(language, config.get("text_model_revision"), dtype)
+        if isinstance(language, str) and not os.path.isdir(language):
+            config.setdefault("text_model_name_or_path", language)  # a Hub id; a local folder means nothing elsewhere
+        config.setdefault("text_model_sha256", fingerprint)
+        whole = cls.config_class(
+            vision_config=copy.deepcopy(tower.config), text_config=copy.deepcopy(model.config), **config
+        )
+        assembled = cls(whole, vision_tower=tower, language_model=model)
+        assembled.scale_projections()
+        return assembled.eval()
+
+    @torch.no_grad()
+    def scale_projections(self, frame_features: Tensor | None = None, face_features: Tensor | None = None) -> None:
+        """Scale both projections once so that their results have the RMS of the language model's token embeddings.
+
+        Without it visual tokens enter at 6 to 25 times the size of words (own choice). The factor is kept in the
+        weights and never applied at loading. The start vector is drawn at the same RMS.
+
+        Args:
+            frame_features: (B, N, T, C) to measure with; None: standard normal draws (the Perceiver normalises them).
+            face_features: (B, F, C) to measure with; None: the tower's embeddings of four noise images.
+        """
+        generator = torch.Generator(device="cpu").manual_seed(0)
+        config, device = self.config, self.ad_start.device
+
+        def draw(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator).to(device)
+
+        embeddings: Any = self.get_input_embeddings().weight
+        target = embeddings.float().square().mean().sqrt()
+        if frame_features is None:
+            frame_features = draw(1, config.window_size, config.num_frames, config.joint_size)
+        _scale(self.projection, self.encode_window(frame_features), target)
+        if self.face_projection is not None:
+            if face_features is None:
+                size = getattr(config.vision_config, "image_size", None)
+                height, width = size if isinstance(size, (list, tuple)) else (size, size)
+                noise = draw(4, 3, height, width) if height else None
+                face_features = draw(4, config.joint_size) if noise is None else self.encode_frames(noise)
+            faces = self.face_projection(face_features.to(self.face_projection.weight.dtype))
+            _scale(self.face_projection, faces, target)
+        self.ad_start.copy_(draw(config.language_size) * target)
+
+    # ------------------------------------------------------------------ saving and loading
+    def save_pretrained(  # type: ignore[override]
+        self,
+        save_directory: str | os.PathLike[str],
+        is_main_process: bool = True,
+        *,
+        save_language_model: bool | None = None,
+        state_dict: dict[str, Tensor] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Save weights, configuration and the code that loads them.
+
+        Args:
+            save_directory: folder to write.
+            is_main_process: False: another process writes the files.
+            save_language_model: False names the language model (`config.text_model_name_or_path`, with revision and
+                fingerprint) instead of storing its weights; None keeps to how this model was loaded, at first True.
+            state_dict: weights to save instead of the model's.
+            **kwargs: passed on to transformers.
+
+        Raises:
+            ValueError: the language model shall be named and has no name.
+        """
+        config = self.config
+        stored = config.text_model_stored if save_language_model is None else save_language_model
+        if not stored:
+            if not config.text_model_name_or_path:
+                raise ValueError(
+                    "save_language_model=False without config.text_model_name_or_path: expected a Hub id or folder; "
+                    "set it, or store the weights."
+                )
+            if config.text_model_sha256 is None:
+                config.text_model_sha256 = weights_sha256(self.language_model)
+            state_dict = self.state_dict() if state_dict is None else state_dict
+            state_dict = {k: v for k, v in state_dict.items() if not k.startswith("language_model.")}
+        before = config.text_model_stored
+        config.text_model_stored = stored
+        config.auto_map = {**(getattr(config, "auto_map", None) or {}), **_AUTO_MAP}
+        try:
+            super().save_pretrained(save_directory, is_main_process, state_dict, **kwargs)
+        finally:
+            config.text_model_stored = before
+
+    @classmethod
+    def from_pretrained(cls, source: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Load a model; weights that are not in the checkpoint are an error, never random numbers.
+
+        Args:
+            source: folder or Hub id.
+            *args: passed on to transformers.
+            **kwargs: passed on to transformers.
+
+        Returns:
+            The model in eval mode (with `output_loading_info=True` a pair with the loading information).
+
+        Raises:
+            ValueError: weights are missing, or the named language model is not the one that was saved.
+        """
+        with_info = kwargs.pop("output_loading_info", False)
+        loaded: Any = super().from_pretrained(source, *args, output_loading_info=True, **kwargs)
+        model, info = loaded
+        missing = set(info["missing_keys"])
+        if not model.config.text_model_stored:
+            missing = {key for key in missing if not key.startswith("language_model.")}
+            model._take_named_language_model()
+        require_all_weights(missing, str(source))
+        model._freeze()  # loading replaces parameters, and the new ones would train
+        return (model, info) if with_info else model
+
+    def _take_named_language_model(self) -> None:
+        config = self.config
+        named, fingerprint = load_language(
+            config.text_model_name_or_path, config.text_model_revision, dtype=self.perceiver.latents.dtype
+        )
+        if config.text_model_sha256 is not None and fingerprint != config.text_model_sha256:
+            raise ValueError(
+                f"language model {config.text_model_name_or_path}: its weights have SHA-256 {fingerprint}, expected "
+                f"{config.text_model_sha256}; fetch the revision that the checkpoint was trained with."
+            )
+        self.language_model = named.to(self.perceiver.latents.device)
+
+
+def _scale(layer: nn.Linear, results: Tensor, target: Tensor) -> None:
+    factor = target / results.float().square().mean().sqrt().clamp_min(1e-12)
+    layer.weight.mul_(factor)
+    layer.bias.mul_(factor)
+
+
+DistinctADConfig.register_for_auto_class()
+
+__all__ = ["DistinctADPreTrainedModel"]

@@ -1,0 +1,59 @@
+"""A film writer and a pipeline that needs no model, shared by the tests of the command line's package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+
+def write_film(path: Path, seconds: float = 12.0, rate: int = 8, audio: bool = True, options: dict | None = None) -> Path:
+    """Write a small H.264 film whose brightness tells the time, with a quiet AAC track of the same length."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        video = container.add_stream("libx264", rate=rate)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("aac", rate=16000, layout="mono") if audio else None
+        count = round(seconds * rate)
+        for i in range(count):
+            image = np.full((48, 64, 3), 20 + 200 * i // count, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(video.encode())
+        if sound is not None:
+            for start in range(0, round(seconds * 16000), 1024):
+                frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                frame.sample_rate, frame.pts = 16000, start
+                container.mux(sound.encode(frame))
+            container.mux(sound.encode())
+    return path
+
+
+class FakePipe:
+    """Keeps the pipeline's contract (windows of 4) and remembers how it was called."""
+
+    def __init__(self, tell: Callable[[int, dict[str, Any]], str] | None = None) -> None:
+        self.tell = tell or (lambda index, generation: f"A thing happens, number {index}.")
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(
+        self, film: str, intervals: list[tuple[float, float]], cast: list[dict[str, Any]], **options: Any
+    ) -> list[dict[str, Any]]:
+        self.calls.append({"film": film, "intervals": intervals, "cast": cast, **options})
+        records = []
+        for index, (start_s, end_s) in enumerate(intervals):
+            records.append(
+                {
+                    "start_s": start_s,
+                    "end_s": end_s,
+                    "text": self.tell(index, options),
+                    "characters": [person["name"] for person in cast],
+                    "window": index // 4,
+                    "position": index % 4,
+                    "frames_s": [start_s, (start_s + end_s) / 2],
+                }
+            )
+            if options.get("progress"):
+                options["progress"](index + 1, len(intervals))
+        return records

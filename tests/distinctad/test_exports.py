@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pysubs2
+import pytest
+import webvtt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distinctad import exports
+from distinctad.errors import UserError
+from distinctad.exports import FILES, REVIEW, OutputFolder, clean_text, to_csv, to_json, to_srt, to_vtt
+
+HASH = "0" * 64
+
+
+def document(*texts: str) -> dict[str, Any]:
+    cues = [
+        {
+            "index": i + 1, "start_s": 3600.0 * i + 0.5, "end_s": 3600.0 * i + 2.125, "text": text,
+            "characters": ["Mara", "Joël"],
+            "provenance": {
+                "origin": "gap", "line": None, "window": 0, "position": i, "frames_s": [1.0], "text_from": "model",
+            },
+        }
+        for i, text in enumerate(texts)
+    ]  # fmt: skip
+    return {
+        "format": "distinctad.descriptions", "format_version": 1, "review": REVIEW, "language": "en",
+        "film": {"name": "a.mp4", "sha256": HASH, "duration_s": 9.0, "frame_rate_hz": 24.0, "width": 4, "height": 2,
+                 "has_audio": True},
+        "intervals": {"origin": "gap", "file": "a.srt", "sha256": HASH,
+                      "rules": {"min_gap_s": 1.2, "guard_s": 0.15, "max_length_s": 6.0, "even_s": 4.0}},
+        "cast": [{"id": "p1", "name": "Mara", "actor": "", "portrait_sha256": None}],
+        "model": {"name": "m", "sha256": None},
+        "generation": {"characters": "all", "max_people": 3, "num_beams": None, "seed": 0, "device": "cpu",
+                       "dtype": "float32", "batch_windows": 1, "versions": {}},
+        "warnings": [], "cues": cues,
+    }  # fmt: skip
+
+
+def test_every_export_by_hand() -> None:
+    made = document("Mara picks up the cup.", "She <i>runs</i> & falls --> over.")
+    assert to_csv(made) == (
+        "film,index,start,end,text,characters\n"
+        "a.mp4,1,0.500,2.125,Mara picks up the cup.,Mara; Joël\n"
+        "a.mp4,2,3600.500,3602.125,She <i>runs</i> & falls --> over.,Mara; Joël\n"
+    )
+    assert to_srt(made) == (
+        "1\n00:00:00,500 --> 00:00:02,125\nMara picks up the cup.\n\n"
+        "2\n01:00:00,500 --> 01:00:02,125\nShe <i>runs</i> & falls --> over.\n"
+    )
+    assert to_vtt(made) == (
+        f"WEBVTT\nKind: descriptions\nLanguage: en\n\nNOTE {REVIEW}\n\n"
+        "1\n00:00:00.500 --> 00:00:02.125\nMara picks up the cup.\n\n"
+        "2\n01:00:00.500 --> 01:00:02.125\nShe &lt;i&gt;runs&lt;/i&gt; &amp; falls --&gt; over.\n"
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.text(min_size=1, max_size=40).map(clean_text).filter(bool), min_size=1, max_size=3))
+def test_what_is_written_can_be_read_again(texts: list[str]) -> None:
+    made = document(*texts)
+    assert [row["text"] for row in csv.DictReader(io.StringIO(to_csv(made)))] == texts
+    assert [cue["text"] for cue in json.loads(to_json(made))["cues"]] == texts
+    track = webvtt.from_string(to_vtt(made))
+    assert [caption.text for caption in track] == texts
+    assert [caption.start_in_seconds for caption in track] == [3600 * i for i in range(len(texts))]
+    events = pysubs2.SSAFile.from_string(to_srt(made), "srt").events
+    assert [(event.start, event.end) for event in events] == [(3_600_000 * i + 500, 3_600_000 * i + 2125) for i in range(len(texts))]
+
+
+def test_the_schema_holds_its_own_rules_and_refuses_others() -> None:
+    schema = json.loads(exports.SCHEMA_FILE.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    to_json(document("A."))
+    for change in (
+        {"cues": []}, {"made_at": "2026-01-01"}, {"review": "checked"}, {"format_version": 2},
+        {"model": {"name": "m", "sha256": "x"}}, {"film": {**document("A.")["film"], "name": "/home/a.mp4"}},
+    ):  # fmt: skip
+        with pytest.raises(jsonschema.ValidationError):
+            to_json({**document("A."), **change})
+    with pytest.raises(jsonschema.ValidationError):
+        to_json(document(""))
+
+
+def test_clean_text() -> None:
+    assert clean_text(" Mara\n\n runs.\x00\u200b\t ") == "Mara runs."
+    assert clean_text("\n \x07") == ""
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_all_files_appear_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    with OutputFolder(out) as folder:
+        assert not out.parent.exists()
+        assert folder.write({name: name for name in FILES}) == [out / name for name in FILES]
+    assert names(tmp_path) == ["new"] and names(out) == sorted(FILES)
+    assert (out.stat().st_mode & 0o777) == ((tmp_path / "new").stat().st_mode & 0o777)  # no private work folder's mode
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_error_leaves_nothing(tmp_path: Path, there: bool) -> None:
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+        (out / "mine.txt").write_text("kept")
+    with pytest.raises(RuntimeError, match="broken"), OutputFolder(out):
+        raise RuntimeError("broken")
+    assert names(tmp_path) == (["out"] if there else [])
+    assert not there or names(out) == ["mine.txt"]
+
+
+def test_an_earlier_run_is_kept_unless_told(tmp_path: Path) -> None:
+    (tmp_path / FILES[0]).write_text("old")
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(UserError, match="holds descriptions.csv already"), OutputFolder(tmp_path):
+        pass
+    assert (tmp_path / FILES[0]).read_text() == "old"
+    with OutputFolder(tmp_path, overwrite=True) as folder:
+        folder.write({name: "new" for name in FILES})
+    assert (tmp_path / FILES[0]).read_text() == "new" and names(tmp_path) == sorted([*FILES, "mine.txt"])
+
+
+@pytest.mark.parametrize("where", ["file", "file/below/out", "nul\0", "x" * 300 + "/out", FILES[1]])
+def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / FILES[1]).mkdir()
+    target = tmp_path / "taken" if where == FILES[1] else tmp_path / where
+    with pytest.raises(UserError) as caught, OutputFolder(target, overwrite=True) as folder:
+        folder.write({name: "" for name in FILES})
+    assert "output" in str(caught.value) and names(tmp_path) == ["file", "taken"]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exports.os, "fsync", full)
+    with pytest.raises(UserError, match="No space left"), OutputFolder(tmp_path / "out") as folder:
+        folder.write({name: "x" for name in FILES})
+    assert names(tmp_path) == []

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distinctad.errors import UserError
+from distinctad.subtitles import Speech, decode_text, parse_subtitles, read_subtitles
+
+SRT = "1\n00:00:01,000 --> 00:00:02,500\nHello.\n\n2\n00:00:04,000 --> 00:00:05,000\nYes?\n"
+LINES = [Speech(1.0, 2.5), Speech(4.0, 5.0)]
+VTT = "WEBVTT\n\n00:01.000 --> 00:02.500\nHello.\n\n00:00:04.000 --> 00:00:05.000 align:left\nYes?\n"
+ASS = (
+    "[Script Info]\nScriptType: v4.00+\n\n[Events]\n"
+    "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+    "Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,Hello.\n"
+    "Comment: 0,0:00:03.00,0:00:03.50,Default,,0,0,0,,a note\n"
+    "Dialogue: 0,0:00:04.00,0:00:05.00,Default,,0,0,0,,Yes?\n"
+)
+
+
+@pytest.mark.parametrize("text", [SRT, VTT, ASS, SRT.replace("\n", "\r\n"), "\ufeff" + SRT])
+def test_every_format_gives_the_same_times(text: str) -> None:
+    speech, warnings = parse_subtitles(text.replace("\r\n", "\n"), "s")
+    assert speech == LINES
+    assert warnings == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_every_encoding_gives_the_same_times(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "s.srt"
+    path.write_bytes(SRT.replace("Hello.", "Déjà vu, Zoë – naïve café.").encode(encoding))
+    speech, warnings = read_subtitles(path)
+    assert speech == LINES
+    assert bool(warnings) == (encoding in ("utf-16-le", "utf-16-be", "cp1252"))
+
+
+def test_cp1252_keeps_its_letters() -> None:
+    text, warnings = decode_text("Zoë geht über die Straße – „schön“".encode("cp1252"), "the cast", "c.csv")
+    assert text == "Zoë geht über die Straße – „schön“"
+    assert "cp1252" in warnings[0]
+
+
+def test_repairs_are_said() -> None:
+    text = (
+        "1\n00:00:02,000 --> 00:00:01,000\nBackwards.\n\n2\n00:00:01,500 --> 00:00:03,000\nOverlap.\n\n"
+        "3\n00:00:05,000 --> 00:00:06,000\n[door slams]\n\n4\n00:00:07,000 --> 00:00:08,000\n- (laughs) Hi.\n"
+    )
+    speech, warnings = parse_subtitles(text, "s.srt")
+    assert speech == [Speech(1.0, 2.0), Speech(1.5, 3.0), Speech(7.0, 8.0)]
+    assert [w.split(": ")[1].split(" ", 1)[0] for w in warnings] == ["1", "1", "1"]
+    assert "swapped" in warnings[0] and "sound caption" in warnings[1] and "overlapping" in warnings[2]
+
+
+@pytest.mark.parametrize("content", [b"", b"just a letter to you", b"WEBVTT\n\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", b"{}"])
+def test_what_is_no_subtitles_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "s.srt"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="'.*s.srt'"):
+        read_subtitles(path)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.srt", tmp_path, Path("a\0b")):
+        with pytest.raises(UserError):
+            read_subtitles(path)
+
+
+_stamp = st.from_regex(r"\d{0,3}:?\d{1,4}:\d{1,3}[,.]\d{0,5}", fullmatch=True)
+_line = st.one_of(
+    st.tuples(_stamp, _stamp).map(lambda pair: f"{pair[0]} --> {pair[1]}"),
+    st.sampled_from(["WEBVTT", "[Script Info]", "[Events]", "[V4+ Styles]", "Format: Start, End, Text", "NOTE", "", "1",
+                     "Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\\p1}m 0 0", "Dialogue: x", "Style: a,b"]),
+    st.text(max_size=20),
+)  # fmt: skip
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(_line, max_size=12).map("\n".join))
+def test_hostile_text_is_parsed_or_refused(text: str) -> None:
+    try:
+        speech, _ = parse_subtitles(text, "s")
+    except UserError as error:
+        assert "\n" not in str(error)
+    else:
+        assert speech and all(0 <= line.start_s <= line.end_s for line in speech)
+        assert speech == sorted(speech, key=lambda line: (line.start_s, line.end_s))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_hostile_bytes_are_decoded_or_refused(data: bytes) -> None:
+    try:
+        text, _ = decode_text(data, "the subtitles", "s")
+    except UserError as error:
+        assert "\n" not in str(error)
+    else:
+        assert "\r" not in text

@@ -1,0 +1,228 @@
+"""Saving, loading, assembling from towers, remote code in a fresh process, and the golden checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPVisionModelWithProjection,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
+
+from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
+from modeling_distinctad.towers_distinctad import weights_sha256
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "tiny"
+Model = DistinctADForConditionalGeneration
+
+
+def logits_of(model: Any) -> torch.Tensor:
+    with torch.no_grad():
+        return model(**tiny_models.inputs()).logits
+
+
+@pytest.fixture
+def towers(tmp_path: Path) -> tuple[Path, Path]:
+    """Folders of a full CLIP (outer and inner projection width both 32) and of a GPT-2."""
+    torch.manual_seed(1)
+    text = CLIPTextConfig(
+        vocab_size=30, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=8, projection_dim=tiny_models.JOINT,
+    )  # fmt: skip
+    clip = CLIPModel(
+        CLIPConfig(text_config=text, vision_config=tiny_models.vision_config(), projection_dim=tiny_models.JOINT)
+    )
+    clip.save_pretrained(tmp_path / "clip")
+    AutoModelForCausalLM.from_config(tiny_models.text_config("gpt2")).save_pretrained(tmp_path / "lm")
+    return tmp_path / "clip", tmp_path / "lm"
+
+
+def fields(**changes: Any) -> dict[str, Any]:
+    stored = tiny_models.config().to_dict()
+    names = ("num_frames", "num_prompt_vectors", "window_size", "em_num_bases", "video_token_id", "face_token_id")
+    return {name: stored[name] for name in (*names, "ad_start_token_id", "face_tokens")} | changes
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_saved_and_loaded_models_agree(kind: str, tmp_path: Path) -> None:
+    model = tiny_models.model(kind, em_bases_init="random")
+    model.save_pretrained(tmp_path)
+    loaded = Model.from_pretrained(tmp_path)
+    assert torch.allclose(logits_of(model), logits_of(loaded), atol=1e-6)
+    assert loaded.trainable_parameter_names() == model.trainable_parameter_names()
+    assert not loaded.training
+    prompts = tiny_models.inputs(answer=0)
+    assert torch.equal(model.generate(**prompts), loaded.generate(**prompts))
+    half = Model.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    assert half.projection.weight.dtype == torch.bfloat16
+    assert torch.equal(half.contextual_em.bases, model.contextual_em.bases)
+    assert half.contextual_em.bases.dtype == torch.float32
+
+
+def test_scaling_is_never_redone_at_loading(tmp_path: Path) -> None:
+    model = tiny_models.model()
+    with torch.no_grad():
+        model.projection.weight.mul_(3)
+    model.save_pretrained(tmp_path)
+    assert torch.equal(Model.from_pretrained(tmp_path).projection.weight, model.projection.weight)
+
+
+@pytest.mark.parametrize("prefix", ["vision_tower.", "language_model.", "perceiver.latents", "projection.bias"])
+def test_missing_weights_are_an_error(prefix: str, tmp_path: Path) -> None:
+    tiny_models.model().save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    kept = {name: tensor for name, tensor in load_file(file).items() if not name.startswith(prefix)}
+    save_file(kept, file, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=f"weights missing.*{prefix.split('.')[0]}"):
+        Model.from_pretrained(tmp_path)
+
+
+def test_from_towers_of_folders_and_modules(towers: tuple[Path, Path]) -> None:
+    clip, language = towers
+    model = Model.from_towers(str(clip), str(language), **fields())
+    vision = CLIPVisionModelWithProjection.from_pretrained(clip)
+    assert model.config.joint_size == tiny_models.JOINT
+    images = torch.randn(2, 3, 8, 8)
+    assert torch.equal(model.encode_frames(images), vision(images).image_embeds)
+    stored = AutoModelForCausalLM.from_pretrained(language)
+    for name, parameter in stored.named_parameters():
+        assert torch.equal(parameter, model.language_model.get_parameter(name))
+    assert model.config.text_model_name_or_path is None  # a local folder means nothing elsewhere
+    target = stored.get_input_embeddings().weight.square().mean().sqrt().item()
+    assert model.ad_start.square().mean().sqrt().item() == pytest.approx(target, rel=0.5)
+    whole = CLIPModel.from_pretrained(clip)
+    again = Model.from_towers(whole, stored, **fields())
+    assert torch.equal(again.encode_frames(images), model.encode_frames(images))
+    assert again.trainable_parameter_names() == model.trainable_parameter_names()
+
+
+def test_a_vision_tower_without_projection(tmp_path: Path) -> None:
+    config = SiglipVisionConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4
+    )
+    SiglipVisionModel(config).save_pretrained(tmp_path / "siglip")
+    language = AutoModelForCausalLM.from_config(tiny_models.text_config())
+    model = Model.from_towers(str(tmp_path / "siglip"), language, **fields())
+    features = model.encode_frames(torch.randn(1, 2, 3, 3, 8, 8))
+    assert features.shape == (1, 2, 3, 16) == (1, 2, 3, model.config.joint_size)
+    model.save_pretrained(tmp_path / "model")
+    loaded = Model.from_pretrained(tmp_path / "model")
+    assert torch.equal(loaded.encode_window(features), model.encode_window(features))
+
+
+def test_an_incomplete_tower_is_refused(towers: tuple[Path, Path]) -> None:
+    clip, language = towers
+    tensors = load_file(clip / "model.safetensors")
+    del tensors["visual_projection.weight"]
+    save_file(tensors, clip / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="visual_projection"):
+        Model.from_towers(str(clip), str(language), **fields())
+
+
+def test_the_language_model_may_be_named_instead_of_stored(towers: tuple[Path, Path], tmp_path: Path) -> None:
+    clip, language = towers
+    model = Model.from_towers(str(clip), str(language), **fields())
+    with pytest.raises(ValueError, match="text_model_name_or_path"):
+        model.save_pretrained(tmp_path / "named", save_language_model=False)
+    model.config.text_model_name_or_path = str(language)
+    model.save_pretrained(tmp_path / "named", save_language_model=False)
+    assert model.config.text_model_stored  # the live model is as it was
+    assert not any(name.startswith("language_model") for name in load_file(tmp_path / "named" / "model.safetensors"))
+    loaded = Model.from_pretrained(tmp_path / "named")
+    assert torch.allclose(logits_of(loaded), logits_of(model), atol=1e-6)
+    assert loaded.trainable_parameter_names() == model.trainable_parameter_names()
+    loaded.save_pretrained(tmp_path / "again")  # stays named
+    assert not json.loads((tmp_path / "again" / "config.json").read_text())["text_model_stored"]
+    loaded.save_pretrained(tmp_path / "whole", save_language_model=True)
+    assert torch.allclose(logits_of(Model.from_pretrained(tmp_path / "whole")), logits_of(model), atol=1e-6)
+    other = AutoModelForCausalLM.from_config(tiny_models.text_config())
+    other.save_pretrained(language)
+    assert weights_sha256(other) != model.config.text_model_sha256
+    with pytest.raises(ValueError, match="SHA-256"):
+        Model.from_pretrained(tmp_path / "named")
+
+
+def test_fingerprint_ignores_the_loading_dtype_and_sees_one_changed_number(towers: tuple[Path, Path]) -> None:
+    model = AutoModelForCausalLM.from_pretrained(towers[1], dtype=torch.bfloat16)
+    before = weights_sha256(model)
+    assert weights_sha256(model.float()) == before
+    with torch.no_grad():
+        model.get_input_embeddings().weight[3, 1] += 1e-3
+    assert weights_sha256(model) != before
+
+
+REMOTE = """
+import sys, torch
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText
+folder, again = sys.argv[1:]
+config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
+assert config.model_type == "distinctad" and config.num_prompt_vectors == 4
+model = AutoModel.from_pretrained(folder, trust_remote_code=True)
+assert type(model).__module__.startswith("transformers_modules."), type(model).__module__
+expected = load_file(folder + "/expected.safetensors")
+inputs = {name[6:]: tensor for name, tensor in expected.items() if name.startswith("input.")}
+with torch.no_grad():
+    assert torch.allclose(model(**inputs).logits, expected["logits"], atol=1e-6)
+assert "perceiver.latents" in model.trainable_parameter_names()
+assert not any(name.startswith(("vision_tower", "language_model")) for name in model.trainable_parameter_names())
+model.save_pretrained(again)
+for auto in (AutoModel, AutoModelForImageTextToText):
+    loaded = auto.from_pretrained(again, trust_remote_code=True)
+    with torch.no_grad():
+        assert torch.allclose(loaded(**inputs).logits, expected["logits"], atol=1e-6)
+assert "modeling_distinctad" not in sys.modules
+print("remote code works")
+"""
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_remote_code_in_a_fresh_process(kind: str, tmp_path: Path) -> None:
+    model = tiny_models.model(kind)
+    model.save_pretrained(tmp_path / "saved")
+    mapped = json.loads((tmp_path / "saved" / "config.json").read_text())["auto_map"]
+    assert set(mapped) == {"AutoConfig", "AutoModel", "AutoModelForImageTextToText"}
+    inputs = tiny_models.inputs()
+    tensors = {f"input.{name}": tensor.contiguous() for name, tensor in inputs.items()}
+    save_file(tensors | {"logits": logits_of(model)}, tmp_path / "saved" / "expected.safetensors")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", REMOTE, str(tmp_path / "saved"), str(tmp_path / "again")],
+        cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "remote code works" in done.stdout
+
+
+def test_golden_checkpoint() -> None:
+    model = Model.from_pretrained(GOLDEN)
+    expected = load_file(GOLDEN / "expected.safetensors")
+
+    def part(prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): t for name, t in expected.items() if name.startswith(prefix)}
+
+    with torch.no_grad():
+        output = model(**part("input."))
+    kept = expected["input.attention_mask"].bool() & expected["input.clip_mask"].unsqueeze(-1)
+    assert torch.allclose(output.logits[kept], expected["output.logits"][kept], atol=1e-4)
+    assert torch.allclose(output.loss_auto, expected["output.loss_auto"], atol=1e-5)
+    assert torch.allclose(output.loss_distinctive, expected["output.loss_distinctive"], atol=1e-5)
+    assert torch.equal(model.generate(**part("prompt.")), expected["output.ids"])
+    assert sum(file.stat().st_size for file in GOLDEN.iterdir()) < 300_000

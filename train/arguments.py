@@ -1,0 +1,101 @@
+"""How every training command is configured: a YAML file, then `--key value`, into dataclasses."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from transformers import HfArgumentParser, TrainingArguments
+
+T = TypeVar("T")
+
+
+@dataclass
+class RunArguments:
+    """What every run needs; everything else of `TrainingArguments` keeps its default."""
+
+    output_dir: str = field(metadata={"help": "folder of checkpoints, result and run record"})
+    learning_rate: float = field(default=1e-4, metadata={"help": "peak learning rate"})
+    lr_schedule: str = field(default="cosine", metadata={"help": "cosine | constant | linear"})
+    warmup_steps: int = field(default=100, metadata={"help": "linear warm-up, optimiser steps"})
+    batch_size: int = field(default=64, metadata={"help": "items a step and rank"})
+    seed: int = field(default=1, metadata={"help": "seed of weights and data"})
+    save_steps: int = field(default=500, metadata={"help": "steps between checkpoints"})
+    logging_steps: int = field(default=50, metadata={"help": "steps between log lines"})
+    bf16: bool = field(default=True, metadata={"help": "autocast to bfloat16"})
+    use_cpu: bool = field(default=True, metadata={"help": "stay on the CPU even if an accelerator is there"})
+    max_grad_norm: float = field(default=1.0, metadata={"help": "gradient clipping"})
+
+
+def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArguments]:
+    """Reads `CONFIG.yaml [--key value ...]` into (kind, RunArguments).
+
+    Raises:
+        SystemExit: status 2 with one line, if the file is missing, is no mapping or holds an unknown key.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    defaults: dict[str, Any] = {}
+    if argv and argv[0].endswith((".yaml", ".yml")):
+        path = Path(argv.pop(0))
+        if not path.is_file():
+            sys.exit(_refuse(f"no such config: {path}; expected a YAML file, see train/configs/"))
+        defaults = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        if not isinstance(defaults, dict):
+            sys.exit(_refuse(f"{path} holds {type(defaults).__name__}, expected key: value lines"))
+    known = {f.name for group in (kind, RunArguments) for f in fields(group)}  # type: ignore[arg-type]
+    unknown = sorted(set(defaults) - known)
+    if unknown:
+        sys.exit(_refuse(f"unknown config keys {unknown}; known are {sorted(known)}"))
+    given = {word[2:].split("=")[0].replace("-", "_") for word in argv if word.startswith("--")}
+    words = [str(w) for key, value in defaults.items() if key not in given for w in (f"--{key}", _text(value))]
+    parsed = HfArgumentParser([kind, RunArguments]).parse_args_into_dataclasses([*words, *argv])
+    return parsed[0], parsed[1]
+
+
+def _text(value: Any) -> str:
+    """A YAML value as a command-line word."""
+    return str(value)
+
+
+def _refuse(message: str) -> int:
+    """Prints one line for the user and gives the exit status of bad input."""
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def training_arguments(run: RunArguments, **more: Any) -> TrainingArguments:
+    """`transformers.TrainingArguments` of a run; `more` overrides."""
+    settings: dict[str, Any] = dict(
+        output_dir=run.output_dir,
+        learning_rate=run.learning_rate,
+        lr_scheduler_type=run.lr_schedule,
+        warmup_steps=run.warmup_steps,
+        per_device_train_batch_size=run.batch_size,
+        seed=run.seed,
+        data_seed=run.seed,
+        save_steps=run.save_steps,
+        save_total_limit=1,
+        logging_steps=run.logging_steps,
+        bf16=run.bf16,
+        use_cpu=run.use_cpu,
+        max_grad_norm=run.max_grad_norm,
+        remove_unused_columns=False,
+        report_to=[],
+        dataloader_drop_last=True,
+        ddp_find_unused_parameters=False,
+    )
+    return TrainingArguments(**{**settings, **more})
+
+
+def latest_checkpoint(folder: str) -> str | None:
+    """The newest complete `checkpoint-N` of a run folder, or None."""
+    found = []
+    for path in Path(folder).glob("checkpoint-*"):
+        number = re.fullmatch(r"checkpoint-(\d+)", path.name)
+        if number and (path / "trainer_state.json").is_file():
+            found.append((int(number[1]), str(path)))
+    return max(found)[1] if found else None

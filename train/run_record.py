@@ -1,0 +1,88 @@
+"""The run record: what was run, on what, with which result; README and model card are generated from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft", "evaluate", "safetensors", "av", "numpy")
+
+
+def _commit() -> str:
+    """The checked-out commit with "+changes" when the tree differs, or "unknown" outside a clone."""
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        dirty = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+changes" if dirty.strip() else "")
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the packages that decide the numbers."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def fingerprint(*parts: object) -> str:
+    """First 16 hex digits of the SHA-256 of the JSON of `parts`: names the data of a run."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class RunRecord:
+    """Collects and writes `run_record.json`.
+
+    Args:
+        stage: name of the step, e.g. "stage2".
+        config: the resolved configuration, JSON-ready.
+        seed: seed of the run.
+        data: fingerprint of the data.
+    """
+
+    def __init__(self, stage: str, config: Mapping[str, Any], seed: int, data: str) -> None:
+        self._started = time.time()
+        command = ["python", *(a if not os.path.isabs(a) else os.path.relpath(a) for a in sys.argv)]
+        self.content: dict[str, Any] = {
+            "stage": stage,
+            "commit": _commit(),
+            "command": " ".join(command),
+            "config": dict(config),
+            "seed": seed,
+            "data": data,
+            "versions": _versions(),
+            "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "threads": _threads()},
+            "metrics": {},
+        }
+
+    def write(self, folder: Path, metrics: Mapping[str, Any], curve: list[dict[str, Any]] | None = None) -> Path:
+        """Writes the record (through a temporary file) and returns its path."""
+        self.content["metrics"] = dict(metrics)
+        self.content["curve"] = curve or []
+        self.content["wall_s"] = round(time.time() - self._started, 1)
+        path = folder / "run_record.json"
+        partial = path.with_suffix(".json.partial")
+        partial.write_text(json.dumps(self.content, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        partial.replace(path)
+        return path
+
+
+def _threads() -> int:
+    """Number of threads that torch computes with."""
+    import torch
+
+    return torch.get_num_threads()
