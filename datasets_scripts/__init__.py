@@ -1,0 +1,1 @@
+"""Data: the row schema, windows, words, and the pocket films."""

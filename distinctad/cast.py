@@ -198,9 +198,7 @@ def _check_image(path: Path, shown: str, where: str) -> None:
             with Image.open(path, formats=PORTRAIT_FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PORTRAIT_PIXELS:
-                    message = (
-                        f"{where}: portrait '{shown}' is {width}x{height}, more than {MAX_PORTRAIT_PIXELS} pixels"
-                    )
+                    message = f"{where}: portrait '{shown}' is {width}x{height}, more than {MAX_PORTRAIT_PIXELS} pixels"
                     raise UserError(message, "Give a smaller image.")
                 image.load()
     except UserError:

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from distinctad import __version__
+from distinctad.describe import Described
 from distinctad.describe import describe as describe_film
 from distinctad.errors import UserError
 from distinctad.exports import REVIEW
@@ -106,42 +107,25 @@ def describe_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the intervals; no model is needed.")] = False,
 ) -> None:
     """Describe a film: find or read the intervals, draft a text for each, write CSV, JSON, SRT and WebVTT."""
-    settings = Settings(
-        characters=characters,
-        max_people=max_people,
-        num_beams=num_beams,
-        batch_windows=batch_windows,
-        device=device,
-        dtype=dtype,
-        seed=seed,
-        overlaps=overlaps,
-        film_id=film_id,
-        gaps=GapRules(min_gap, guard, max_length, every),
-    )
+    gaps = GapRules(min_gap, guard, max_length, every)
+    run: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "seed": seed,
+        "batch_windows": batch_windows,
+        "num_beams": num_beams,
+    }
+    prompt: dict[str, Any] = {"characters": characters, "max_people": max_people}
+    settings = Settings(**run, **prompt, overlaps=overlaps, film_id=film_id, gaps=gaps)
+    given: dict[str, Any] = {"subtitles": subtitles, "cast": cast, "intervals": intervals, "settings": settings}
     if dry_run:
-        _print_plan(plan(film, subtitles=subtitles, cast=cast, intervals=intervals, settings=settings))
+        _print_plan(plan(film, **given))
         return
     if out is None:
         raise UserError("--out is missing", "Give a folder to write to, or --dry-run to see the intervals.")
     with _progress() as step:
-        described = describe_film(
-            film,
-            out,
-            subtitles=subtitles,
-            cast=cast,
-            intervals=intervals,
-            model=model,
-            settings=settings,
-            overwrite=overwrite,
-            progress=step,
-        )
-    _warn(described.document["warnings"])
-    rows = [
-        [str(cue["index"]), _clock(cue["start_s"]), _clock(cue["end_s"]), cue["text"], ", ".join(cue["characters"])]
-        for cue in described.cues
-    ]
-    _print_table(film.name, ["#", "start", "end", "description", "in the prompt"], rows, REVIEW)
-    typer.echo("\n".join(str(path) for path in described.files))
+        described = describe_film(film, out, **given, model=model, overwrite=overwrite, progress=step)
+    _print_described(described)
 
 
 @contextlib.contextmanager
@@ -159,6 +143,18 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=done, total=total, description="describing clips")
 
         yield step
+
+
+def _print_described(described: Described) -> None:
+    _warn(described.document["warnings"])
+    rows = [
+        [str(cue["index"]), _clock(cue["start_s"]), _clock(cue["end_s"]), cue["text"], ", ".join(cue["characters"])]
+        for cue in described.cues
+    ]
+    _print_table(
+        described.document["film"]["name"], ["#", "start", "end", "description", "in the prompt"], rows, REVIEW
+    )
+    typer.echo("\n".join(str(path) for path in described.files))
 
 
 def _print_plan(job: Plan) -> None:

@@ -238,6 +238,7 @@ def _rows_of_film(
     times = next((start, end) for start, end in _TIME_COLUMNS if start in header and end in header)
     wanted = _film_key(film_id if film_id is not None else film)
     several: list[str] = []
+    only: list[str] = []
     for column in _FILM_COLUMNS:
         if column not in header or (column == "imdbid" and "imdbid_pe" in header):
             continue  # a series' number would mix its episodes
@@ -245,13 +246,14 @@ def _rows_of_film(
         names = list(dict.fromkeys(row[at] for _, row in rows))
         chosen = [(line, row) for line, row in rows if _film_key(row[at]) == wanted]
         if chosen:
-            notes: list[str] = []
+            notes = []
             if column == "cmd_filename" and {"scaled_start", "scaled_end"} <= set(header):
                 times = ("scaled_start", "scaled_end")
                 notes.append(
                     f"the intervals '{name}': CMD-AD layout, times inside the clip (scaled_start, scaled_end) taken"
                 )
             return chosen, (header.index(times[0]), header.index(times[1])), notes
+        only = only or names
         if len(names) > 1:
             several = several or names
     if several or film_id is not None:
@@ -260,7 +262,10 @@ def _rows_of_film(
             f" but of {known}, ..." if known else ""
         )
         raise UserError(message, "Name the film as the file does with --film-id.")
-    return rows, (header.index(times[0]), header.index(times[1])), []
+    notes = (
+        [f"the intervals '{name}': all rows taken, though they name the film '{one_line(only[0], 60)}'"] if only else []
+    )
+    return rows, (header.index(times[0]), header.index(times[1])), notes
 
 
 def _film_key(text: str) -> str:

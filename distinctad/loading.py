@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +36,9 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
     where, folder = _locate(model)
     if dtype not in DTYPES:
         raise UserError(f"dtype is '{dtype}'", f"Give one of {', '.join(DTYPES)}.")
-    import torch
     import transformers
 
+    from modeling_distinctad.configuration_distinctad import DistinctADConfig
     from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
     from modeling_distinctad.pipeline_distinctad import DistinctADPipeline
     from modeling_distinctad.processing_distinctad import DistinctADProcessor
@@ -45,9 +46,11 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
     target = _device(device)
     wanted = "float32" if dtype == "auto" and target.type == "cpu" else dtype
     transformers.set_seed(seed)
+    # A checkpoint carries its code for the Hub's sake; this package has its own, and must neither run that nor ask to.
+    transformers.AutoConfig.register("distinctad", DistinctADConfig, exist_ok=True)
     with _quiet(), _loading_errors(where):
         network = DistinctADForConditionalGeneration.from_pretrained(where, dtype=wanted)
-        processor = DistinctADProcessor.from_pretrained(where)
+        processor = DistinctADProcessor.from_pretrained(where, trust_remote_code=False)
     network.eval()
     pipe = DistinctADPipeline(model=network, processor=processor, device=target)
     kind = str(next(network.parameters()).dtype).removeprefix("torch.")
@@ -77,6 +80,7 @@ def _locate(model: str | Path | None) -> tuple[str, Path | None]:
             raise UserError(
                 f"the model folder '{folder}' has no config.json", "Give a folder written by save_pretrained."
             )
+        _check_kind(folder)
         if not any(folder.glob("*.safetensors")):
             raise UserError(
                 f"the model folder '{folder}' has no .safetensors weights", "Give a folder written by save_pretrained."
@@ -88,6 +92,16 @@ def _locate(model: str | Path | None) -> tuple[str, Path | None]:
             f"the model '{text}' is neither a folder nor a hub id", "Give a checkpoint folder or owner/name."
         )
     return text, None
+
+
+def _check_kind(folder: Path) -> None:
+    fix = "Give a folder written by save_pretrained of a DistinctAD model."
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"the model folder '{folder}' has a config.json that cannot be read", fix) from error
+    if kind != "distinctad":
+        raise UserError(f"the model folder '{folder}' holds a model of the type '{one_line(str(kind), 40)}'", fix)
 
 
 def _device(device: str) -> torch.device:

@@ -322,7 +322,7 @@ def score(
 
 
 def _recalls(text: str) -> tuple[tuple[int, int], ...]:
-    """ "5/16,1/5" as pairs (k, N)."""
+    """Read k/N pairs such as "5/16,1/5"."""
     pairs = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,6})/(\d{1,6})\s*", part)

@@ -26,7 +26,7 @@ def _number(value: float | None, form: str = ".1f") -> str:
 
 def table_rows(scores: dict[str, Any]) -> list[tuple[str, ...]]:
     """The figures as rows of text, in the order of `HEADER`."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for figure in scores["figures"]:
         interval = "-" if figure["lower"] is None else f"{figure['lower']:.1f} to {figure['upper']:.1f}"
         rows.append(
@@ -88,7 +88,8 @@ def plot(scores: dict[str, Any], path: Path) -> None:
             axis.barh(place, figure["value"], height=0.6, color="#4477aa")
             if figure["lower"] is not None:
                 axis.hlines(place, figure["lower"], figure["upper"], color="#222222", linewidth=1.2)
-                axis.vlines([figure["lower"], figure["upper"]], place - 0.1, place + 0.1, color="#222222", linewidth=1.2)
+                ends = [figure["lower"], figure["upper"]]
+                axis.vlines(ends, place - 0.1, place + 0.1, color="#222222", linewidth=1.2)
             if figure["chance"] is not None:
                 axis.vlines(figure["chance"], place - 0.38, place + 0.38, color="#cc3311", linewidth=2.0)
         axis.set_yticks(range(len(figures)), [figure["label"] for figure in figures])

@@ -50,6 +50,7 @@ class Row:
         return self.film, round(self.start_s * 1000), round(self.end_s * 1000)
 
     def __str__(self) -> str:
+        """The row as an error names it."""
         return f"row {self.line} ({self.film} {self.start_s:.3f}-{self.end_s:.3f})"
 
 
@@ -89,11 +90,13 @@ def _csv_records(path: Path) -> list[dict[str, str]]:
     text = _open_text(path)
     limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a very long prediction is scored like any other
     try:
-        # Cutting at \n alone keeps U+2028, U+0085 and the like inside their cells, quoted or not.
-        lines = [line + "\n" for line in text.replace("\r\n", "\n").split("\n")]
+        text = text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
+        # Cutting at \n alone keeps U+2028, U+0085 and the like inside their cells, quoted or not. A lone carriage
+        # return is text too (pandas leaves it unquoted), which the reader would refuse.
+        lines = [line + "\n" for line in text.replace("\r", "\u2028").split("\n")]
         rows = [row for row in csv.reader(lines, strict=True) if row]
     except csv.Error as error:
-        raise UserError(f"{path} is no sound CSV ({error})", "Quote cells that hold commas, quotes or lines.") from error
+        raise UserError(f"{path} is no sound CSV ({error})", "Quote cells with commas, quotes or lines.") from error
     finally:
         csv.field_size_limit(limit)
     if not rows:
@@ -112,7 +115,8 @@ def _column(found: Sequence[str], wanted: Sequence[str], what: str, path: Path) 
         if name in found:
             return name
     raise UserError(
-        f"{path} has no column for the {what}, only {', '.join(found) or 'nothing'}", f"Name one of {', '.join(wanted)}."
+        f"{path} has no column for the {what}, only {', '.join(found) or 'nothing'}",
+        f"Name one {' or '.join(wanted)}.",
     )
 
 
@@ -240,7 +244,8 @@ def read_casts(folder: Path, films: Sequence[str]) -> dict[str, list[dict[str, s
             entries = json.loads(_open_text(path))
         except ValueError as error:
             raise UserError(f"{path} is no JSON", "Write a list of people with a name each.") from error
-        if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) and e.get("name") for e in entries):
+        people = entries if isinstance(entries, list) else []
+        if not people or not all(isinstance(person, dict) and person.get("name") for person in people):
             raise UserError(f"{path} is no list of named people", 'Write [{"id": ..., "name": ...}, ...].')
-        casts[film] = entries
+        casts[film] = people
     return casts

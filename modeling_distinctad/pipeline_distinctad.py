@@ -203,7 +203,9 @@ class DistinctADPipeline(ChunkPipeline):
             batch = self.processor(frame_features=features, characters=people, portrait_features=faces)
             inputs = {name: tensor.to(self.device) for name, tensor in batch.items()}
             ids = self.model.generate(**inputs, **{**self._ends(), **(generation or {})})
-            texts = self.processor.batch_decode(ids.cpu())
+            names = [[[person["name"] for person in clip] for clip in window] for window in people]
+            width = ids.shape[1]  # shorter windows are padded with empty clips
+            texts = self.processor.batch_decode(ids.cpu(), [rows + [[]] * (width - len(rows)) for rows in names])
         else:  # not one frame in the whole batch: nothing to describe
             texts = [[""] * len(window) for window in features]
         rows = []

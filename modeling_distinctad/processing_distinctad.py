@@ -45,6 +45,7 @@ class DistinctADProcessor(ProcessorMixin):
         face_min_characters: see `face_tokens`.
         frame_fit: how pictures meet the tower's square: "crop" (the image processor's own way), "pad" (letterbox in
             its mean colour) or "squash" (both axes resized, nothing lost).
+        person_slots: write listed characters as `<person_k>` in the ADs (see `PersonSlots`) and back in `batch_decode`.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class DistinctADProcessor(ProcessorMixin):
         face_tokens: str = "min_characters",
         face_min_characters: int = 3,
         frame_fit: str = "crop",
+        person_slots: bool = False,
         chat_template: str | None = None,
     ) -> None:
         """Check the choices and add the slot tokens to the tokenizer; the arguments are the class's attributes.
@@ -79,13 +81,14 @@ class DistinctADProcessor(ProcessorMixin):
         self.face_tokens = face_tokens
         self.face_min_characters = face_min_characters
         self.frame_fit = frame_fit
+        self.person_slots = person_slots
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}; choose one")
         for name, fields in _FIELDS.items():
             check_template(name, getattr(self, name), fields)
         super().__init__(image_processor, tokenizer, chat_template=chat_template)
-        self._writer = PromptTokenizer(tokenizer)
+        self._writer = PromptTokenizer(tokenizer, person_slots)
 
     @property
     def token_ids(self) -> dict[str, int]:
@@ -203,11 +206,12 @@ class DistinctADProcessor(ProcessorMixin):
             return None
         return self.frame_pixels([clip[i] for i in kept])[_nearest(kept, len(clip), self.num_frames)]
 
-    def batch_decode(self, ids: Any, **kwargs: Any) -> Any:
+    def batch_decode(self, ids: Any, characters: Sequence[Sequence[Sequence[str]]] | None = None, **kwargs: Any) -> Any:
         """Turn generated ids into texts, special tokens and outer blanks removed.
 
         Args:
             ids: (B, N, L) integers; a padded clip (all pad, or all -100) gives "". (n, L) works too.
+            characters: with `person_slots` the names listed in each clip's prompt, B x N lists (n lists for (n, L)).
             **kwargs: as of the tokenizer's `batch_decode`.
 
         Returns:
@@ -216,7 +220,15 @@ class DistinctADProcessor(ProcessorMixin):
         ids = torch.as_tensor(ids)
         ids = torch.where(ids < 0, self._writer.pad_id, ids)
         options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False, **kwargs}
-        flat = [text.strip() for text in self.tokenizer.batch_decode(ids.flatten(0, -2).tolist(), **options)]
+        rows = ids.flatten(0, -2).tolist()
+        if self._writer.persons is None:
+            flat = [text.strip() for text in self.tokenizer.batch_decode(rows, **options)]
+        else:
+            clips = characters or ()
+            who = list(clips) if ids.ndim == 2 else [names for window in clips for names in window]
+            who = [[squeeze(name) for name in names] for names in who] or [[]] * len(rows)
+            decode = self._writer.persons.decode
+            flat = [decode(self.tokenizer, row, names, **options) for row, names in zip(rows, who, strict=True)]
         if ids.ndim == 2:
             return flat
         return [flat[b * ids.shape[1] : (b + 1) * ids.shape[1]] for b in range(ids.shape[0])]
@@ -264,8 +276,9 @@ class DistinctADProcessor(ProcessorMixin):
         prompts = [self._prompt(p, faces[b] if faces else 0) for p, (b, _) in zip(people, places, strict=True)]
         ads = [squeeze(texts[b][n]) for b, n in places] if texts is not None else [""] * len(places)
         wanted = [words[b][n] or () for b, n in places] if words is not None else [()] * len(places)
+        named = [[squeeze(person.get("name")) for person in clip] for clip in people]
         rows: list[list[Row | None]] = [[None] * clip_mask.shape[1] for _ in range(clip_mask.shape[0])]
-        for (b, n), row in zip(places, self._writer.rows(prompts, ads, wanted), strict=True):
+        for (b, n), row in zip(places, self._writer.rows(prompts, ads, wanted, named), strict=True):
             rows[b][n] = row
         return rows
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AddedToken, PreTrainedTokenizerBase
 
+from .persons_distinctad import PersonSlots
+
 VIDEO_TOKEN, FACE_TOKEN, AD_START_TOKEN = "<video>", "<face>", "<ad_start>"
 
 # Words as the project counts them: runs of letters and digits with ' or - inside; one at an edge is punctuation.
@@ -146,16 +148,18 @@ class PromptTokenizer:
         tokenizer: the tokenizer, slot tokens added.
         token_ids: ids of the slot tokens, as `add_slot_tokens` returns them.
         pad_id: id of padding (the end token where the tokenizer has no pad token).
+        persons: the person tokens, None where names are written out.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, person_slots: bool = False) -> None:
         """Add the slot tokens and find out how the tokenizer begins a text.
 
         Args:
             tokenizer: a fast tokenizer with an end token.
+            person_slots: write listed characters as `<person_k>`.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: it is neither, or lacks the person tokens.
         """
         if not getattr(tokenizer, "is_fast", False) or tokenizer.eos_token_id is None:
             raise ValueError(
@@ -165,19 +169,27 @@ class PromptTokenizer:
         self.tokenizer = tokenizer
         self.token_ids = add_slot_tokens(tokenizer)
         self.pad_id = int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
+        self.persons = PersonSlots(tokenizer) if person_slots else None
         bos = tokenizer.bos_token_id
         whole, plain = tokenizer("x")["input_ids"], tokenizer("x", add_special_tokens=False)["input_ids"]
         self._start = [bos] if bos is not None and whole[:1] == [bos] and plain[:1] != [bos] else []
         # SentencePiece-like tokenizers write a blank before every text themselves; a second one would be a token.
         self._writes_blank = (tokenizer.convert_ids_to_tokens(plain) or [""])[0][:1] in ("\u2581", "\u0120")
 
-    def rows(self, prompts: Sequence[list[Part]], ads: Sequence[str], wanted: Sequence[Iterable[str]]) -> list[Row]:
+    def rows(
+        self,
+        prompts: Sequence[list[Part]],
+        ads: Sequence[str],
+        wanted: Sequence[Iterable[str]],
+        listed: Sequence[Sequence[str]] | None = None,
+    ) -> list[Row]:
         """Tokenise prompts and ADs in one call.
 
         Args:
             prompts: one list of parts per clip.
             ads: the AD of each, "" for none.
             wanted: the distinctive words of each.
+            listed: the names of each prompt in order; with person tokens they are replaced in the AD.
 
         Returns:
             One row per clip: [the tokenizer's own start token] prompt [+ " " + AD + end token].
@@ -186,8 +198,9 @@ class PromptTokenizer:
             ValueError: the tokenizer reads a slot token out of plain text.
         """
         joined = [self._joined(parts) for parts in prompts]
-        spoken = [self._trimmed(" " + ad) if ad else "" for ad in ads]
-        texts = sorted({p for parts in joined for p in parts if isinstance(p, str)} | {t for t in spoken if t})
+        names = listed if listed is not None else [()] * len(prompts)
+        spoken = [self._ad_parts(ad, who) for ad, who in zip(ads, names, strict=True)]
+        texts = sorted({p for parts in (*joined, *spoken) for p in parts if isinstance(p, str)})
         encoded = self._encode(texts)
         rows = []
         for parts, ad, words in zip(joined, spoken, wanted, strict=True):
@@ -197,12 +210,14 @@ class PromptTokenizer:
                 ids += more
                 faces += [-1] * len(more) if isinstance(part, str) else [part.face]
             labels, distinctive = [-100] * len(ids), [False] * len(ids)
+            for part in ad:
+                tokens, offsets = encoded[part] if isinstance(part, str) else ([part.token_id], [(0, 0)])
+                spans = word_spans(part, words) if isinstance(part, str) else []
+                ids, labels, faces = ids + tokens, labels + tokens, faces + [-1] * len(tokens)
+                distinctive += [any(s < end and e > start for start, end in spans) for s, e in offsets]
             if ad:
-                tokens, offsets = encoded[ad]
-                spans = word_spans(ad, words)
-                tail = [*tokens, int(self.tokenizer.eos_token_id)]
-                ids, labels, faces = ids + tail, labels + tail, faces + [-1] * len(tail)
-                distinctive += [any(s < end and e > start for start, end in spans) for s, e in offsets] + [False]
+                eos = int(self.tokenizer.eos_token_id)
+                ids, labels, faces, distinctive = [*ids, eos], [*labels, eos], [*faces, -1], [*distinctive, False]
             rows.append(Row(ids, labels, distinctive, faces))
         return rows
 
@@ -233,6 +248,16 @@ class PromptTokenizer:
         named["distinctive_mask"] = distinctive
         return {name: tensor.view(len(rows), -1, length) for name, tensor in named.items()}
 
+    def _ad_parts(self, ad: str, names: Sequence[str]) -> list[Part]:
+        """An AD with its leading blank, cut at the listed names where the tokenizer has person tokens."""
+        if not ad:
+            return []
+        if self.persons is None:
+            return [self._trimmed(" " + ad)]
+        cut = self.persons.split(" " + ad, names)
+        parts = [self._trimmed(p) if isinstance(p, str) else Slot(self.persons.ids[p]) for p in cut]
+        return [part for part in parts if part != ""]
+
     def _trimmed(self, text: str) -> str:
         return text[1:] if self._writes_blank and text.startswith(" ") else text
 
@@ -255,7 +280,7 @@ class PromptTokenizer:
             texts, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True,
             return_attention_mask=False, verbose=False,
         )  # fmt: skip
-        slots = set(self.token_ids.values())
+        slots = {*self.token_ids.values(), *(self.persons.ids if self.persons else ())}
         for text, ids in zip(texts, out["input_ids"], strict=True):
             if slots & set(ids):
                 raise ValueError(f"{text!r} is read as a slot token; expected plain text; take the token out of it")

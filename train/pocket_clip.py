@@ -80,7 +80,9 @@ def look_labels(look: world.Look) -> dict[str, int]:
 class StillDataset(Dataset):
     """Still i of a seed: pixels, caption ids and what is shown. Deterministic in (seed, i)."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, arguments: PocketCLIPArguments, count: int, seed: int) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, arguments: PocketCLIPArguments, count: int, seed: int
+    ) -> None:
         self.tokenizer, self.arguments, self.count, self.seed = tokenizer, arguments, count, seed
         self.looks = [i for i in range(len(world.LOOKS)) if i not in HELD_OUT_LOOKS]
         cv2.setNumThreads(1)
@@ -140,7 +142,11 @@ class ReadCLIP(nn.Module):
         image = self.clip.visual_projection(vision)
         words = self.clip.text_model(input_ids=input_ids, attention_mask=attention_mask).pooler_output
         text = self.clip.text_projection(words)
-        return nn.functional.normalize(image.float(), dim=-1), nn.functional.normalize(text.float(), dim=-1), image.float()
+        return (
+            nn.functional.normalize(image.float(), dim=-1),
+            nn.functional.normalize(text.float(), dim=-1),
+            image.float(),
+        )
 
 
 class ReadCLIPTrainer(Trainer):

@@ -27,7 +27,7 @@ from torch.utils.data import Dataset
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, Trainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from datasets_scripts.pocket.language import caption, keywords, tell
+from datasets_scripts.pocket.language import keywords, tell
 from datasets_scripts.pocket.names import TRAINING_NAMES
 from datasets_scripts.pocket.story import ONE_PERSON, TWO_PERSON, make_still
 from datasets_scripts.pocket.world import ACTIONS, COLOURS, LIGHTS, OBJECTS, PLACES, Fact
@@ -48,7 +48,10 @@ class PocketLMArguments:
     layers: int = field(default=4, metadata={"help": "transformer layers"})
     heads: int = field(default=6, metadata={"help": "attention heads"})
     prompts: int = field(default=600_000, metadata={"help": "training sequences"})
-    clips_per_prompt: int = field(default=2, metadata={"help": "keyword -> AD pairs in one sequence"})
+    clips_per_prompt: int = field(default=1, metadata={"help": "keyword -> AD pairs in one sequence"})
+    drills: int = field(
+        default=6, metadata={"help": "bare cue -> person pairs after them: many bindings at little cost"}
+    )
     slots: int = field(default=10, metadata={"help": "visual slots Q a clip"})
     noise: float = field(default=0.4, metadata={"help": "noise of cues and keywords, in units of the embedding RMS"})
     mimetic: bool = field(default=True, metadata={"help": "start with equal query and key projections"})
@@ -57,7 +60,7 @@ class PocketLMArguments:
 def train_tokenizer(vocabulary: int, seed: int = 0) -> PreTrainedTokenizerFast:
     """A byte-level BPE over 60,000 ADs and captions, with the slot and person tokens."""
     rng = random.Random(seed)
-    texts = [tell(*random_clip(rng, 3)[1], rng=rng) for _ in range(40_000)]
+    texts = [tell(*random_clip(rng, 3)[1], rng) for _ in range(40_000)]
     texts += [make_still(rng)[3] for _ in range(20_000)] + list(TRAINING_NAMES)
     texts += [" " + word for word in (*OBJECTS, *COLOURS, *PLACES, *LIGHTS) for _ in range(50)]
     tokenizer = Tokenizer(models.BPE())
@@ -83,7 +86,11 @@ def random_clip(rng: random.Random, people: int) -> tuple[list[str], tuple[Any, 
     partner = others[0] if ACTIONS[action].takes_partner else -1
     has_object = ACTIONS[action].takes_object
     fact = Fact(
-        person, action, rng.choice(OBJECTS) if has_object else "", rng.choice(list(COLOURS)) if has_object else "", partner
+        person,
+        action,
+        rng.choice(OBJECTS) if has_object else "",
+        rng.choice(list(COLOURS)) if has_object else "",
+        partner,
     )
     place, light, roll = rng.choice(PLACES), rng.choice(LIGHTS), rng.random()
     also = "place" if roll < 0.1 else "light" if roll < 0.15 else "colour" if has_object and roll < 0.45 else ""
@@ -109,22 +116,23 @@ class PromptDataset(Dataset):
         clips = []
         for _ in range(self.arguments.clips_per_prompt):
             words, told = random_clip(rng, people)
-            text = tell(*told, rng=rng)
+            text = tell(*told, rng)
             rng.shuffle(words)
             places = rng.sample(range(self.arguments.slots - 2), len(words))
             ids = self.tokenizer([" " + word for word in words])["input_ids"]
             answer = self.tokenizer(" " + text)["input_ids"] + [self.tokenizer.eos_token_id]
             kept = [(p, i) for p, i in zip(places, ids, strict=True) if rng.random() > 0.05]
             clips.append({"keywords": kept, "person": told[0].person, "partner": told[0].partner, "answer": answer})
-        return {"people": people, "clips": clips, "seed": rng.getrandbits(31)}
+        drills = [rng.randrange(people) for _ in range(self.arguments.drills)]
+        return {"people": people, "clips": clips, "drills": drills, "seed": rng.getrandbits(31)}
 
 
-def collate(rows: list[dict[str, Any]], ad_start_id: int, slots: int) -> dict[str, Tensor]:
-    """Lays sequences out as positions.
+def collate(rows: list[dict[str, Any]], ad_start_id: int, slots: int, person_ids: list[int]) -> dict[str, Tensor]:
+    """Lays sequences out as positions: faces, clips (slots, <ad_start>, AD), drills (cue, <ad_start>, person).
 
     Returns:
         `ids` (B, L) long and `gain` (B, L): which token's embedding is added and how strongly; `face` (B, L) long:
-        which of the sequence's face vectors is added, -1 none; `noise` (B, L); `labels` (B, L): the next token, or -100;
+        which of the sequence's face vectors is added, -1 none; `noise` (B, L); `labels` (B, L): next token or -100;
         `seed` (B,) for the face vectors and the noise.
     """
     laid = []
@@ -140,10 +148,16 @@ def collate(rows: list[dict[str, Any]], ad_start_id: int, slots: int) -> dict[st
             answer = clip["answer"]
             spoken = zip([ad_start_id, *answer], [*answer, -100], strict=True)
             positions += visual + [(token, 1.0, -1, 0.0, label) for token, label in spoken]
+        for person in row["drills"]:
+            answer_id = person_ids[person]
+            positions += [(0, 0.0, person, 1.0, -100), (ad_start_id, 1.0, -1, 0.0, answer_id)]
+            positions += [(answer_id, 1.0, -1, 0.0, -100)]
         laid.append(positions)
     length = max(map(len, laid))
     columns = zip(*(p + [(0, 0.0, -1, 0.0, -100)] * (length - len(p)) for p in laid), strict=True)
-    ids, gain, face, noise, labels = (torch.tensor(c) for c in zip(*(zip(*c, strict=True) for c in columns), strict=True))
+    ids, gain, face, noise, labels = (
+        torch.tensor(c) for c in zip(*(zip(*c, strict=True) for c in columns), strict=True)
+    )
     return {
         "ids": ids.T, "gain": gain.T, "face": face.T, "noise": noise.T, "labels": labels.T,
         "seed": torch.tensor([row["seed"] for row in rows]),
@@ -166,7 +180,9 @@ class PromptTrainer(Trainer):
         faces[:, -1] = 0.0  # index -1: nobody
         rows = torch.arange(batch)[:, None].expand(batch, length)
         noise = torch.randn(batch, length, embedding.shape[1], generator=generator) * scale * self.pocket.noise
-        strength = inputs["gain"] * torch.where(inputs["noise"] > 0, 0.7 + torch.rand(batch, 1, generator=generator), 1.0)
+        strength = inputs["gain"] * torch.where(
+            inputs["noise"] > 0, 0.7 + torch.rand(batch, 1, generator=generator), 1.0
+        )
         words = nn.functional.embedding(inputs["ids"], embedding) * strength[..., None]
         return words + faces[rows, inputs["face"]] + noise * inputs["noise"][..., None]
 
@@ -245,6 +261,7 @@ def main() -> None:
     torch.manual_seed(run.seed)
     tokenizer = train_tokenizer(arguments.vocabulary)
     ad_start_id = tokenizer.convert_tokens_to_ids("<ad_start>")
+    person_ids = tokenizer.convert_tokens_to_ids(PERSON_TOKENS)
     steps = arguments.prompts // run.batch_size
     settings = training_arguments(run, max_steps=steps, adam_beta2=0.98, weight_decay=0.01)
     record = RunRecord("pocket_lm", {**vars(arguments), **vars(run)}, run.seed, fingerprint("pocket-lm", run.seed))
@@ -252,11 +269,11 @@ def main() -> None:
         model=build_model(arguments, tokenizer),
         args=settings,
         train_dataset=PromptDataset(tokenizer, arguments, arguments.prompts, run.seed),
-        data_collator=functools.partial(collate, ad_start_id=ad_start_id, slots=arguments.slots),
+        data_collator=functools.partial(collate, ad_start_id=ad_start_id, slots=arguments.slots, person_ids=person_ids),
         processing_class=tokenizer,
     )
     trainer.pocket, trainer.ad_start_id = arguments, ad_start_id
-    trainer.person_ids = torch.tensor(tokenizer.convert_tokens_to_ids(PERSON_TOKENS))
+    trainer.person_ids = torch.tensor(person_ids)
     trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
     trainer.save_model(run.output_dir)
     record.write(Path(run.output_dir), evaluate_binding(trainer), trainer.state.log_history)

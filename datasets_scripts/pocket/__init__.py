@@ -1,0 +1,1 @@
+"""Pocket films: the embedded world of short procedural films with ground-truth audio description."""

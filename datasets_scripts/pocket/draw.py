@@ -69,7 +69,8 @@ def _backdrop(place: str, variant: int, light: str, height: int) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _grade(light: str, grade: tuple[float, float, float]) -> np.ndarray:
     """(3, 4) float32 matrix of light and film grade together."""
-    return (np.array(_LIGHT[light][0]) * np.array(grade)[:, None]).astype(np.float32)
+    matrix: np.ndarray = np.array(_LIGHT[light][0], np.float32) * np.array(grade, np.float32)[:, None]
+    return matrix
 
 
 def _camera_at(shot: Shot, progress: float) -> tuple[float, float, float, bool]:

@@ -34,7 +34,8 @@ STOOL_ACTIONS = ("sit_down", "stand_up")
 TABLE_ACTIONS = ("point_at",)
 _MOUTHS = {
     "drop": 1, "jump": 2, "dance": 2, "fall": 1, "cover_face": 3, "cheer": 2, "throw": 1, "kick": 1, "lift": 1,
-    "wave": 2, "dance_with": 2, "high_five": 2, "hug": 0, "shove": 3, "run": 1, "chase": 1, "push": 3, "pull": 3, "bow": 0,
+    "wave": 2, "dance_with": 2, "high_five": 2, "hug": 0, "shove": 3, "run": 1, "chase": 1, "push": 3, "pull": 3,
+    "bow": 0,
 }  # fmt: skip
 _PARTNER_MOUTHS = {"shove": 1, "whisper_to": 1, "give": 2, "chase": 1, "dance_with": 2, "high_five": 2}
 
@@ -222,6 +223,7 @@ class Painter:
     SHIFT = 4  # sub-pixel bits of OpenCV's coordinates
 
     def __init__(self, canvas: np.ndarray, centre: tuple[float, float], scale: float) -> None:
+        """Keep the canvas and work out where the stage lies on it."""
         self.canvas, self.scale = canvas, scale
         height, width = canvas.shape[:2]
         # Pixel i covers i-0.5..i+0.5, hence the last half.

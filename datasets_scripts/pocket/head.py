@@ -133,8 +133,8 @@ def _hair_before(look: Look, hair: RGB, skin: RGB) -> Iterator[Part]:
              (-16, 0), (-16, -42))))  # fmt: skip
     elif look.hair_style == "bob":
         yield from _rimmed("head", hair, [
-            *_smooth(((-26, 24), (-8, 35), (14, 34), (28, 22)), 2)[:7], (31, 6), (30, -16), (25, -16), (24, 10), (-13, 10),
-            (-15, -22), (-32, -22), (-32, 6)])  # fmt: skip
+            *_smooth(((-26, 24), (-8, 35), (14, 34), (28, 22)), 2)[:7], (31, 6), (30, -16), (25, -16), (24, 10),
+            (-13, 10), (-15, -22), (-32, -22), (-32, 6)])  # fmt: skip
     elif look.hair_style == "curly":
         for x, y in ((-20, 14), (-10, 25), (6, 28), (19, 22)):
             yield "head", hair, _oval(x, y, 12, 10, 10)

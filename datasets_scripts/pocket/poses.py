@@ -106,8 +106,8 @@ def _running(swing_arms: bool) -> list[Key]:
     return _beat([STRIDE, GATHER, other, other_pass], 5)
 
 
-def _object_keys() -> dict[str, list[Key]]:
-    """Actions of one person with an object."""
+def _held_keys() -> dict[str, list[Key]]:
+    """Actions of one person with an object in the hands or on a table."""
     waiting = _pose(thing=FLOOR_THING)
     pick_up = [(0.0, waiting), (0.1, waiting), (0.34, STOOP), (0.5, STOOP), (0.78, HOLD), (1.0, HOLD)]
     overhead = _pose(near=(-36.0, 228.0, 0.5), far=(36.0, 228.0, -0.5), thing=(0.0, 258.0, 0.0), head=-8)
@@ -118,20 +118,6 @@ def _object_keys() -> dict[str, list[Key]]:
     hurl = _pose(
         lean=26, near=(88.0, 186.0, 0.0), far=(-28.0, 104.0, -0.4), thing=(108.0, 196.0, 60.0), head=-16,
         near_foot=(-46.0, 16.0, 0.3), far_foot=(34.0, 8.0, 0.8), toes=(-40.0, 0.0), hip=(2.0, 84.0),
-    )
-    shove_it = _pose(
-        lean=42, head=-26, hip=(-20.0, 80.0), near=(40.0, 66.0, -0.5), far=(52.0, 52.0, -0.4), thing=(82.0, 32.0, 0.0),
-        near_foot=(-72.0, 12.0, 0.3), far_foot=(0.0, 8.0, 1.0), toes=(-30.0, 0.0),
-    )
-    shove_pass = {**shove_it, "near_foot": (-40.0, 18.0, 0.8), "far_foot": (-36.0, 8.0, 0.7)}
-    pushing = _travel(_strides(shove_it, shove_pass, 3), -65, 65)
-    cock = _pose(
-        lean=10, near=(-44.0, 118.0, -0.5), far=(48.0, 120.0, 0.5), far_foot=(-58.0, 46.0, 1.0), toes=(0.0, -60.0),
-        thing=FLOOR_THING, near_foot=(-8.0, 8.0, 0.4),
-    )
-    strike = _pose(
-        lean=-22, head=10, near=(-62.0, 146.0, -0.5), far=(44.0, 148.0, 0.3), far_foot=(70.0, 52.0, 0.0),
-        near_foot=(-10.0, 8.0, 0.5), toes=(0.0, 35.0), thing=(82.0, 42.0, 20.0),
     )
     point = _pose(
         far=(80.0, 140.0, 0.0), near=(-32.0, 102.0, -1.0), lean=6, head=4, thing=(144.0, 118.0, 0.0),
@@ -154,14 +140,6 @@ def _object_keys() -> dict[str, list[Key]]:
             (1.0, {**hurl, "thing": (330.0, 140.0, 480.0)}),
         ],
         "carry": _travel(_strides(WALK, WALK_PASS, 3), -75, 75),
-        "push": pushing,
-        "pull": _reverse(pushing),
-        "kick": [
-            (0.0, waiting), (0.16, cock), (0.24, cock), (0.34, strike),
-            (0.52, {**strike, "thing": (150.0, 92.0, 140.0)}),
-            (0.72, {**strike, "thing": (216.0, 62.0, 260.0), "far_foot": (66.0, 44.0, 0.0)}),
-            (1.0, _pose(thing=(300.0, 32.0, 400.0))),
-        ],
         "point_at": [(0.0, {**point, "far": (56.0, 110.0, -0.5)}), (0.12, point), (0.5, {**point, "lean": (10.0,)}),
                      (1.0, point)],
         "shake": _beat([low, high], 11),
@@ -170,6 +148,35 @@ def _object_keys() -> dict[str, list[Key]]:
             (0.0, HOLD), (0.26, HOLD), (0.33, {**agape, "thing": (48.0, 112.0, 4.0)}),
             (0.44, {**agape, "thing": (48.0, 32.0, 18.0)}), (0.5, {**agape, "thing": (50.0, 46.0, 20.0)}),
             (0.56, agape), (1.0, {**agape, "head": (26.0,)}),
+        ],
+    }
+
+
+def _floor_keys() -> dict[str, list[Key]]:
+    """Actions of one person with an object that stays on the floor."""
+    waiting = _pose(thing=FLOOR_THING)
+    shove_it = _pose(
+        lean=42, head=-26, hip=(-20.0, 80.0), near=(40.0, 66.0, -0.5), far=(52.0, 52.0, -0.4), thing=(82.0, 32.0, 0.0),
+        near_foot=(-72.0, 12.0, 0.3), far_foot=(0.0, 8.0, 1.0), toes=(-30.0, 0.0),
+    )
+    shove_pass = {**shove_it, "near_foot": (-40.0, 18.0, 0.8), "far_foot": (-36.0, 8.0, 0.7)}
+    pushing = _travel(_strides(shove_it, shove_pass, 3), -65, 65)
+    cock = _pose(
+        lean=10, near=(-44.0, 118.0, -0.5), far=(48.0, 120.0, 0.5), far_foot=(-58.0, 46.0, 1.0), toes=(0.0, -60.0),
+        thing=FLOOR_THING, near_foot=(-8.0, 8.0, 0.4),
+    )
+    strike = _pose(
+        lean=-22, head=10, near=(-62.0, 146.0, -0.5), far=(44.0, 148.0, 0.3), far_foot=(70.0, 52.0, 0.0),
+        near_foot=(-10.0, 8.0, 0.5), toes=(0.0, 35.0), thing=(82.0, 42.0, 20.0),
+    )
+    return {
+        "push": pushing,
+        "pull": _reverse(pushing),
+        "kick": [
+            (0.0, waiting), (0.16, cock), (0.24, cock), (0.34, strike),
+            (0.52, {**strike, "thing": (150.0, 92.0, 140.0)}),
+            (0.72, {**strike, "thing": (216.0, 62.0, 260.0), "far_foot": (66.0, 44.0, 0.0)}),
+            (1.0, _pose(thing=(300.0, 32.0, 400.0))),
         ],
     }
 
@@ -194,7 +201,7 @@ def _solo_keys() -> dict[str, list[Key]]:
                   near=(36.0, 66.0, -0.8), far=(50.0, 64.0, -0.5), head=14, lean=4)
     bow = _pose(hip=(-16.0, 90.0), lean=76, head=16, near=(-40.0, 132.0, 0.5), far=(14.0, 92.0, -0.8),
                 near_foot=(-16.0, 8.0, 0.1), far_foot=(8.0, 8.0, 0.1))
-    apart = _pose(near=(-34.0, 164.0, -1.0), far=(84.0, 166.0, -0.5), head=-3)
+    apart = _pose(near=(-44.0, 158.0, 0.7), far=(84.0, 166.0, -0.5), head=-3)
     together = _pose(near=(28.0, 158.0, -1.0), far=(40.0, 158.0, -1.0), head=3)
     flail = _pose(dx=20, spin=16, near=(-66.0, 196.0, 0.5), far=(70.0, 190.0, -0.5), far_foot=(52.0, 44.0, 0.4),
                   toes=(0.0, 30.0), head=8)
@@ -202,7 +209,8 @@ def _solo_keys() -> dict[str, list[Key]]:
                   near_foot=(-10.0, 8.0, 0.2), far_foot=(28.0, 22.0, 1.0), head=2)
     hide = _pose(near=(1.0, 186.0, 0.9), far=(27.0, 187.0, -0.9), head=14, lean=5, hip=(0.0, 90.0))
     vee = _pose(near=(-66.0, 218.0, 0.2), far=(66.0, 218.0, -0.2), head=-8)
-    hop = {**vee, "lift": (24.0,), "toes": (-25.0, -25.0), "near_foot": (-20.0, 10.0, 0.8), "far_foot": (20.0, 10.0, 0.8)}
+    hop = {**vee, "lift": (24.0,), "toes": (-25.0, -25.0),
+           "near_foot": (-20.0, 10.0, 0.8), "far_foot": (20.0, 10.0, 0.8)}
     portrait = _pose(near=(-26.0, 84.0, -0.3), far=(24.0, 84.0, 0.4), head=-7, lean=3)
     gesture = _pose(far=(62.0, 130.0, -0.8), head=4, lean=2)
     return {
@@ -294,7 +302,8 @@ def pair_turn(phase: float) -> float:
 @lru_cache(maxsize=1)
 def _tables() -> dict[tuple[str, bool], tuple[list[float], np.ndarray]]:
     """(action, is partner) -> phases and pose vectors (keys, POSE_SIZE) float64."""
-    keys: dict[tuple[str, bool], list[Key]] = {(name, False): k for name, k in (_object_keys() | _solo_keys()).items()}
+    alone = _held_keys() | _floor_keys() | _solo_keys()
+    keys: dict[tuple[str, bool], list[Key]] = {(name, False): k for name, k in alone.items()}
     for name, (first, second) in _pair_keys().items():
         keys[name, False], keys[name, True] = first, second
     return {

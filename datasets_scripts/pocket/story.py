@@ -99,10 +99,11 @@ class _Writer:
         self.rng = random.Random(f"pocket-{preset}-{seed}")
         self.seed, self.preset_name, self.preset = seed, preset, PRESETS[preset]
         self.blind = seed > BLIND_SEED
-        self.grade = tuple(round(self.rng.uniform(0.94, 1.06), 3) for _ in range(3))
+        red, green, blue = (round(self.rng.uniform(0.94, 1.06), 3) for _ in range(3))
+        self.grade = (red, green, blue)
         self.cast = self._cast()
-        self.actions: deque[str] = deque(maxlen=10)
-        self.objects: deque[str] = deque(maxlen=12)
+        self.actions: deque[str] = deque(maxlen=_MEMORY)
+        self.objects: deque[str] = deque(maxlen=_MEMORY)
         self.told: deque[Fact] = deque(maxlen=_MEMORY)
         self.last_person = -1
 
@@ -219,9 +220,7 @@ class _Writer:
         return Line(start_s, end_s, speaker, text, shot)
 
 
-def place_figures(
-    facts: list[Fact], looks: list[int], rng: random.Random
-) -> tuple[tuple[Figure, ...], list[float]]:
+def place_figures(facts: list[Fact], looks: list[int], rng: random.Random) -> tuple[tuple[Figure, ...], list[float]]:
     """Stands the people of facts on the stage, left to right; returns the figures and each group's middle x."""
     span = STAGE_WIDTH / len(facts)
     figures: list[Figure] = []
@@ -293,7 +292,8 @@ def make_film(seed: int, preset: str = "clear", ads: int | None = None) -> Film:
             pauses.append((round(clip.end_s + GUARD_S, 3), scene))
             now = round(clip.end_s + GUARD_S + rng.uniform(1.9, 2.9) + GUARD_S, 3)
     lines = tuple(_lines(writer, clips, pauses))
-    return Film(seed, preset, writer.cast, tuple(clips), lines, round(now, 3), writer.grade)
+    duration_s = round(max(now, lines[-1].end_s + GUARD_S), 3)
+    return Film(seed, preset, writer.cast, tuple(clips), lines, duration_s, writer.grade)
 
 
 def _lines(writer: _Writer, clips: list[Clip], pauses: list[tuple[float, _Scene]]) -> list[Line]:

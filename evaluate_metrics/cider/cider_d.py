@@ -53,7 +53,7 @@ def as_reference_lists(references: Sequence[str | None | Sequence[str]]) -> list
     lists = [[item or ""] if item is None or isinstance(item, str) else list(item) for item in references]
     for row, item in enumerate(lists):
         if not item:
-            raise ValueError(f"references[{row}] is an empty list, expected at least one reference; give one or drop it")
+            raise ValueError(f"references[{row}] is empty, expected at least one reference; give one or drop the item")
     return lists
 
 

@@ -32,20 +32,21 @@ class PairF1:
         encoder: Hub id or folder of any transformers encoder. The papers use roberta-large.
         layer: hidden layer whose states are compared, 1 = after the first block; the papers use 17.
         batch_size: sentences a forward pass; changes speed only.
-        device: torch device name.
+        device: torch device name, or "auto" (the accelerator if there is one).
 
     Attributes:
         n_encoded: how many sentences went through the encoder so far.
 
     Raises:
-        ValueError: if no encoder is given, it cannot be loaded, or it has no such layer.
+        ValueError: if no encoder is given, it cannot be loaded, has no such layer, or the device is not there.
     """
 
     def __init__(self, encoder: str | None, layer: int | None, batch_size: int = 64, device: str = "cpu") -> None:
+        """Load the encoder; see the class."""
         if not encoder or layer is None:
             raise ValueError(
-                f"encoder is {encoder!r} and layer is {layer!r}, expected a text encoder and its layer; pass a Hub id or "
-                "folder and a number (the papers: roberta-large, layer 17)"
+                f"encoder is {encoder!r} and layer is {layer!r}, expected a text encoder and its layer; pass a Hub id "
+                "or folder and a number (the papers: roberta-large, layer 17)"
             )
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, expected at least 1; raise it")
@@ -56,7 +57,7 @@ class PairF1:
             self.tokenizer = AutoTokenizer.from_pretrained(encoder)
             model = AutoModel.from_pretrained(encoder, dtype=torch.float32)
         except (OSError, ValueError) as error:
-            raise ValueError(f"encoder {encoder!r} cannot be loaded; pass a folder or Hub id that can be reached") from error
+            raise ValueError(f"encoder {encoder!r} cannot be loaded; pass a folder or reachable Hub id") from error
         if getattr(model.config, "is_encoder_decoder", False):
             model = model.get_encoder()
         count = model.config.num_hidden_layers
@@ -65,7 +66,12 @@ class PairF1:
         blocks = getattr(getattr(model, "encoder", None), "layer", None)
         if blocks is not None:  # the blocks above `layer` would only cost time
             model.encoder.layer = blocks[:layer]
-        self.model = model.eval().to(device)
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self.model = model.eval().to(device)
+        except (AssertionError, RuntimeError) as error:  # torch raises either for a device that is not there
+            raise ValueError(f"device {device!r} cannot be used; pass cpu, or a device of this machine") from error
         self.encoder, self.layer, self.batch_size, self.device = str(encoder), layer, batch_size, device
         self.n_encoded = 0
         # A tokeniser saved without a limit gives a huge number; positions are the model's real limit.

@@ -94,9 +94,7 @@ class _Group:
 
     def pairs(self) -> np.ndarray:
         """All (row, candidate) pairs that any setting looks at, each once, as places in the group (P, 2)."""
-        found = {
-            (row, j) for blocks in self.candidates.values() for block in blocks for row, js in block for j in js
-        }
+        found = {(row, j) for blocks in self.candidates.values() for block in blocks for row, js in block for j in js}
         return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
 
     def recall(self, setting: Setting, silent: Sequence[bool]) -> tuple[float, float, int, int]:
@@ -107,7 +105,8 @@ class _Group:
             for row, js in block:
                 # In `full` silence is a miss; `autoad` follows the script, where it ties with everything.
                 missed = setting.protocol == "full" and silent[self.rows[row]]
-                hits.append(0.0 if missed else hit(self.similarity[row, js], js.index(row), setting.k, setting.tie_rule))
+                score = hit(self.similarity[row, js], js.index(row), setting.k, setting.tie_rule)
+                hits.append(0.0 if missed else score)
                 scored.add(row)
             recalls.append(math.fsum(hits) / len(hits))
             chances.append(min(1.0, setting.k / len(block[0][1])))
@@ -222,9 +221,9 @@ def _summary(setting: Setting, groups: dict[str, _Group], silent: Sequence[bool]
 
 
 def recall_at_k_within_n(
-    predictions: Sequence[str | None], truths: Sequence[str], similarity: Similarity, groups: Sequence[Any] | None = None,
-    times_s: Sequence[float] | None = None, k: int = 5, n: int = 16, protocol: str = "full", ties: str | None = None,
-    group_name: str = "film",
+    predictions: Sequence[str | None], truths: Sequence[str], similarity: Similarity,
+    groups: Sequence[Any] | None = None, times_s: Sequence[float] | None = None, k: int = 5, n: int = 16,
+    protocol: str = "full", ties: str | None = None, group_name: str = "film",
 ) -> dict[str, Any]:  # fmt: skip
     """R@k/N by one setting; arguments, result and errors as in `recall_table`."""
     setting = Setting(k, n, protocol, ties)

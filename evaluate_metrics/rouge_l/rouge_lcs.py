@@ -62,9 +62,7 @@ def rouge_l_score(prediction: str | None, references: Sequence[str]) -> float:
     return 100.0 * (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
 
 
-def rouge_l_scores(
-    predictions: Sequence[str | None], references: Sequence[str | None | Sequence[str]]
-) -> list[float]:
+def rouge_l_scores(predictions: Sequence[str | None], references: Sequence[str | None | Sequence[str]]) -> list[float]:
     """ROUGE-L of each item, 0..100.
 
     Args:
@@ -80,7 +78,7 @@ def rouge_l_scores(
     for row, (prediction, item) in enumerate(zip(predictions, references, strict=True)):
         texts = [item or ""] if item is None or isinstance(item, str) else list(item)
         if not texts:
-            raise ValueError(f"references[{row}] is an empty list, expected at least one reference; give one or drop it")
+            raise ValueError(f"references[{row}] is empty, expected at least one reference; give one or drop the item")
         scores.append(rouge_l_score(prediction, texts))
     return scores
 

@@ -32,7 +32,7 @@ def film_interval(
         ValueError: if the lengths differ or `resamples` is below 1.
     """
     if len(values) != len(films) or resamples < 1:
-        raise ValueError(f"{len(values)} values, {len(films)} films, {resamples} resamples; give one film a value, >= 1")
+        raise ValueError(f"{len(values)} values, {len(films)} films, {resamples} resamples; give one film a value")
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     for value, film in sorted(zip(map(float, values), map(str, films), strict=True), key=lambda pair: pair[::-1]):

@@ -29,7 +29,8 @@ Args:
     resamples, seed: of the bootstrap (2000, 0).
 Returns:
     character, character_any, character_named, action, object, colour (each n, n_films, accuracy, chance,
-    chance_uniform, chance_constant, lower, upper, lower_over_chance), n_expected, n_scored, n_empty, n_films, signature.
+    chance_uniform, chance_constant, lower, upper, lower_over_chance), n_expected, n_scored, n_empty, n_films,
+    signature.
 """
 _CITATION = """@misc{distinctad_slot_accuracy,
   title={Slot accuracy for audio description with exact ground truth},

@@ -43,7 +43,7 @@ def _value(truth: Mapping[str, Any], slot: str, table: Table, row: int) -> str:
     """A truth's slot value, "" if it has none."""
     value = truth.get(slot) or ""
     if value and slot != "character" and value not in table[slot]:
-        raise ValueError(f"truths[{row}] has {slot} {value!r}, expected a key of the synonym table; pass the right table")
+        raise ValueError(f"truths[{row}] has {slot} {value!r}, expected a key of the table; pass the right table")
     return str(value)
 
 

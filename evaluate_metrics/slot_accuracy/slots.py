@@ -21,8 +21,8 @@ _LY = r"(?:[^\W_]+ly ){0,2}"  # adverbs may stand between the words of a phrase
 # Placeholders: a name of the cast becomes one word that no text holds (letters of a private alphabet).
 _NAME_OPEN, _NAME_CLOSE = "name\u02e3", "\u02e3"
 _PERSON_NOUNS = "man|woman|boy|girl|friend|other|others|person|child|stranger|partner|colleague|someone|somebody"
-_AFTER_HER = r"(?= \.| (?:and|as|at|before|by|for|from|in|on|to|while|with|without|once|again|[^\W_]+ly)\b|$)"
-_BREAKS = re.compile(r"[.,;:!?\n\u2028\u2029]+")
+_AFTER_HER = r"(?= [.,]| (?:and|as|at|before|by|for|from|in|on|to|while|with|without|once|again|[^\W_]+ly)\b|$)"
+_STOPS = re.compile(r"[.;:!?]+")
 
 
 class _Phrase(NamedTuple):
@@ -46,9 +46,9 @@ class _Reader(NamedTuple):
 
 
 def _plain(text: str) -> str:
-    """Lower-case words with one blank between; clause marks become a lone full stop."""
-    marked = _BREAKS.sub(" . ", text.lower())
-    return " ".join(re.sub(r"[^\w.]+|_", " ", marked).split())
+    """Lower-case words with one blank between; clause marks become a lone full stop, commas stand alone."""
+    marked = _STOPS.sub(" . ", text.lower()).replace(",", " , ")
+    return " ".join(re.sub(r"[^\w.,]+|_", " ", marked).split())
 
 
 def _alternatives(phrases: Mapping[str, str]) -> str:
@@ -63,7 +63,7 @@ def _phrase(key: str, phrase: str, nouns: str) -> _Phrase:
     strict, loose, literals = [], [], []
     for piece in pieces:
         if piece == "{object}":
-            strict.append(rf"(?:{_WORD} ){{0,4}}?(?P<object>{nouns})")
+            strict.append(rf"(?:{_WORD} (?:, )?){{0,4}}?(?P<object>{nouns})")
             loose.append(rf"(?:{_WORD} ){{0,3}}?{_WORD}")
         elif piece == "{partner}":
             strict.append(partner)
@@ -127,7 +127,7 @@ def _mark_names(text: str, names: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _find_action(text: str, reader: _Reader) -> tuple[str | None, re.Match[str] | None]:
-    """The action whose phrase has the most literal words; then a known object, then the earliest, then the table's order.
+    """The action whose phrase has the most literal words; then a known object, then the earliest, then in table order.
 
     Returns:
         The key and the match, whose group "object" (if any) is the told noun.
@@ -152,7 +152,7 @@ def slots_of(text: str | None, names: Sequence[str], table: Table) -> dict[str, 
 
     Args:
         text: one audio description; None is an empty one.
-        names: the cast's names. Whole words, possessives and non-ASCII letters included; the first letter's case counts.
+        names: the cast's names; whole words, possessives included; the case of the first letter counts.
         table: the synonym table.
 
     Returns:
@@ -175,8 +175,9 @@ def slots_of(text: str | None, names: Sequence[str], table: Table) -> dict[str, 
         noun = first.span()
     colour = reader.colours.search(plain)
     if noun is not None:
-        lead = " ".join(plain[: noun[0]].rsplit(".", 1)[-1].split()[-4:])
-        colour = ([*reader.colours.finditer(lead)] or [colour])[-1]
+        lead = " ".join([word for word in plain[: noun[0]].split() if word != ","][-4:])
+        for nearer in reader.colours.finditer(lead):
+            colour = nearer
     return {
         "characters": characters,
         "action": action,

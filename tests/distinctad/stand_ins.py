@@ -10,7 +10,9 @@ import av
 import numpy as np
 
 
-def write_film(path: Path, seconds: float = 12.0, rate: int = 8, audio: bool = True, options: dict | None = None) -> Path:
+def write_film(
+    path: Path, seconds: float = 12.0, rate: int = 8, audio: bool = True, options: dict | None = None
+) -> Path:
     """Write a small H.264 film whose brightness tells the time, with a quiet AAC track of the same length."""
     with av.open(str(path), "w", options=options or {}) as container:
         video = container.add_stream("libx264", rate=rate)

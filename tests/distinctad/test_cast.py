@@ -91,7 +91,11 @@ def test_broken_files_are_refused(tmp_path: Path, text: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.one_of(st.text(max_size=60), st.recursive(st.none() | st.text(max_size=5) | st.integers(), st.lists).map(json.dumps)))
+@given(
+    st.one_of(
+        st.text(max_size=60), st.recursive(st.none() | st.text(max_size=5) | st.integers(), st.lists).map(json.dumps)
+    )
+)
 def test_hostile_text_is_parsed_or_refused(text: str) -> None:
     try:
         entries = parse_cast(text, "c")

@@ -33,7 +33,9 @@ def test_the_public_name_is_the_function() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", distinctad.__version__)
 
 
-def test_one_cue_an_interval_with_all_that_was_given(film: Path, srt: Path, cast: Path, tmp_path: Path, pipe: FakePipe) -> None:
+def test_one_cue_an_interval_with_all_that_was_given(
+    film: Path, srt: Path, cast: Path, tmp_path: Path, pipe: FakePipe
+) -> None:
     seen: list[tuple[int, int]] = []
     out = tmp_path / "out"
     made = describe(film, out, subtitles=srt, cast=cast, pipe=pipe, progress=lambda *step: seen.append(step))
@@ -65,7 +67,9 @@ def test_equal_runs_give_equal_bytes_and_hold_no_path(film: Path, srt: Path, cas
         assert str(tmp_path).encode() not in one and b"202" not in re.sub(rb'"[0-9a-f]{64}"', b"", one)
 
 
-def test_intervals_of_a_file_decide_and_their_lines_are_kept(film: Path, srt: Path, tmp_path: Path, pipe: FakePipe) -> None:
+def test_intervals_of_a_file_decide_and_their_lines_are_kept(
+    film: Path, srt: Path, tmp_path: Path, pipe: FakePipe
+) -> None:
     (tmp_path / "i.csv").write_text("start,end,text\n6,7,a secret\n1,2,a secret\n")
     made = describe(film, intervals=tmp_path / "i.csv", subtitles=srt, pipe=pipe)
     assert [cue["provenance"]["line"] for cue in made.cues] == [3, 2]
@@ -169,7 +173,9 @@ def test_a_cast_without_portraits_needs_to_be_all(film: Path, tmp_path: Path) ->
     assert len(plan(film, cast=tmp_path / "c.json", settings=Settings(characters="all")).cast) == 1
 
 
-@pytest.mark.parametrize("wrong", [{"seed": -1}, {"batch_windows": 0}, {"num_beams": 0}, {"max_people": 99}, {"characters": "me"}])
+@pytest.mark.parametrize(
+    "wrong", [{"seed": -1}, {"batch_windows": 0}, {"num_beams": 0}, {"max_people": 99}, {"characters": "me"}]
+)
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
         Settings(**wrong)

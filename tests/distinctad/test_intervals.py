@@ -21,7 +21,7 @@ def times(intervals: list) -> list[tuple[float, float]]:
 
 def test_gaps_by_hand() -> None:
     speech = [Speech(2.0, 3.0), Speech(4.1, 5.0), Speech(6.2, 7.0), Speech(21.0, 22.0)]
-    # leading 0-2 (guard on its right only); 3-4.1 is under 1.2; 5-6.2 is exactly 1.2; 7-21 less guards is 13.7: 3 parts;
+    # leading 0-2 (guard on its right only); 3-4.1 is under 1.2; 5-6.2 is just 1.2; 7-21 less guards is 13.7: 3 parts;
     # trailing 22-30 (guard on its left only) is 7.85: 2 parts
     assert times(speech_gaps(speech, 30.0)) == [
         (0.0, 1.85), (5.15, 6.05), (7.15, 11.716), (11.716, 16.283), (16.283, 20.85), (22.15, 26.075), (26.075, 30.0),
@@ -84,7 +84,7 @@ def parse(text: str, **options: object) -> tuple[list, list[str]]:
     "text",
     [
         "start,end\n1,2.5\n4,5\n",
-        "text, START ,end,characters\n\"He, runs.\",1,2.5,Mara\nx,4,5,\n",
+        'text, START ,end,characters\n"He, runs.",1,2.5,Mara\nx,4,5,\n',
         "start;end\n1,0;2,5\n4;5\n",
         "start\tend\n0:00:01\t0:02.5\n\n0:00:04.0\t00:00:05\n",
         "index,start_s,end_s\n0,1,2.5\n1,4,5\n",
@@ -137,7 +137,8 @@ def test_rows_of_the_film_are_taken() -> None:
     text = "film,start,end\nfilm_7,1,2\nfilm_8,1.5,3\nfilms/film_7.mp4,4,5\n"
     assert times(parse(text)[0]) == [(1.0, 2.0), (4.0, 5.0)]
     assert times(parse(text, film_id="film_8")[0]) == [(1.5, 3.0)]
-    assert times(parse("movie,start,end\nother,1,2\n")[0]) == [(1.0, 2.0)]  # one film only: it must be this one
+    found, warnings = parse("movie,start,end\nother,1,2\n")  # one film only: it must be this one
+    assert times(found) == [(1.0, 2.0)] and "name the film 'other'" in warnings[0]
     with pytest.raises(UserError, match="'film_9' but of"):
         parse(text, film_id="film_9")
 

@@ -54,7 +54,9 @@ def test_repairs_are_said() -> None:
     assert "swapped" in warnings[0] and "sound caption" in warnings[1] and "overlapping" in warnings[2]
 
 
-@pytest.mark.parametrize("content", [b"", b"just a letter to you", b"WEBVTT\n\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", b"{}"])
+@pytest.mark.parametrize(
+    "content", [b"", b"just a letter to you", b"WEBVTT\n\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", b"{}"]
+)
 def test_what_is_no_subtitles_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "s.srt"
     path.write_bytes(content)

@@ -1,0 +1,71 @@
+"""Files and functions stay small enough to be read; nothing executes data or hides behind an assert."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+
+import pytest
+from sources import PACKAGED, ROOMS, ROOT, functions, name, python_files, tree
+
+MOST_LINES, MOST_FUNCTION_LINES = 400, 60
+FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py"}
+EVERYWHERE = (*ROOMS, "tests")
+
+
+def test_no_file_is_too_long() -> None:
+    long = {name(p): n for p in python_files(*EVERYWHERE) if (n := len(p.read_text("utf-8").splitlines())) > MOST_LINES}
+    assert not long
+
+
+def test_no_function_is_too_long() -> None:
+    long = []
+    for path in python_files(*EVERYWHERE):
+        for node in functions(tree(path)):
+            # A command's signature is the list of its options; its body is what must be short.
+            first = node.body[0].lineno if node.name.endswith("_command") else node.lineno
+            lines = (node.end_lineno or first) - first + 1
+            if lines > MOST_FUNCTION_LINES:
+                long.append(f"{name(path)}:{node.lineno} {node.name}: {lines} lines")
+    assert not long
+
+
+def test_files_are_named_for_what_they_hold() -> None:
+    assert not [name(p) for p in python_files(*EVERYWHERE) if p.name in FORBIDDEN_NAMES]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_unsafe_or_swallowing_code(room: str) -> None:
+    wrong = []
+    for path in python_files(room):
+        for node in ast.walk(tree(path)):
+            unsafe = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("eval", "exec")
+            pickled = isinstance(node, ast.Import) and any(a.name in ("pickle", "dill") for a in node.names)
+            bare = isinstance(node, ast.ExceptHandler) and node.type is None
+            swallowed = (
+                isinstance(node, ast.ExceptHandler)
+                and getattr(node.type, "id", "") in ("Exception", "BaseException")
+                and all(isinstance(s, ast.Pass) for s in node.body)
+            )
+            if unsafe or pickled or bare or swallowed or isinstance(node, ast.Assert):
+                wrong.append(f"{name(path)}:{getattr(node, 'lineno', 0)}")
+        marks = re.findall(r"#\s*(?:TODO|FIXME|XXX)\b", path.read_text("utf-8"))
+        wrong += [f"{name(path)}: {mark}" for mark in marks]
+    assert not wrong
+
+
+def test_the_wheel_holds_the_four_rooms_and_their_data() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    tools = project["tool"]["setuptools"]
+    assert {pattern.rstrip("*") for pattern in tools["packages"]["find"]["include"]} == set(PACKAGED)
+    assert "checkpoint/*" in tools["package-data"]["distinctad"]
+    assert project["project"]["scripts"] == {"distinctad": "distinctad.cli:app"}
+
+
+def test_pins_are_exact_and_leave_torch_to_the_makefile() -> None:
+    lines = (ROOT / "requirements-ci.txt").read_text("utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", pin) for pin in pins)
+    assert not {pin.split("==")[0].lower() for pin in pins} & {"torch", "torchvision"}
+    assert "torch==2.13.0" in (ROOT / "Makefile").read_text("utf-8")

@@ -1,0 +1,261 @@
+"""Draws pocket films and caches what CLIP_AD's frozen vision tower sees: Stage II trains on features, not on pixels.
+
+Stage II never changes the tower, so every frame is encoded once. The cache names the tower by the hash of its weights;
+`FeatureCache` refuses another tower's. Frames are image embeds as produced: projected, not normalised.
+
+Run: `python train/features.py train/configs/pocket_features.yaml [--key value]`. Finished chunks are kept on a restart.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from datasets_scripts.pocket.draw import clip_frames, draw_portrait
+from datasets_scripts.pocket.story import make_film
+from modeling_distinctad.processing_distinctad import DistinctADProcessor
+from modeling_distinctad.towers_distinctad import embed_images, load_vision, weights_sha256
+from train.arguments import parse_run
+
+FEATURES, ROWS, META = "features.safetensors", "rows.jsonl", "meta.json"
+
+
+@dataclass
+class FeatureArguments:
+    """Which films are encoded by which tower."""
+
+    clip: str = field(default="runs/pocket/clip_ad", metadata={"help": "CLIP folder with tokenizer, image processor"})
+    seeds: str = field(default="1-400,800001-800016", metadata={"help": "film seeds, ranges with both ends"})
+    preset: str = field(default="clear", metadata={"help": "story preset: clear | crowded"})
+    num_frames: int = field(default=8, metadata={"help": "frames a clip, at the midpoints of equal parts"})
+    chunk: int = field(default=10, metadata={"help": "films in a resumable chunk"})
+    jobs: int = field(default=1, metadata={"help": "processes, each with one thread"})
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Reads "1-3,7" as [1, 2, 3, 7].
+
+    Raises:
+        ValueError: not numbers and ranges, or a seed twice.
+    """
+    seeds: list[int] = []
+    for part in str(text).split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise ValueError(f"seeds are {text!r}; expected numbers and ranges like 1-400,800001; mend the list")
+        seeds += range(int(first), int(last or first) + 1)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(
+            f"seeds {text!r} name {len(seeds)} films, {len(set(seeds))} of them different; expected each once"
+        )
+    return seeds
+
+
+def load_images(folder: str) -> Any:
+    """The image processor of a CLIP folder, without torchvision."""
+    from transformers import CLIPImageProcessorPil
+
+    return CLIPImageProcessorPil.from_pretrained(folder)
+
+
+def frame_processor(clip: str, num_frames: int = 8) -> DistinctADProcessor:
+    """A processor that squashes pictures into the tower's square, as the pocket checkpoint's does."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(clip)
+    return DistinctADProcessor(load_images(clip), tokenizer, num_frames=num_frames, frame_fit="squash")
+
+
+class Encoder:
+    """Draws and encodes films with one tower.
+
+    Args:
+        arguments: what to encode with.
+    """
+
+    def __init__(self, arguments: FeatureArguments) -> None:
+        self.arguments = arguments
+        self.tower = load_vision(arguments.clip).eval()
+        self.processor = frame_processor(arguments.clip, arguments.num_frames)
+
+    @torch.no_grad()
+    def embed(self, images: list[Any]) -> Tensor:
+        """Embeds (n, C) float16 of n pictures (H, W, 3) uint8."""
+        return embed_images(self.tower, self.processor.frame_pixels(images)).to(torch.float16)
+
+    def film(self, seed: int) -> tuple[Tensor, Tensor, list[dict[str, Any]]]:
+        """Frames (clips, T, C) and faces (cast, C) float16 of a film, and one row a clip."""
+        film = make_film(seed, self.arguments.preset)
+        count = self.arguments.num_frames
+        frames = torch.stack([self.embed(clip_frames(clip, count)) for clip in film.clips])
+        faces = self.embed([draw_portrait(member.look) for member in film.cast])
+        rows = []
+        for clip in film.clips:
+            told = clip.facts[clip.told]
+            rows.append({
+                "film": str(seed), "index": clip.index, "text": clip.text, "person": told.person,
+                "partner": told.partner, "names": [member.name for member in film.cast],
+            })  # fmt: skip
+        return frames, faces, rows
+
+    def chunk(self, seeds: list[int], folder: Path) -> Path:
+        """Encodes some films into `folder`; returns the chunk's path, which exists only when it is complete."""
+        path = chunk_path(folder, seeds)
+        films = [self.film(seed) for seed in seeds]
+        for _, faces, rows in films:
+            rows[0]["faces"] = len(faces)
+        path.with_suffix(".jsonl").write_text(_lines(row for film in films for row in film[2]), encoding="utf-8")
+        tensors = {"frames": torch.cat([film[0] for film in films]), "faces": torch.cat([film[1] for film in films])}
+        partial = path.with_suffix(".partial")
+        save_file(tensors, partial)
+        partial.replace(path)
+        return path
+
+
+def chunk_path(folder: Path, seeds: list[int]) -> Path:
+    """Where the chunk of these films lies."""
+    return folder / f"chunk_{seeds[0]}_{len(seeds)}.safetensors"
+
+
+def _lines(rows: Any) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+_worker: Encoder | None = None
+
+
+def _start_worker(arguments: FeatureArguments) -> None:
+    """Loads the tower once a process."""
+    global _worker
+    torch.set_num_threads(1)
+    _worker = Encoder(arguments)
+
+
+def _work(seeds: list[int], folder: Path) -> None:
+    if _worker is None:
+        raise RuntimeError("the worker has no tower; expected _start_worker to run first; start it through run_chunks")
+    _worker.chunk(seeds, folder)
+
+
+def run_chunks(arguments: FeatureArguments, todo: list[list[int]], folder: Path) -> Iterator[None]:
+    """Encodes chunks in this process or in `jobs` others; yields after each."""
+    if arguments.jobs <= 1:
+        encoder = Encoder(arguments)
+        for seeds in todo:
+            encoder.chunk(seeds, folder)
+            yield None
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(arguments.jobs, context, _start_worker, (arguments,)) as pool:
+        for job in [pool.submit(_work, seeds, folder) for seeds in todo]:
+            job.result()
+            yield None
+
+
+def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
+    """Encodes all films and joins the chunks.
+
+    Args:
+        arguments: films and tower.
+        output_dir: folder of the cache.
+
+    Returns:
+        The folder with features.safetensors, rows.jsonl and meta.json.
+    """
+    folder = Path(output_dir)
+    seeds = parse_seeds(arguments.seeds)
+    meta: dict[str, Any] = {
+        "tower": weights_sha256(load_vision(arguments.clip)), "seeds": arguments.seeds, "preset": arguments.preset,
+        "num_frames": arguments.num_frames, "width": 320, "height": 180, "frame_fit": "squash",
+    }  # fmt: skip
+    if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:
+        return folder
+    chunks = [seeds[i : i + arguments.chunk] for i in range(0, len(seeds), arguments.chunk)]
+    parts = folder / f"parts_{meta['tower'][:12]}_{arguments.preset}_{arguments.num_frames}"
+    parts.mkdir(parents=True, exist_ok=True)
+    todo = [chunk for chunk in chunks if not chunk_path(parts, chunk).is_file()]
+    with tqdm(total=len(chunks), initial=len(chunks) - len(todo), unit="chunk", desc="features") as bar:
+        for _ in run_chunks(arguments, todo, parts):
+            bar.update()
+    _join(folder, [chunk_path(parts, chunk) for chunk in chunks], meta)
+    return folder
+
+
+def _join(folder: Path, paths: list[Path], meta: dict[str, Any]) -> None:
+    """Writes the cache from its chunks; meta.json comes last and so marks a complete cache."""
+    tensors = [load_file(path) for path in paths]
+    rows = [
+        json.loads(line) for p in paths for line in p.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    first_row = face_offset = faces = 0
+    for number, row in enumerate(rows):
+        if "faces" in row:  # the first row of a film
+            first_row, face_offset, faces = number, face_offset + faces, row.pop("faces")
+        row.update(first_row=first_row, face_offset=face_offset)
+    save_file({k: torch.cat([part[k] for part in tensors]) for k in ("frames", "faces")}, folder / FEATURES)
+    (folder / ROWS).write_text(_lines(rows), encoding="utf-8")
+    partial = folder / (META + ".partial")
+    partial.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / META)
+
+
+class FeatureCache:
+    """A folder that `build_cache` wrote.
+
+    Args:
+        folder: the folder.
+        tower: hash of the tower that will be used; None: not checked.
+
+    Attributes:
+        frames: (clips, T, C) float16.
+        faces: (cast members, C) float16.
+        rows: one dictionary a clip.
+        films: rows of each film in time order.
+        meta: what the cache was made from.
+
+    Raises:
+        ValueError: the cache is not complete or was made by another tower.
+    """
+
+    def __init__(self, folder: str | Path, tower: str | None = None) -> None:
+        folder = Path(folder)
+        if not (folder / META).is_file():
+            raise ValueError(f"{folder} holds no complete cache ({META} missing); run train/features.py for it")
+        self.meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+        if tower is not None and tower != self.meta["tower"]:
+            raise ValueError(
+                f"{folder} was made by tower {self.meta['tower'][:12]}, expected {tower[:12]}; encode the films again"
+            )
+        tensors = load_file(folder / FEATURES)
+        self.frames, self.faces = tensors["frames"], tensors["faces"]
+        lines = (folder / ROWS).read_text(encoding="utf-8").splitlines()
+        self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        self.films: dict[str, list[int]] = {}
+        for number, row in enumerate(self.rows):
+            self.films.setdefault(row["film"], []).append(number)
+
+    def film_faces(self, row: dict[str, Any]) -> Tensor:
+        """Portraits (cast, C) float32 of a row's film."""
+        return self.faces[row["face_offset"] : row["face_offset"] + len(row["names"])].float()
+
+
+def main() -> None:
+    """Writes the cache to `output_dir`."""
+    arguments, run = parse_run(FeatureArguments)
+    build_cache(arguments, run.output_dir)
+
+
+if __name__ == "__main__":
+    main()
