@@ -5,8 +5,9 @@ What counts as a word is decided here once, for the loss masks, the oracles and 
 * Unicode NFKC, then case-folded ("Straße" gives "strasse").
 * A word is a run of letters, marks and digits; an apostrophe or a hyphen INSIDE the run belongs to it
   ("don't", "o'clock", "t-shirt"), one at its edge does not ("'dancer'" gives "dancer").
-* A possessive 's (or s') loses its ending: "Mara's" and "Mara" are one word. "it's", "he's", "let's" and their
-  kin are the same to this rule: they become "it", "he", "let", which are closed-class words anyway.
+* A possessive 's is taken off: "Mara's" and "Mara" are one word ("boys'" gives "boys" by the rule above). "it's" and
+  "he's" are the same to this rule and become "it" and "he", closed-class words like the whole; contractions that
+  CLOSED_CLASS lists ("let's", "there's") stay whole.
 * Curly apostrophes and the several Unicode hyphens are read as ' and -.
 """
 
@@ -97,7 +98,7 @@ def capitalised_words(texts: Iterable[str]) -> set[str]:
 
 
 def name_words(names: Iterable[str]) -> set[str]:
-    """All words of some names ("Dr. Ellie Sattler" gives ellie, sattler); titles and closed-class words are left out."""
+    """All words of some names but titles and closed-class words ("Dr. Ellie Sattler" gives ellie, sattler)."""
     return {word for name in names for word in words(name)} - _TITLES - CLOSED_CLASS
 
 

@@ -21,7 +21,6 @@ import typer
 from distinctad.errors import UserError
 from distinctad.score_report import print_table, write_report
 from distinctad.score_rows import (
-    FILM_COLUMNS,
     PREDICTION_COLUMNS,
     TRUTH_COLUMNS,
     Row,
@@ -33,7 +32,7 @@ from distinctad.score_rows import (
 
 METRICS = ("cider", "rouge_l", "recall", "slot_accuracy")
 DEALS = 5  # seeded redistributions of the predictions within their film, behind the chance of CIDEr and ROUGE-L
-DEALT = "the same predictions dealt at random to the ADs of their film"
+DEALT = "the same predictions, each at another AD of its film (random rings)"
 _LABELS = {
     "character": "character (first named)",
     "character_any": "character (named anywhere)",
@@ -94,13 +93,14 @@ def _load(predictions: Path, truth: Path | None, annotations: Path | None, casts
     if truth is None and annotations is None:
         raise UserError("nothing to score against", "Pass --truth truth.jsonl or --annotations A.csv.")
     truth_rows = read_truth_rows(truth) if truth else []
-    film_column = None
     if annotations is not None:
-        expected, against = read_csv_rows(annotations, TRUTH_COLUMNS), annotations
-        film_column = next((name for name in FILM_COLUMNS if name in expected[0].columns), None)
+        named = truth_rows or read_csv_rows(predictions, PREDICTION_COLUMNS)
+        expected = read_csv_rows(annotations, TRUTH_COLUMNS, {row.film for row in named})
+        against = annotations
     else:
         expected, against = truth_rows, Path(str(truth))
-    placed = align(read_csv_rows(predictions, PREDICTION_COLUMNS, film_column), expected, predictions, against)
+    given = read_csv_rows(predictions, PREDICTION_COLUMNS, {row.film for row in expected})
+    placed = align(given, expected, predictions, against)
     texts = [row.text if row is not None else None for row in placed]
     if truth is None or not slots:
         return _Set(texts, expected, None)
@@ -144,14 +144,15 @@ def _figure(
 
 
 def _deal(texts: Sequence[str | None], films: Sequence[str], rng: random.Random) -> list[str | None]:
-    """The texts in another order within each film."""
+    """Every text at another AD of its film, none at its own: a random ring within each film (alone in a film: none)."""
     places: dict[str, list[int]] = {}
     for i, film in enumerate(films):
         places.setdefault(film, []).append(i)
-    dealt = list(texts)
+    dealt: list[str | None] = [None] * len(texts)
     for indices in places.values():
-        for i, j in zip(indices, rng.sample(indices, len(indices)), strict=True):
-            dealt[i] = texts[j]
+        ring = rng.sample(indices, len(indices))
+        for here, there in zip(ring, [*ring[1:], *ring[:1]], strict=True):
+            dealt[there] = texts[here] if there != here else None
     return dealt
 
 
@@ -341,8 +342,8 @@ def score_command(
     out: Annotated[Path, typer.Option(help="Folder for scores.json, scores.md and scores.png.")],
     truth: Annotated[Path | None, typer.Option(help="truth.jsonl of pocket films.")] = None,
     annotations: Annotated[Path | None, typer.Option(help="CSV of ground-truth ADs in a public layout.")] = None,
-    casts: Annotated[Path | None, typer.Option(help="Folder of <film>.cast.json [default: the truth's].")] = None,
-    metrics: Annotated[str, typer.Option(help=f"Of {','.join(METRICS)} [default: all that the inputs allow].")] = "",
+    casts: Annotated[Path | None, typer.Option(help="Folder of <film>.cast.json (default: beside the truth).")] = None,
+    metrics: Annotated[str, typer.Option(help=f"Of {','.join(METRICS)} (default: all that the inputs allow).")] = "",
     encoder: Annotated[str | None, typer.Option(help="Text encoder for R@k/N: a folder or Hub id.")] = None,
     layer: Annotated[int | None, typer.Option(help="The encoder's layer (papers: 17 of roberta-large).")] = None,
     recall: Annotated[str, typer.Option(help="k/N pairs.")] = "5/16,1/5",

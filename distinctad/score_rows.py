@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,13 +120,14 @@ def _column(found: Sequence[str], wanted: Sequence[str], what: str, path: Path) 
     )
 
 
-def read_csv_rows(path: Path, text_columns: Sequence[str], film_column: str | None = None) -> list[Row]:
+def read_csv_rows(path: Path, text_columns: Sequence[str], films: Collection[str] = ()) -> list[Row]:
     """Read a prediction or annotation CSV.
 
     Args:
         path: the file; columns start, end, one of `FILM_COLUMNS` and one of `text_columns`.
         text_columns: names of the text's column, the preferred one first.
-        film_column: take this column for the film if it is there.
+        films: what the other file calls its films; a column that knows one of them is preferred (CMD-AD numbers its
+            movies and also has their IMDb ids).
 
     Raises:
         UserError: naming the file, the row and what is wrong with it.
@@ -135,8 +136,8 @@ def read_csv_rows(path: Path, text_columns: Sequence[str], film_column: str | No
     if not records:
         raise UserError(f"{path} has a header and no rows", "Give at least one row.")
     found = list(records[0])
-    films = ((film_column,) if film_column else ()) + FILM_COLUMNS
-    film = _column(found, films, "film", path)
+    known = [n for n in FILM_COLUMNS if n in found and any(record[n].strip() in films for record in records)]
+    film = known[0] if known else _column(found, FILM_COLUMNS, "film", path)
     text = _column(found, text_columns, "text", path)
     for name in ("start", "end"):
         _column(found, (name,), name, path)
@@ -212,7 +213,7 @@ def align(given: Sequence[Row], expected: Sequence[Row], given_path: Path, expec
         else:
             extras.append(row)
     problems = [
-        f"{len(rows)} {what}: {', '.join(map(str, rows[:LISTED]))}{', ...' if len(rows) > LISTED else ''}"
+        f"{len(rows)} {what}: {', '.join(map(str, rows[:LISTED]))}{' and more' if len(rows) > LISTED else ''}"
         for what, rows in (("duplicate", duplicates), ("not in the truth", extras))
         if rows
     ]

@@ -224,9 +224,9 @@ class DistinctADProcessor(ProcessorMixin):
         if self._writer.persons is None:
             flat = [text.strip() for text in self.tokenizer.batch_decode(rows, **options)]
         else:
-            clips = characters or ()
-            who = list(clips) if ids.ndim == 2 else [names for window in clips for names in window]
-            who = [[squeeze(name) for name in names] for names in who] or [[]] * len(rows)
+            clips: Any = characters or ()
+            listed = clips if ids.ndim == 2 else [names for window in clips for names in window]
+            who = [[squeeze(name) for name in names] for names in listed or [()] * len(rows)]
             decode = self._writer.persons.decode
             flat = [decode(self.tokenizer, row, names, **options) for row, names in zip(rows, who, strict=True)]
         if ids.ndim == 2:

@@ -129,7 +129,7 @@ class ClipCollator:
         self.tokenizer = tokenizer
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """pixel_values (P, F, 3, H, W), input_ids and attention_mask (P, W), word_mask (P, W) bool: no start, no end."""
+        """pixel_values (P, F, 3, H, W), input_ids and attention_mask (P, W), word_mask (P, W) bool of words."""
         texts = [torch.tensor(ad_ids(self.tokenizer, row["text"])) for row in rows]
         eos, bos = self.tokenizer.eos_token_id, self.tokenizer.bos_token_id
         ids = nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=eos)

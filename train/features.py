@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -52,10 +53,10 @@ def parse_seeds(text: str) -> list[int]:
     """
     seeds: list[int] = []
     for part in str(text).split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
+        span = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        if span is None:
             raise ValueError(f"seeds are {text!r}; expected numbers and ranges like 1-400,800001; mend the list")
-        seeds += range(int(first), int(last or first) + 1)
+        seeds += range(int(span[1]), int(span[2] or span[1]) + 1)
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(
             f"seeds {text!r} name {len(seeds)} films, {len(set(seeds))} of them different; expected each once"

@@ -12,6 +12,7 @@ Run: `python train/pocket_lm.py train/configs/pocket_lm.yaml [--key value]`. Res
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import random
@@ -23,7 +24,7 @@ from typing import Any
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler, SequentialSampler
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, Trainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -49,6 +50,7 @@ class PocketLMArguments:
     heads: int = field(default=6, metadata={"help": "attention heads"})
     prompts: int = field(default=600_000, metadata={"help": "training sequences"})
     clips_per_prompt: int = field(default=1, metadata={"help": "keyword -> AD pairs in one sequence"})
+    drill_first: int = field(default=32_000, metadata={"help": "leading sequences that hold drills only"})
     drills: int = field(
         default=6, metadata={"help": "bare cue -> person pairs after them: many bindings at little cost"}
     )
@@ -60,7 +62,7 @@ class PocketLMArguments:
 def train_tokenizer(vocabulary: int, seed: int = 0) -> PreTrainedTokenizerFast:
     """A byte-level BPE over 60,000 ADs and captions, with the slot and person tokens."""
     rng = random.Random(seed)
-    texts = [tell(*random_clip(rng, 3)[1], rng) for _ in range(40_000)]
+    texts = [tell(**random_clip(rng, 3)[1], rng=rng) for _ in range(40_000)]
     texts += [make_still(rng)[3] for _ in range(20_000)] + list(TRAINING_NAMES)
     texts += [" " + word for word in (*OBJECTS, *COLOURS, *PLACES, *LIGHTS) for _ in range(50)]
     tokenizer = Tokenizer(models.BPE())
@@ -78,7 +80,7 @@ def train_tokenizer(vocabulary: int, seed: int = 0) -> PreTrainedTokenizerFast:
     )
 
 
-def random_clip(rng: random.Random, people: int) -> tuple[list[str], tuple[Any, ...]]:
+def random_clip(rng: random.Random, people: int) -> tuple[list[str], dict[str, Any]]:
     """Keywords of a random fact and the arguments of `tell` for it; persons are `<person_k>`."""
     pool = ONE_PERSON if people < 2 or rng.random() < 0.75 else TWO_PERSON
     action = rng.choice(pool)
@@ -96,7 +98,8 @@ def random_clip(rng: random.Random, people: int) -> tuple[list[str], tuple[Any, 
     also = "place" if roll < 0.1 else "light" if roll < 0.15 else "colour" if has_object and roll < 0.45 else ""
     pronouns = [rng.choice(("he", "she")) for _ in range(people)]
     words = keywords(fact, place, light, also, rng) + [pronouns[person]]
-    return words, (fact, PERSON_TOKENS[:people], pronouns, place, light, also, rng.random() < 0.15)
+    told = {"fact": fact, "names": PERSON_TOKENS[:people], "pronouns": pronouns, "place": place, "light": light}
+    return words, {**told, "also": also, "use_pronoun": rng.random() < 0.15}
 
 
 class PromptDataset(Dataset):
@@ -112,18 +115,21 @@ class PromptDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One sequence as lists of ids."""
         rng = random.Random(f"{self.seed}-{index}")
-        people = rng.choice((1, 2, 2, 3, 3, 4, 5))
+        drilling = index < self.arguments.drill_first
+        people = rng.choice((2, 3, 4, 5) if drilling else (1, 2, 2, 3, 3, 4, 5))
         clips = []
-        for _ in range(self.arguments.clips_per_prompt):
+        for _ in range(0 if drilling else self.arguments.clips_per_prompt):
             words, told = random_clip(rng, people)
-            text = tell(*told, rng)
+            text = tell(**told, rng=rng)
             rng.shuffle(words)
             places = rng.sample(range(self.arguments.slots - 2), len(words))
             ids = self.tokenizer([" " + word for word in words])["input_ids"]
             answer = self.tokenizer(" " + text)["input_ids"] + [self.tokenizer.eos_token_id]
             kept = [(p, i) for p, i in zip(places, ids, strict=True) if rng.random() > 0.05]
-            clips.append({"keywords": kept, "person": told[0].person, "partner": told[0].partner, "answer": answer})
-        drills = [rng.randrange(people) for _ in range(self.arguments.drills)]
+            clips.append(
+                {"keywords": kept, "person": told["fact"].person, "partner": told["fact"].partner, "answer": answer}
+            )
+        drills = [rng.randrange(people) for _ in range(self.arguments.drills * (1 + drilling))]
         return {"people": people, "clips": clips, "drills": drills, "seed": rng.getrandbits(31)}
 
 
@@ -172,8 +178,8 @@ class PromptTrainer(Trainer):
     bindings: dict[str, float]
 
     def vectors(self, inputs: dict[str, Tensor], embedding: Tensor) -> Tensor:
-        """Input vectors (B, L, D) of a collated batch; faces are new Gaussian vectors of 1.5 times the words' RMS."""
-        scale = embedding.detach().float().pow(2).mean().sqrt() * 1.5
+        """Input vectors (B, L, D) of a collated batch; faces are new Gaussian vectors of twice the words' RMS."""
+        scale = embedding.detach().float().pow(2).mean().sqrt() * 2
         batch, length = inputs["ids"].shape
         generator = torch.Generator().manual_seed(int(inputs["seed"].sum()))
         faces = torch.randn(batch, MAX_PEOPLE + 1, embedding.shape[1], generator=generator) * scale
@@ -203,6 +209,10 @@ class PromptTrainer(Trainer):
         return (loss, {"loss": loss}) if return_outputs else loss
 
     person_ids: Tensor
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler:
+        """In order: drills come first, and every index is random by itself."""
+        return SequentialSampler(self.train_dataset)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Adds the last batch's accuracies to each log line: the curve of the riskiest skill."""
@@ -244,7 +254,8 @@ def build_model(arguments: PocketLMArguments, tokenizer: PreTrainedTokenizerFast
 
 def evaluate_binding(trainer: PromptTrainer, count: int = 64 * 16) -> dict[str, float]:
     """Binding and word accuracy on sequences that training never saw (another seed)."""
-    data = PromptDataset(trainer.processing_class, trainer.pocket, count, seed=99)
+    undrilled = dataclasses.replace(trainer.pocket, drill_first=0, drills=0)
+    data = PromptDataset(trainer.processing_class, undrilled, count, seed=99)
     totals: dict[str, list[float]] = {}
     trainer.model.eval()
     with torch.no_grad():

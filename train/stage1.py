@@ -117,9 +117,9 @@ class Stage1Model(nn.Module):
     def forward(
         self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """V (P, F, C), texts (P, C), words (P, W, C) and the frozen factor of the inner products."""
+        """V (P, F, C), texts (P, C), words (P, W, C) and the frozen factor of the inner products (at most 100)."""
         texts, words = self.texts(input_ids, attention_mask)
-        return self.frames(pixel_values), texts, words, self.clip.logit_scale.detach().exp()
+        return self.frames(pixel_values), texts, words, self.clip.logit_scale.detach().exp().clamp(max=100)
 
 
 class Stage1Trainer(Trainer):

@@ -87,9 +87,9 @@ def build_model(
 ) -> DistinctADForConditionalGeneration:
     """Assembles the model; projections start on the scale of the language model's words, measured on real features."""
     preset = {**DistinctADConfig.em_preset(arguments.em_preset), "em_num_bases": arguments.em_num_bases}
-    given = {name: value for name, value in vars(arguments).items() if hasattr(DistinctADConfig, name)}
+    given = {k: v for k, v in vars(arguments).items() if hasattr(DistinctADConfig, k) and k != "em_preset"}
     tokenizer = processor.tokenizer
-    model = DistinctADForConditionalGeneration.from_towers(
+    model: Any = DistinctADForConditionalGeneration.from_towers(
         vision=arguments.clip,
         language=arguments.language,
         face_tokens="always",
@@ -137,9 +137,9 @@ class Stage2Trainer(Trainer):
     ) -> Any:
         """L_II, both parts over the supervised tokens of the global batch; keeps the parts for the log."""
         output = model(**inputs, num_items_in_batch=num_items_in_batch)
-        self.parts = {"loss_auto": float(output.loss_auto)}
+        self.parts = {"loss_auto": float(output.loss_auto.detach())}
         if output.loss_distinctive is not None:
-            self.parts["loss_distinctive"] = float(output.loss_distinctive)
+            self.parts["loss_distinctive"] = float(output.loss_distinctive.detach())
         loss = output.loss
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
             loss = loss * self.accelerator.num_processes  # DDP averages what is already divided by the global count

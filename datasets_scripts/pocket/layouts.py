@@ -138,9 +138,7 @@ def _cmd_row(film: Film, clip: Clip, number: int, piece: Piece) -> tuple[Any, ..
 
 def _tv_row(film: Film, clip: Clip, piece: Piece) -> tuple[Any, ...]:
     start_s, end_s = widened(clip.start_s, clip.end_s, film.duration_s)
-    numbers = frame_numbers(
-        max(0.0, start_s - piece.start_s), end_s - piece.start_s, piece_frame_count(piece)
-    )  # fmt: skip
+    numbers = frame_numbers(max(0.0, start_s - piece.start_s), end_s - piece.start_s, piece_frame_count(piece))
     return (
         clip.text, clip.start_s, clip.end_s, "pocket", film_id(film), 1, film.seed, end_s, start_s,
         round(end_s - start_s, 3), piece.frames, str(numbers),

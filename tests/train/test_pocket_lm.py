@@ -14,7 +14,7 @@ from train.pocket_lm import (
 )
 
 TOKENIZER = train_tokenizer(700)
-ARGUMENTS = PocketLMArguments(width=32, layers=2, heads=2)
+ARGUMENTS = PocketLMArguments(width=32, layers=2, heads=2, drill_first=0)
 PERSON_IDS = TOKENIZER.convert_tokens_to_ids(PERSON_TOKENS)
 AD_START = TOKENIZER.convert_tokens_to_ids("<ad_start>")
 
@@ -72,3 +72,9 @@ def test_mimetic_start_makes_queries_and_keys_equal():
     plain = build_model(PocketLMArguments(width=32, layers=2, heads=2, mimetic=False), TOKENIZER)
     query, key, _ = plain.transformer.h[0].attn.c_attn.weight.split(32, dim=1)
     assert not torch.equal(query, key)
+
+
+def test_the_first_sequences_hold_drills_only():
+    data = PromptDataset(TOKENIZER, PocketLMArguments(drill_first=2, drills=3), 4, seed=1)
+    assert not data[1]["clips"] and len(data[1]["drills"]) == 6
+    assert data[2]["clips"] and len(data[2]["drills"]) == 3

@@ -1,0 +1,98 @@
+"""Configurations: parsing, refusals, and PAPER.md held against the files."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modeling_distinctad.configuration_distinctad import DistinctADConfig
+from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
+from train.features import FeatureArguments
+from train.stage1 import Stage1Arguments
+from train.stage2 import Stage2Arguments
+
+TRAIN = Path(__file__).resolve().parents[2] / "train"
+CONFIGS = {
+    "pocket_stage1.yaml": Stage1Arguments,
+    "pocket_stage2.yaml": Stage2Arguments,
+    "pocket_features.yaml": FeatureArguments,
+}
+CLASSES: dict[str, Any] = {
+    kind.__name__: kind for kind in (RunArguments, Stage1Arguments, Stage2Arguments, FeatureArguments, DistinctADConfig)
+}
+
+
+def paper_rows() -> list[list[str]]:
+    """Cells of every table row: name, paper, section, where, key, value, note."""
+    lines = (TRAIN / "PAPER.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    return [row for row in rows if row[0] != "Hyper-parameter"]
+
+
+@pytest.mark.parametrize("row", paper_rows(), ids=lambda row: f"{row[3]}:{row[4]}")
+def test_the_table_says_what_the_files_hold(row: list[str]) -> None:
+    assert len(row) == 7
+    _, _, _, where, key, value, _ = row
+    if where in CONFIGS:
+        held = yaml.safe_load((TRAIN / "configs" / where).read_text(encoding="utf-8"))[key]
+    else:
+        held = getattr(CLASSES[where], key)
+    assert str(held) == value
+
+
+def test_every_choice_of_stage2_that_the_model_has_is_in_the_table() -> None:
+    told = {row[4] for row in paper_rows()}
+    ours = {f.name for f in fields(Stage2Arguments) if hasattr(DistinctADConfig, f.name)}
+    assert ours <= told
+
+
+def test_silence_is_marked_and_explained() -> None:
+    for name, paper, section, *_, note in paper_rows():
+        assert paper and section, name
+        assert "silent" not in paper or note, f"{name}: paper silent without our reason"
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shipped_configs_are_read(name: str) -> None:
+    path = TRAIN / "configs" / name
+    stage, run = parse_run(CONFIGS[name], [str(path)])
+    for key, value in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        held = getattr(stage, key) if hasattr(stage, key) else getattr(run, key)
+        assert held == value and type(held) is type(value)
+
+
+def test_the_command_line_overrides_the_file() -> None:
+    config = str(TRAIN / "configs" / "pocket_stage2.yaml")
+    stage, run = parse_run(Stage2Arguments, [config, "--alpha", "0", "--learning-rate=0.5", "--dist_stop_list=False"])
+    assert stage.alpha == 0.0 and run.learning_rate == 0.5 and stage.dist_stop_list is False
+    assert run.batch_size == 4
+
+
+def test_bad_configs_end_with_status_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("alhpa: 3\n", encoding="utf-8")
+    for config in (str(wrong), str(tmp_path / "missing.yaml")):
+        with pytest.raises(SystemExit) as stopped:
+            parse_run(Stage2Arguments, [config])
+        assert stopped.value.code == 2
+    assert "alhpa" in capsys.readouterr().err
+
+
+def test_training_arguments_take_the_run_and_overrides(tmp_path: Path) -> None:
+    run = RunArguments(output_dir=str(tmp_path), batch_size=3, learning_rate=0.25, seed=7)
+    made = training_arguments(run, warmup_steps=5)
+    assert made.per_device_train_batch_size == 3 and made.learning_rate == 0.25 and made.warmup_steps == 5
+    assert made.seed == made.data_seed == 7 and made.remove_unused_columns is False
+
+
+def test_the_latest_complete_checkpoint_is_found(tmp_path: Path) -> None:
+    assert latest_checkpoint(str(tmp_path)) is None
+    for number in (2, 10, 30):
+        (tmp_path / f"checkpoint-{number}").mkdir()
+        if number < 30:  # the last one was cut off
+            (tmp_path / f"checkpoint-{number}" / "trainer_state.json").write_text("{}", encoding="utf-8")
+    assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "checkpoint-10")

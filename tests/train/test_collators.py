@@ -1,0 +1,154 @@
+"""Feature caches, person slots and window batches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from datasets_scripts.pocket.story import make_film
+from modeling_distinctad.processing_distinctad import DistinctADProcessor
+from train.collators import ClipCollator, WindowCollator, ad_ids, consecutive_windows, scheduled_windows
+from train.features import FeatureArguments, FeatureCache, build_cache, load_images, parse_seeds
+from train.stage2 import Stage2Arguments, build_processor
+
+
+@pytest.fixture(scope="module")
+def processor(towers: dict[str, str]) -> DistinctADProcessor:
+    return build_processor(Stage2Arguments(clip=towers["clip"], language=towers["lm"]))
+
+
+def test_seeds_are_read_and_refused() -> None:
+    assert parse_seeds("1-3, 7") == [1, 2, 3, 7]
+    for wrong in ("1-", "a", "1,1", "3-1"):
+        with pytest.raises(ValueError, match="expected"):
+            parse_seeds(wrong)
+
+
+def test_a_cache_holds_every_clip_and_face_in_order(features: Path) -> None:
+    cache = FeatureCache(features)
+    films = [make_film(seed) for seed in (1, 2, 800001)]
+    assert [row["text"] for row in cache.rows] == [clip.text for film in films for clip in film.clips]
+    assert cache.frames.shape == (len(cache.rows), 8, 16) and cache.frames.dtype == torch.float16
+    assert cache.faces.shape[0] == sum(len(film.cast) for film in films)
+    offsets = [len(films[0].cast), len(films[0].cast) + len(films[1].cast)]
+    assert cache.rows[cache.films["2"][0]]["face_offset"] == offsets[0]
+    assert cache.rows[cache.films["800001"][3]]["face_offset"] == offsets[1]
+    assert cache.rows[cache.films["2"][5]]["first_row"] == len(films[0].clips)
+    assert cache.film_faces(cache.rows[cache.films["2"][0]]).shape[0] == len(films[1].cast)
+
+
+def test_a_cache_resumes_and_refuses_another_tower(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
+    arguments = FeatureArguments(clip=towers["clip"], seeds="2", chunk=1)
+    build_cache(arguments, str(tmp_path))
+    part = next(tmp_path.glob("parts_*/*.safetensors"))
+    stamp = part.stat().st_mtime_ns
+    build_cache(FeatureArguments(clip=towers["clip"], seeds="2,3", chunk=1), str(tmp_path))
+    cache, whole = FeatureCache(tmp_path), FeatureCache(features)
+    assert part.stat().st_mtime_ns == stamp and list(cache.films) == ["2", "3"]
+    assert torch.equal(cache.frames[cache.films["2"]], whole.frames[whole.films["2"]])
+    with pytest.raises(ValueError, match="another|made by tower"):
+        FeatureCache(tmp_path, tower="0" * 64)
+
+
+def test_schedules_are_a_function_of_the_seed_and_cover_every_clip(features: Path) -> None:
+    cache = FeatureCache(features)
+    schedule = scheduled_windows(cache, ["1", "2"], 16, seed=3, epochs=2)
+    assert schedule == scheduled_windows(cache, ["1", "2"], 16, seed=3, epochs=2)
+    assert schedule != scheduled_windows(cache, ["1", "2"], 16, seed=4, epochs=2)
+    rows = sorted(cache.films["1"] + cache.films["2"])
+    for epoch in (0, 1):
+        assert sorted(n for e, _, numbers in schedule for n in numbers if e == epoch) == rows
+    test = consecutive_windows(cache, ["800001"], 16)
+    assert [n for _, _, numbers in test for n in numbers] == cache.films["800001"] and len(test[0][2]) == 16
+
+
+def decoded(processor: DistinctADProcessor, batch: dict[str, Any], b: int, n: int) -> list[str]:
+    labels = batch["labels"][b, n]
+    return processor.tokenizer.convert_ids_to_tokens(labels[labels >= 0].tolist())
+
+
+def test_a_window_says_places_for_names_and_leaves_out_the_unlisted(
+    features: Path, processor: DistinctADProcessor
+) -> None:
+    cache = FeatureCache(features)
+    collator = WindowCollator(processor, cache, max_people=2, seed=1)
+    window = scheduled_windows(cache, ["1", "2"], 16, seed=1, epochs=1)[0]
+    asked = collator.window(*window)
+    batch = collator([window])
+    assert batch["frame_features"].shape[1:] == (len(window[2]), 8, 16)
+    left_out = 0
+    for n, number in enumerate(window[2]):
+        row, people = cache.rows[number], [person["portrait"] for person in asked["characters"][n]]
+        told = [p for p in (row["person"], row["partner"]) if p >= 0]
+        if not all(person in people for person in told):
+            assert (batch["labels"][0, n] == -100).all()
+            left_out += 1
+            continue
+        tokens = decoded(processor, batch, 0, n)
+        assert tokens[-1] == "<eos>" and tokens.count("<eos>") == 1
+        for k, person in enumerate(people, 1):
+            named = row["names"][person] in row["text"]
+            assert (f"<person_{k}>" in tokens) == named
+    assert 0 < left_out < len(window[2])
+    counts = collator.counts  # the window was made twice
+    assert counts["person_not_listed"] + counts["partner_not_listed"] == 2 * left_out
+    assert counts["clips"] == 2 * len(window[2])
+
+
+def test_labels_are_what_the_language_model_was_trained_on(processor: DistinctADProcessor) -> None:
+    people = [{"name": "Zoë", "portrait": 1}, {"name": "Mara", "portrait": 0}]
+    batch = processor(
+        frame_features=[[torch.zeros(8, 16)]], characters=[[people]], portrait_features=torch.zeros(1, 2, 16),
+        texts=[["Mara's hand lifts Zoë; Marat stays <person_1>."]], distinctive_words=[[{"lifts"}]],
+    )  # fmt: skip
+    tokenizer = processor.tokenizer
+    wanted = tokenizer(" <person_2>'s hand lifts <person_1>; Marat stays")["input_ids"]
+    spelt = tokenizer(" <person_1>.", split_special_tokens=True)["input_ids"]
+    labels = batch["labels"][0, 0]
+    assert labels[labels >= 0].tolist() == [*wanted, *spelt, tokenizer.eos_token_id]
+    marked = batch["distinctive_mask"][0, 0]
+    assert tokenizer.decode(batch["input_ids"][0, 0][marked]).strip() == "lifts"
+    # prompt: two faces, ten visual slots, the start slot
+    assert batch["face_index"][0, 0, :3].tolist() == [1, 0, -1] and int((labels < 0).sum()) == 13
+    ids = labels.clamp_min(0)[None, None]
+    text = processor.batch_decode(ids, [[["Zoë", "Mara"]]])[0][0]
+    assert text == "Mara's hand lifts Zoë; Marat stays <person_1>."
+
+
+def test_decoding_puts_blanks_right_and_names_nobody_who_is_not_listed(processor: DistinctADProcessor) -> None:
+    tokenizer = processor.tokenizer
+
+    def told(text: str, names: list[str]) -> str:
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        return processor.batch_decode(ids, [names])[0]
+
+    assert told(" <person_1> and <person_2> run to <person_1>.", ["Mara", "Zoë"]) == "Mara and Zoë run to Mara."
+    assert told(" The lamp of <person_3> falls. <person_2> bows", ["Mara"]) == "The lamp of someone falls. Someone bows"
+    assert processor.batch_decode(torch.full((1, 2, 3), -100)) == [["", ""]]
+
+
+def test_person_slots_need_their_tokens(towers: dict[str, str], tokenizer: Any) -> None:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state["added_tokens"] = [t for t in state["added_tokens"] if not t["content"].startswith("<person_")]
+    bare = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(state)), eos_token="<eos>")
+    with pytest.raises(ValueError, match="person_1"):
+        DistinctADProcessor(load_images(towers["clip"]), bare, person_slots=True)
+    processor = build_processor(Stage2Arguments(clip=towers["clip"], language=towers["lm"]))
+    assert processor.to_dict()["person_slots"] is True
+
+
+def test_stage1_batches_mask_the_end_and_the_padding(tokenizer: Any) -> None:
+    rows = [{"pixel_values": torch.zeros(8, 3, 4, 4), "text": text} for text in ("lifts", "lifts the red lamp")]
+    batch = ClipCollator(tokenizer)(rows)
+    ids = ad_ids(tokenizer, "lifts")
+    assert ids[-1] == tokenizer.eos_token_id
+    assert batch["attention_mask"].sum(1).tolist() == [len(ids), len(ad_ids(tokenizer, rows[1]["text"]))]
+    assert batch["word_mask"].sum(1).tolist() == (batch["attention_mask"].sum(1) - 1).tolist()
+    assert tokenizer.decode(batch["input_ids"][1][batch["word_mask"][1]]) == " lifts the red lamp"

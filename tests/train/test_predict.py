@@ -1,0 +1,126 @@
+"""Predicting film folders: what is read, resuming, controls. The video's reader is the pipeline's own test."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from train.predict import COLUMNS, blacked, find_films, main, predict_films, read_intervals, swapped
+
+HEADER = "movie,sentence,start,end\n"
+ROWS = "film_2,SECRET,5.5,7.25\nfilm_2,SECRET,1.0,3.0\n"
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    folder = tmp_path / "films"
+    for name in ("film_2", "film_10"):
+        (folder / name / "portraits").mkdir(parents=True)
+        (folder / name / f"{name}.mp4").write_bytes(b"")
+        people = [{"id": f"p{k}", "name": who, "actor": "", "portrait": f"portraits/p{k}.png"}
+                  for k, who in enumerate(("Mara", "Zoë", "Tariq"), 1)]  # fmt: skip
+        (folder / name / f"{name}.cast.json").write_text(json.dumps(people), encoding="utf-8")
+    (folder / "annotations.csv").write_text(HEADER + ROWS + ROWS.replace("film_2", "film_10"), encoding="utf-8")
+    return folder
+
+
+class FakePipeline:
+    """Names the first of the cast and whether the pictures are black; fails at a film if told to."""
+
+    def __init__(self, fails_at: str = "") -> None:
+        self.seen: list[str] = []
+        self.fails_at = fails_at
+
+    def __call__(self, film: str, intervals: Any, cast: Any, frames: Any = None) -> list[dict[str, Any]]:
+        assert Path(cast[0]["portrait"]).parent.parent == Path(film).parent
+        if Path(film).stem == self.fails_at:
+            raise RuntimeError("cut off")
+        self.seen.append(Path(film).stem)
+        picture = np.full((2, 2, 3), 9, np.uint8)
+        shown = picture if frames is None else frames(0, [picture])[0]
+        text = f"{cast[0]['name']} sees {int(shown.max())}, then"
+        return [
+            {"start_s": s, "end_s": e, "text": text, "window": 0, "position": i} for i, (s, e) in enumerate(intervals)
+        ]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    return {"model": "m", "black": False, "swap": False, **changes}
+
+
+def test_films_are_found_in_order_with_sorted_intervals(films: Path) -> None:
+    found = find_films(films)
+    assert [film.film for film in found] == ["film_2", "film_10"]
+    assert found[0].intervals == [(1.0, 3.0), (5.5, 7.25)]
+    assert found[0].cast[1]["portrait"] == str(films / "film_2" / "portraits" / "p2.png")
+
+
+def test_no_text_of_the_annotations_is_kept(films: Path) -> None:
+    assert "SECRET" not in repr(find_films(films))
+
+
+def test_a_cut_off_run_keeps_its_finished_films(films: Path, tmp_path: Path) -> None:
+    out, found = tmp_path / "p.csv", find_films(films)
+    with pytest.raises(RuntimeError):
+        predict_films(FakePipeline("film_10"), found, out, settings())
+    assert not out.exists()
+    second = FakePipeline()
+    predict_films(second, found, out, settings())
+    assert second.seen == ["film_10"]
+    written = rows(out)
+    assert tuple(written[0]) == COLUMNS and [row["film"] for row in written] == ["film_2"] * 2 + ["film_10"] * 2
+    assert written[0]["start"] == "1.0" and written[0]["text_gen"] == "Mara sees 9, then"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["films", "p.csv"]
+
+
+def test_parts_of_other_settings_are_not_taken(films: Path, tmp_path: Path) -> None:
+    out, found = tmp_path / "p.csv", find_films(films)
+    with pytest.raises(RuntimeError):
+        predict_films(FakePipeline("film_10"), found, out, settings())
+    other = FakePipeline()
+    predict_films(other, found, out, settings(black=True))
+    assert other.seen == ["film_2", "film_10"]
+    assert {row["text_gen"] for row in rows(out)} == {"Mara sees 0, then"}
+
+
+def test_swapping_exchanges_names_and_leaves_portraits(films: Path, tmp_path: Path) -> None:
+    cast = find_films(films)[0].cast
+    changed = swapped(cast)
+    assert [person["name"] for person in changed] == ["Zoë", "Mara", "Tariq"]
+    assert [person["portrait"] for person in changed] == [person["portrait"] for person in cast]
+    assert cast[0]["name"] == "Mara"
+    predict_films(FakePipeline(), find_films(films), tmp_path / "p.csv", settings(swap=True))
+    assert rows(tmp_path / "p.csv")[0]["text_gen"].startswith("Zoë")
+    with pytest.raises(ValueError, match="two people"):
+        swapped(cast[:1])
+
+
+def test_black_pictures_keep_sizes_and_gaps() -> None:
+    made = blacked(0, [np.full((3, 5, 3), 7, np.uint8), None])
+    assert made[0].shape == (3, 5, 3) and made[0].dtype == np.uint8 and not made[0].any() and made[1] is None
+
+
+def test_bad_input_is_told(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("movie,start\nx,1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="expected film or movie"):
+        read_intervals(wrong)
+    wrong.write_text("movie,start,end\nx,1,soon\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="line 2"):
+        read_intervals(wrong)
+    (films / "film_2" / "film_2.cast.json").unlink()
+    assert main(["--model", "m", "--films", str(films), "--out", str(tmp_path / "p.csv")]) == 2
+    assert "cast.json" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no"):
+        find_films(tmp_path / "empty")

@@ -1,0 +1,148 @@
+"""Stage II: what trains, exact resuming, the saved folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import GPT2LMHeadModel
+
+from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
+from train.arguments import RunArguments
+from train.collators import WindowCollator, consecutive_windows
+from train.features import FeatureCache
+from train.stage2 import Stage2Arguments, build_model, build_processor, evaluate_windows, split_films, train
+
+FROZEN = ("vision_tower.", "language_model.")
+
+
+def arguments(towers: dict[str, str], features: Path, **changes: Any) -> Stage2Arguments:
+    return Stage2Arguments(
+        **{
+            "clip": towers["clip"], "language": towers["lm"], "features": str(features), "epochs": 2, "max_steps": 4,
+            "window_size": 8, "perceiver_depth": 1, "warmup_share": 0.25, "decode_num_beams": 1, **changes,
+        }
+    )  # fmt: skip
+
+
+def run(folder: Path) -> RunArguments:
+    return RunArguments(
+        output_dir=str(folder), learning_rate=1e-3, lr_schedule="constant", batch_size=2, bf16=False, logging_steps=1,
+        save_steps=2,
+    )  # fmt: skip
+
+
+def losses(folder: Path) -> list[float]:
+    record = json.loads((folder / "run_record.json").read_text(encoding="utf-8"))
+    return [line["loss"] for line in record["curve"] if "loss" in line]
+
+
+@pytest.fixture(scope="module")
+def trained(towers: dict[str, str], features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stage2") / "model"
+    train(arguments(towers, features), run(folder))
+    return folder
+
+
+def test_two_steps_and_a_resume_equal_four_steps(
+    towers: dict[str, str], features: Path, trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    train(arguments(towers, features, max_steps=2, warmup_share=0.5), run(folder))
+    assert len(losses(folder)) == 2
+    train(arguments(towers, features), run(folder))
+    whole, resumed = losses(trained), losses(folder)
+    assert len(set(whole)) == 4 and resumed == whole
+    ours, theirs = (load_file(f / "model.safetensors") for f in (folder, trained))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_checkpoints_hold_trained_parameters_only(trained: Path) -> None:
+    checkpoint = load_file(trained.with_name("model.training") / "checkpoint-4" / "model.safetensors")
+    model = DistinctADForConditionalGeneration.from_pretrained(str(trained))
+    assert set(model.trainable_parameter_names()) <= set(checkpoint)
+    assert not [name for name in checkpoint if name.startswith(FROZEN)]
+
+
+def test_a_checkpoint_of_another_model_is_refused(
+    towers: dict[str, str], features: Path, trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    (tmp_path / "model.training").symlink_to(trained.with_name("model.training"))
+    with pytest.raises(ValueError, match="missing|unknown"):
+        train(arguments(towers, features, beta=0.0, max_steps=5), run(folder))
+
+
+def test_the_saved_folder_is_whole_and_in_bfloat16(towers: dict[str, str], trained: Path) -> None:
+    state = load_file(trained / "model.safetensors")
+    assert {value.dtype for value in state.values()} == {torch.bfloat16}
+    frozen = GPT2LMHeadModel.from_pretrained(towers["lm"]).state_dict()["transformer.h.0.mlp.c_fc.weight"]
+    assert torch.equal(state["language_model.transformer.h.0.mlp.c_fc.weight"], frozen.bfloat16())
+    names = {path.name for path in trained.iterdir()}
+    assert {"config.json", "processor_config.json", "tokenizer.json", "run_record.json"} <= names
+    assert {"pipeline_distinctad.py", "modeling_distinctad.py", "persons_distinctad.py"} <= names
+    assert not trained.with_name("model.new").exists() and not trained.with_name("model.old").exists()
+
+
+def test_the_record_holds_health_and_accuracies(trained: Path) -> None:
+    record = json.loads((trained / "run_record.json").read_text(encoding="utf-8"))
+    for when in ("start", "end"):
+        found = record["metrics"][when]
+        assert {"em_used_bases", "em_entropy", "em_contrast", "person_accuracy", "token_accuracy"} <= set(found)
+    assert record["metrics"]["end"]["loss"] < record["metrics"]["start"]["loss"]
+    assert record["metrics"]["training_clips"]["clips"] > 0
+
+
+@pytest.fixture(scope="module")
+def assembled(towers: dict[str, str], features: Path) -> tuple[Any, Any, FeatureCache]:
+    asked, cache = arguments(towers, features), FeatureCache(features)
+    processor = build_processor(asked)
+    return build_model(asked, processor, cache, ["1", "2"]), processor, cache
+
+
+def test_an_em_preset_reaches_the_configuration(towers: dict[str, str], features: Path) -> None:
+    asked, cache = arguments(towers, features, em_preset="paper_literal", alpha=2.0), FeatureCache(features)
+    config = build_model(asked, build_processor(asked), cache, ["1", "2"]).config
+    assert (config.em_similarity, config.em_bases_norm, config.em_num_bases, config.alpha) == ("dot", "none", 32, 2.0)
+    assert config.num_prompt_vectors == 10 and callable(config.em_preset) and "em_preset" not in config.to_dict()
+
+
+def test_the_model_starts_where_the_language_model_reads(assembled: tuple[Any, Any, FeatureCache]) -> None:
+    model, processor, cache = assembled
+    words = model.get_input_embeddings().weight.detach()
+    assert torch.equal(model.ad_start, words[processor.tokenizer.convert_tokens_to_ids("<ad_start>")])
+    faces = model.face_projection(cache.faces.float()).detach()
+    rms = words.square().mean().sqrt()
+    assert faces.square().mean().sqrt() == pytest.approx(float(1.5 * rms), rel=1e-3)
+    assert faces.mean(dim=0).abs().max() < 1e-3 * rms
+
+
+def test_accuracies_count_what_they_name(assembled: tuple[Any, Any, FeatureCache]) -> None:
+    model, processor, cache = assembled
+    collator = WindowCollator(processor, cache)
+    windows = consecutive_windows(cache, ["800001"], 8)
+    found = evaluate_windows(model, collator, windows, batch=1)
+    right = told = persons = 0
+    ids = set(processor.tokenizer.convert_tokens_to_ids([f"<person_{k}>" for k in range(1, 6)]))
+    for window in windows:
+        inputs = collator([window])
+        with torch.no_grad():
+            best = model(**inputs).logits.argmax(-1)
+        for row, label in zip(best.flatten(0, 1), inputs["labels"].flatten(0, 1), strict=True):
+            for place in range(1, len(label)):
+                if label[place] >= 0:
+                    told += 1
+                    right += int(row[place - 1] == label[place])
+                    persons += int(label[place]) in ids
+    assert persons > 0 and found["token_accuracy"] == pytest.approx(right / told, abs=1e-4)
+
+
+def test_films_of_both_kinds_are_needed(features: Path) -> None:
+    cache = FeatureCache(features)
+    assert split_films(cache, 800_000) == (["1", "2"], ["800001"])
+    with pytest.raises(ValueError, match="held-out"):
+        split_films(cache, 900_000)
