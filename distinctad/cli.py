@@ -82,13 +82,13 @@ def describe_command(
     ] = None,
     intervals: Annotated[Path | None, typer.Option(help="CSV with columns start and end: what to describe.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="Checkpoint folder or hub id [default: the pocket checkpoint].")
+        str | None, typer.Option(help="Checkpoint folder or hub id (default: the pocket checkpoint).")
     ] = None,
     characters: Annotated[
         Characters, typer.Option(help="Names in a prompt: those recognised in the clip, or all.")
     ] = "recognised",
     max_people: Annotated[int, typer.Option(help="At most so many recognised people a clip.")] = 3,
-    num_beams: Annotated[int | None, typer.Option(help="Beams of the search [default: the checkpoint's].")] = None,
+    num_beams: Annotated[int | None, typer.Option(help="Beams of the search (default: the checkpoint's).")] = None,
     batch_windows: Annotated[int, typer.Option(help="Windows that run at once.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",

@@ -283,7 +283,7 @@ def main() -> None:
         data_collator=functools.partial(collate, ad_start_id=ad_start_id, slots=arguments.slots, person_ids=person_ids),
         processing_class=tokenizer,
     )
-    trainer.pocket, trainer.ad_start_id = arguments, ad_start_id
+    trainer.pocket, trainer.ad_start_id = arguments, int(ad_start_id)
     trainer.person_ids = torch.tensor(person_ids)
     trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
     trainer.save_model(run.output_dir)

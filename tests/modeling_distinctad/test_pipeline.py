@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from far_process import ALONE
 from PIL import Image
 from test_processing import byte_tokenizer, image_processor
 from transformers import CLIPVisionConfig, GPT2Config, LlamaConfig
@@ -214,13 +215,10 @@ def test_no_film_and_no_processor(pipe: DistinctADPipeline, tmp_path: Path) -> N
         DistinctADPipeline(model=pipe.model)
 
 
-LOAD = """
+LOAD = (
+    ALONE
+    + """
 import json, sys
-try:
-    import modeling_distinctad
-    sys.exit("the repository must not be importable here")
-except ModuleNotFoundError:
-    pass
 from transformers import AutoProcessor, pipeline
 folder, film, intervals, cast, greedy, again = sys.argv[1], sys.argv[2], *map(json.loads, sys.argv[3:6]), sys.argv[6]
 pipe = pipeline(model=folder, trust_remote_code=True, device="cpu")
@@ -231,6 +229,7 @@ pipe = pipeline("audio-description", model=again, trust_remote_code=True, device
 print(json.dumps({"rows": first, "again": pipe(film, intervals=intervals, cast=cast, **greedy),
                   "ids": processor.token_ids, "class": type(pipe).__name__}))
 """
+)
 
 
 def test_fresh_process_without_the_repository(

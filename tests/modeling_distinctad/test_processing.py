@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from far_process import ALONE
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
@@ -309,14 +310,11 @@ def test_bad_options_are_refused(options: dict[str, Any], match: str) -> None:
         make(**options)
 
 
-LOAD = """
+LOAD = (
+    ALONE
+    + """
 import json, sys, torch
 from transformers import AutoProcessor
-try:
-    import modeling_distinctad
-    sys.exit("the repository must not be importable here")
-except ModuleNotFoundError:
-    pass
 processor = AutoProcessor.from_pretrained(sys.argv[1], trust_remote_code=True)
 cast = [{"name": "Mara", "actor": None, "portrait": 0}]
 batch = processor(characters=[[cast]], texts=[["Joe reads."]], distinctive_words=[[["joe"]]],
@@ -326,6 +324,7 @@ processor.save_pretrained(again)
 print(json.dumps({"batch": {k: v.tolist() for k, v in batch.items()}, "fit": processor.frame_fit,
                   "frames": processor.num_frames, "ids": processor.token_ids}))
 """
+)
 
 
 def test_reloads_in_a_fresh_process_without_the_repository(tmp_path: Path) -> None:

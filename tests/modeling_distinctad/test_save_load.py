@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import tiny_models
 import torch
+from far_process import ALONE
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
@@ -204,7 +205,7 @@ def test_remote_code_in_a_fresh_process(kind: str, tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", REMOTE, str(tmp_path / "saved"), str(tmp_path / "again")],
+        [sys.executable, "-c", ALONE + REMOTE, str(tmp_path / "saved"), str(tmp_path / "again")],
         cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
