@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for film and drafts")
     given: Any = parser.parse_args(arguments)
     films, drafts = given.out / "films", given.out / "descriptions"
-    run("pocket", "--seed", str(given.seed), "--films", "1", "--out", str(films), "--overwrite")
+    run("pocket", "--seed", str(given.seed), "--films", "1", "--ads", "18", "--out", str(films), "--overwrite")
     film = next(films.rglob(f"film_{given.seed}.mp4"))
     notes = next(films.rglob("annotations.csv"))
     run(
