@@ -61,7 +61,7 @@ pocket: $(STAMP)
 	$(BIN)/python train/features.py train/configs/pocket_features.yaml
 	$(LAUNCH) train/stage2.py train/configs/pocket_stage2.yaml
 	rm -rf distinctad/checkpoint.partial && mkdir distinctad/checkpoint.partial
-	find $(RUNS)/stage2 -maxdepth 1 -type f ! -name '*.bin' ! -name '*.pt' ! -name '*.log' \
+	find $(RUNS)/stage2 -maxdepth 1 -type f ! -name '*.py' ! -name '*.bin' ! -name '*.pt' ! -name '*.log' \
 		-exec cp {} distinctad/checkpoint.partial/ \;
 	test -f distinctad/checkpoint.partial/model.safetensors && test -f distinctad/checkpoint.partial/run_record.json
 	rm -rf distinctad/checkpoint && mv distinctad/checkpoint.partial distinctad/checkpoint

@@ -56,7 +56,7 @@ def beside(drafts: list[dict[str, str]], truth: list[dict[str, str]]) -> list[tu
             raise ValueError(
                 f"{len(same)} true texts lie at {start_s:.2f}-{end_s:.2f} s; expected 1; draw the film anew"
             )
-        pairs.append((f"{start_s:.1f}-{end_s:.1f}", draft["text"], same[0]["text"]))
+        pairs.append((f"{start_s:.1f}-{end_s:.1f}", draft["text"], same[0]["sentence"]))
     return pairs
 
 

@@ -22,7 +22,10 @@ def demo() -> Any:
     return module
 
 
-TRUTH = [{"start": "4.000", "end": "6.0", "text": "Ann sits."}, {"start": "1.0", "end": "2.5", "text": "Rain [falls]."}]
+TRUTH = [
+    {"start": "4.000", "end": "6.0", "sentence": "Ann sits."},
+    {"start": "1.0", "end": "2.5", "sentence": "Rain [falls]."},
+]
 
 
 def test_pairs_by_time_not_by_order(demo: Any) -> None:
