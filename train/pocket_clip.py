@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler, SequentialSampler
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast, Trainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -65,6 +65,7 @@ class PocketCLIPArguments:
     text_layers: int = field(default=3, metadata={"help": "layers of the text tower"})
     projection: int = field(default=160, metadata={"help": "joint embedding width C"})
     stills: int = field(default=400_000, metadata={"help": "training stills"})
+    close_first: float = field(default=0.0, metadata={"help": "leading share of the stills that are close and bare"})
     portraits: float = field(default=0.12, metadata={"help": "share of portraits among the stills"})
     reading: float = field(default=1.0, metadata={"help": "weight of the linear readers' cross-entropy"})
 
@@ -101,7 +102,7 @@ class StillDataset(Dataset):
             picture, text = draw_portrait(look.index, size), portrait_caption(look, rng)
             labels.update(look_labels(look))
         else:
-            shot, progress, fact, text = make_still(rng)
+            shot, progress, fact, text = make_still(rng, close=index < self.arguments.close_first * self.count)
             drawn = draw_shot(shot, progress, 320, 180)
             picture = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
             labels.update(action=SHOWN["action"].index(fact.action), place=SHOWN["place"].index(shot.place))
@@ -154,6 +155,10 @@ class ReadCLIPTrainer(Trainer):
 
     reading: float
     accuracies: dict[str, float]
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler:
+        """In order: close stills come first, and every index is random by itself."""
+        return SequentialSampler(self.train_dataset)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
