@@ -89,7 +89,6 @@ class _Scene:
     people: list[int]
     props: tuple[Prop, ...]
     habits: dict[int, Fact]  # each person's scene-long background action
-    size: int
 
 
 class _Writer:
@@ -119,7 +118,7 @@ class _Writer:
             for i, (name, actor, look) in enumerate(zip(names, actors, rng.sample(looks, count), strict=True))
         )
 
-    def scene(self, index: int, size: int) -> _Scene:
+    def scene(self, index: int) -> _Scene:
         """Draws place, light, people, things and the habits of a scene."""
         rng = self.rng
         places = [p for p in PLACES if self.blind or p not in HELD_OUT_PLACES]
@@ -139,7 +138,7 @@ class _Writer:
             used |= {kind} if kind else set()
             habits[person] = Fact(person, action, kind, colour)
         return _Scene(
-            index, rng.choice(places), rng.choice(LIGHTS), rng.randrange(VARIANTS), people, tuple(props), habits, size
+            index, rng.choice(places), rng.choice(LIGHTS), rng.randrange(VARIANTS), people, tuple(props), habits
         )
 
     def _new_fact(self, scene: _Scene) -> Fact:
@@ -229,10 +228,9 @@ def place_figures(facts: list[Fact], looks: list[int], rng: random.Random) -> tu
         x = span * (slot + 0.5) + rng.uniform(-0.12, 0.12) * span
         facing = rng.choice((-1, 1))
         thing = Prop(fact.object, fact.colour) if fact.object else None
-        phase = 0.0
         groups.append(x)
         if fact.partner < 0:
-            figures.append(Figure(looks[fact.person], fact.action, x, facing, thing, phase=phase))
+            figures.append(Figure(looks[fact.person], fact.action, x, facing, thing))
             continue
         first = len(figures)
         figures.append(Figure(looks[fact.person], fact.action, x - 40 * facing, facing, thing, partner=first + 1))
@@ -285,7 +283,7 @@ def make_film(seed: int, preset: str = "clear", ads: int | None = None) -> Film:
     pauses: list[tuple[float, _Scene]] = []
     now = round(rng.uniform(0.5, 1.0), 3)
     for index, size in enumerate(cuts):
-        scene = writer.scene(index, size)
+        scene = writer.scene(index)
         for position in range(size):
             clip = writer.clip(len(clips), scene, position == 0, now)
             clips.append(clip)
