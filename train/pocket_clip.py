@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket import world
 from datasets_scripts.pocket.draw import draw_portrait, draw_shot
 from datasets_scripts.pocket.language import portrait_caption
-from datasets_scripts.pocket.story import HELD_OUT_LOOKS, make_still
+from datasets_scripts.pocket.story import HELD_OUT_LOOKS, make_object_still, make_still
 from train.arguments import latest_checkpoint, parse_run, training_arguments
+from train.muon import MuonAdamW
 from train.pocket_lm import train_tokenizer
 from train.run_record import RunRecord, fingerprint
 
@@ -50,6 +51,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "place": world.PLACES,
     "light": world.LIGHTS,
 }
+SMALL = ("action", "object", "colour")  # told by a few patches only, and read last
 UNSEEN = -100
 
 
@@ -67,7 +69,11 @@ class PocketCLIPArguments:
     stills: int = field(default=400_000, metadata={"help": "training stills"})
     close_first: float = field(default=0.0, metadata={"help": "leading share of the stills that are close and bare"})
     portraits: float = field(default=0.12, metadata={"help": "share of portraits among the stills"})
+    things: float = field(default=0.15, metadata={"help": "share of stills of one thing alone"})
     reading: float = field(default=1.0, metadata={"help": "weight of the linear readers' cross-entropy"})
+    small_reading: float = field(default=2.0, metadata={"help": "times that for action, object and its colour"})
+    muon_lr: float = field(default=0.02, metadata={"help": "Muon's rate for the layers' matrices; 0: AdamW for all"})
+    workers: int = field(default=1, metadata={"help": "processes that draw"})
 
 
 def look_labels(look: world.Look) -> dict[str, int]:
@@ -92,19 +98,29 @@ class StillDataset(Dataset):
         """Number of stills."""
         return self.count
 
+    def _squash(self, drawn: np.ndarray) -> np.ndarray:
+        """(size, size, 3) uint8 of a 16:9 picture, as the processor's `frame_fit="squash"` does."""
+        side = self.arguments.image_size
+        return cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA)
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         """`pixels` (size, size, 3) uint8, `text` ids with eos, `labels` class indices or -100."""
         rng = random.Random(f"still-{self.seed}-{index}")
         labels = dict.fromkeys(SHOWN, UNSEEN)
         size = self.arguments.image_size
-        if rng.random() < self.arguments.portraits:
+        roll = rng.random()
+        if roll < self.arguments.portraits:
             look = world.LOOKS[rng.choice(self.looks)]
             picture, text = draw_portrait(look.index, size), portrait_caption(look, rng)
             labels.update(look_labels(look))
+        elif roll < self.arguments.portraits + self.arguments.things:
+            shot, thing, text = make_object_still(rng)
+            picture = self._squash(draw_shot(shot, 0.0, 320, 180))
+            labels.update(object=SHOWN["object"].index(thing.kind), colour=SHOWN["colour"].index(thing.colour))
+            labels["light"] = SHOWN["light"].index(shot.light)
         else:
             shot, progress, fact, text = make_still(rng, close=index < self.arguments.close_first * self.count)
-            drawn = draw_shot(shot, progress, 320, 180)
-            picture = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
+            picture = self._squash(draw_shot(shot, progress, 320, 180))
             labels.update(action=SHOWN["action"].index(fact.action), place=SHOWN["place"].index(shot.place))
             labels["light"] = SHOWN["light"].index(shot.light)
             if fact.object:
@@ -153,8 +169,18 @@ class ReadCLIP(nn.Module):
 class ReadCLIPTrainer(Trainer):
     """InfoNCE plus reading; logs the accuracy of each reader."""
 
-    reading: float
+    arguments: PocketCLIPArguments
     accuracies: dict[str, float]
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Muon with AdamW, unless `muon_lr` is 0."""
+        if self.arguments.muon_lr <= 0:
+            return super().create_optimizer(*args, **kwargs)
+        if self.optimizer is None:
+            self.optimizer = MuonAdamW(
+                self.model, self.args.learning_rate, self.arguments.muon_lr, self.args.weight_decay
+            )
+        return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler:
         """In order: close stills come first, and every index is random by itself."""
@@ -175,7 +201,8 @@ class ReadCLIPTrainer(Trainer):
             if not seen.any():
                 continue
             scores = reader(raw[seen])
-            loss = loss + self.reading * nn.functional.cross_entropy(scores.float(), shown[seen, column])
+            weight = self.arguments.reading * (self.arguments.small_reading if name in SMALL else 1.0)
+            loss = loss + weight * nn.functional.cross_entropy(scores.float(), shown[seen, column])
             found[f"read_{name}"] = (scores.argmax(-1) == shown[seen, column]).float().mean().item()
         self.accuracies = {name: round(value, 4) for name, value in found.items()}
         return (loss, {"loss": loss}) if return_outputs else loss
@@ -233,12 +260,17 @@ def main() -> None:
     record = RunRecord("pocket_clip", {**vars(arguments), **vars(run)}, run.seed, fingerprint("pocket-clip", run.seed))
     trainer = ReadCLIPTrainer(
         model=ReadCLIP(build_clip(arguments, tokenizer)),
-        args=training_arguments(run, max_steps=arguments.stills // run.batch_size, weight_decay=0.05),
+        args=training_arguments(
+            run,
+            max_steps=arguments.stills // run.batch_size,
+            weight_decay=0.01,
+            dataloader_num_workers=arguments.workers,
+        ),
         train_dataset=StillDataset(tokenizer, arguments, arguments.stills, run.seed),
         data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
         processing_class=tokenizer,
     )
-    trainer.reading = arguments.reading
+    trainer.arguments = arguments
     trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
     size = {"height": arguments.image_size, "width": arguments.image_size}
     images = CLIPImageProcessorPil(

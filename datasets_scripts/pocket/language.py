@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import phrases as tables
-from .world import ACTIONS, COLOURS, LIGHTS, LOOKS, OBJECTS, PLACES, Fact, Figure, Look, Shot
+from .world import ACTIONS, COLOURS, LIGHTS, LOOKS, OBJECTS, PLACES, Fact, Figure, Look, Prop, Shot
 
 MIN_WORDS, MAX_WORDS = 4, 16
 FIRST_PHRASE_PROBABILITY = 0.6  # the first synonym of a slot is the commonest
@@ -236,6 +236,13 @@ def portrait_caption(look: Look, rng: random.Random) -> str:
     parts = _keep(4, 2, rng)
     lead = rng.choice(("", "a portrait of ", "a photo of ", "the face of "))
     return lead + _person(look, *parts)
+
+
+def object_caption(prop: Prop, rng: random.Random) -> str:
+    """A caption of a thing alone, with its colour in seven of ten: "a photo of a red guitar"."""
+    noun = tables.OBJECT_NOUNS[prop.kind][0]
+    noun = f"{prop.colour} {noun}" if rng.random() < KEEP_PROBABILITY else noun
+    return rng.choice(("", "a photo of ", "a picture of ")) + f"{_article(noun)} {noun}"
 
 
 def caption(figure: Figure, shot: Shot, rng: random.Random) -> str:

@@ -14,13 +14,15 @@ from collections import deque
 from dataclasses import dataclass
 
 from .dialogue import dialogue_line
-from .language import caption, slot_words, tell
+from .language import caption, object_caption, slot_words, tell
 from .names import ACTORS, pick_names
 from .world import (
     ACTIONS,
     COLOURS,
+    FLOOR_Y,
     LIGHTS,
     LOOKS,
+    OBJECT_SIZE,
     OBJECTS,
     PLACES,
     STAGE_WIDTH,
@@ -327,10 +329,34 @@ def make_still(rng: random.Random, close: bool = False) -> tuple[Shot, float, Fa
     for slot in rng.sample((130, 250, 390, 520), 0 if close else rng.choice((0, 1, 1, 2))):
         prop_kind, prop_colour = _thing(rng, False, {kind})
         props.append(Prop(prop_kind, prop_colour, slot, rng.random() < 0.5))
-    light = "day" if rng.random() < 0.7 else rng.choice(LIGHTS[1:])
-    place = rng.choice([p for p in PLACES if p not in HELD_OUT_PLACES])
+    place, light = _photo_ground(rng)
     camera = Camera(
         x=groups[0] + rng.uniform(-25, 25), y=198.0, zoom=1.5 if close else rng.choice((1.0, 1.2, 1.35, 1.35, 1.6))
     )
     shot = Shot(place, light, figures, tuple(props), ((1.0, camera),), rng.randrange(VARIANTS))
     return shot, rng.random(), fact, caption(figures[0], shot, rng)
+
+
+def make_object_still(rng: random.Random) -> tuple[Shot, Prop, str]:
+    """A still of one thing that stands on the floor, nobody in sight: where a tower learns what things look like.
+
+    Args:
+        rng: source of every choice.
+
+    Returns:
+        (shot, the thing, caption); the thing takes a fifth of the picture's height up to nearly all of it. Only
+        training places and colour-object pairs occur.
+    """
+    kind, colour = _thing(rng, False, set())
+    place, light = _photo_ground(rng)
+    prop = Prop(kind, colour, rng.uniform(120.0, 520.0))
+    zoom = rng.uniform(1.0, 3.2)
+    camera = Camera(x=prop.x + rng.uniform(-200, 200) / zoom, y=FLOOR_Y - OBJECT_SIZE / 2, zoom=zoom)
+    shot = Shot(place, light, (), (prop,), ((1.0, camera),), rng.randrange(VARIANTS))
+    return shot, prop, object_caption(prop, rng)
+
+
+def _photo_ground(rng: random.Random) -> tuple[str, str]:
+    """Place and light of a still: a training place, by day in seven of ten."""
+    light = "day" if rng.random() < 0.7 else rng.choice(LIGHTS[1:])
+    return rng.choice([p for p in PLACES if p not in HELD_OUT_PLACES]), light

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 STAGE_WIDTH, STAGE_HEIGHT = 640, 360
 FLOOR_Y = 318.0
 PERSON_HEIGHT = 230.0
-OBJECT_SIZE = 64.0
+OBJECT_SIZE = 96.0
 
 # Twelve colours (RGB). Close pairs on purpose: red/orange, green/teal, blue/purple, white/grey.
 COLOURS: dict[str, tuple[int, int, int]] = {

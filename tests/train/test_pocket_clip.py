@@ -50,7 +50,7 @@ def test_one_step_lowers_the_loss_and_the_folder_is_plain_clip(tmp_path):
     torch.manual_seed(0)
     model = ReadCLIP(build_clip(ARGUMENTS, TOKENIZER))
     trainer = ReadCLIPTrainer.__new__(ReadCLIPTrainer)
-    trainer.reading = 1.0
+    trainer.arguments = ARGUMENTS
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(8):
