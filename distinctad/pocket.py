@@ -30,7 +30,7 @@ Layout = Literal["mad-eval", "cmd-ad", "tv-ad"]
 Progress = Callable[[int, int, int], None]  # seed, frames drawn, frames in all
 
 MANIFEST = "pocket.json"
-FORMAT_VERSION = 1  # of the files and pictures; a new one draws every film anew
+FORMAT_VERSION = 2  # of the files and pictures; a new one draws every film anew
 CHECK_FILMS = 40  # enough for the oracles' figures to stand within about two points
 MAX_FILMS, MAX_JOBS, MAX_SEED = 100_000, 64, 2**31 - 1
 
