@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--truth", type=Path, help="JSON of who, action, object and text of every frame")
     given = parser.parse_args(arguments)
     clips = chosen_clips()
-    sheet = contact_sheet([(c.shot, MOMENT, f"{seed} / {c.index}") for seed, c in clips], columns=5, tile_width=384)
+    sheet = contact_sheet([(c.shot, MOMENT, f"{seed} / {c.index}") for seed, c in clips], columns=5, tile_width=320)
     if not cv2.imwrite(str(given.out), sheet[..., ::-1]):
         print(f"error: {given.out} cannot be written; expected a .png in a folder that exists", file=sys.stderr)
         return 2

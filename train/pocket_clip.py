@@ -70,6 +70,10 @@ class PocketCLIPArguments:
     close_first: float = field(default=0.0, metadata={"help": "leading share of the stills that are close and bare"})
     portraits: float = field(default=0.12, metadata={"help": "share of portraits among the stills"})
     things: float = field(default=0.15, metadata={"help": "share of stills of one thing alone"})
+    things_next: float = field(
+        default=0.0, metadata={"help": "share of the stills, after the close ones, rich in them"}
+    )
+    things_rich: float = field(default=0.7, metadata={"help": "share of things alone within that part"})
     reading: float = field(default=1.0, metadata={"help": "weight of the linear readers' cross-entropy"})
     small_reading: float = field(default=2.0, metadata={"help": "times that for action, object and its colour"})
     muon_lr: float = field(default=0.02, metadata={"help": "Muon's rate for the layers' matrices; 0: AdamW for all"})
@@ -98,6 +102,12 @@ class StillDataset(Dataset):
         """Number of stills."""
         return self.count
 
+    def _part(self, index: int) -> tuple[bool, float]:
+        """(whether people come close and bare, share of things alone) at a place of the curriculum."""
+        done, first = index / self.count, self.arguments.close_first
+        rich = first <= done < first + self.arguments.things_next
+        return done < first, self.arguments.things_rich if rich else self.arguments.things
+
     def _squash(self, drawn: np.ndarray) -> np.ndarray:
         """(size, size, 3) uint8 of a 16:9 picture, as the processor's `frame_fit="squash"` does."""
         side = self.arguments.image_size
@@ -108,18 +118,19 @@ class StillDataset(Dataset):
         rng = random.Random(f"still-{self.seed}-{index}")
         labels = dict.fromkeys(SHOWN, UNSEEN)
         size = self.arguments.image_size
+        close, things = self._part(index)
         roll = rng.random()
         if roll < self.arguments.portraits:
             look = world.LOOKS[rng.choice(self.looks)]
             picture, text = draw_portrait(look.index, size), portrait_caption(look, rng)
             labels.update(look_labels(look))
-        elif roll < self.arguments.portraits + self.arguments.things:
+        elif roll < self.arguments.portraits + things:
             shot, thing, text = make_object_still(rng)
             picture = self._squash(draw_shot(shot, 0.0, 320, 180))
             labels.update(object=SHOWN["object"].index(thing.kind), colour=SHOWN["colour"].index(thing.colour))
             labels["light"] = SHOWN["light"].index(shot.light)
         else:
-            shot, progress, fact, text = make_still(rng, close=index < self.arguments.close_first * self.count)
+            shot, progress, fact, text = make_still(rng, close=close)
             picture = self._squash(draw_shot(shot, progress, 320, 180))
             labels.update(action=SHOWN["action"].index(fact.action), place=SHOWN["place"].index(shot.place))
             labels["light"] = SHOWN["light"].index(shot.light)
