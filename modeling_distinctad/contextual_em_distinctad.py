@@ -38,7 +38,7 @@ class EMResult(NamedTuple):
 
 
 def unit_length(vectors: Tensor) -> Tensor:
-    """Scale vectors (..., C) to length 1; a zero vector stays zero."""
+    """Scale vectors (B, n, C), or any (..., C), to length 1; a zero vector stays zero."""
     return functional.normalize(vectors, dim=-1, eps=_EPSILON)
 
 
@@ -279,6 +279,7 @@ def em_health_figures(vectors: Tensor, result: EMResult, clip_mask: Tensor, alph
         slot_mean = h.mean(dim=0, keepdim=True)
 
         def ratio(x: Tensor, h: Tensor = h, shared: Tensor = slot_mean) -> float:
+            """Gain of what differs between clips over the gain of what they share; all (N, Q, C)."""
             mean = x.mean(dim=0, keepdim=True)
             between = ((x - mean) * (h - shared)).sum() / (h - shared).square().sum().clamp_min(1e-12)
             common = (mean * shared).sum() / shared.square().sum().clamp_min(1e-12)

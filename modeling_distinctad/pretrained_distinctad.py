@@ -96,10 +96,10 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         """Embed images (frames or portraits) with the frozen tower, `vision_chunk_size` at a time.
 
         Args:
-            pixel_values: (..., 3, H, W), as the image processor made them.
+            pixel_values: (B, N, T, 3, H, W) or any (..., 3, H, W), as the image processor made them.
 
         Returns:
-            (..., C) joint embeddings as produced, not normalised.
+            (B, N, T, C), or (..., C), joint embeddings as produced, not normalised.
         """
         leading = pixel_values.shape[:-3]
         if pixel_values.numel() == 0:
