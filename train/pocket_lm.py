@@ -24,8 +24,8 @@ from typing import Any
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
-from torch.utils.data import Dataset, Sampler, SequentialSampler
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, Trainer
+from torch.utils.data import Dataset
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket.language import keywords, tell
@@ -33,6 +33,7 @@ from datasets_scripts.pocket.names import TRAINING_NAMES
 from datasets_scripts.pocket.story import ONE_PERSON, TWO_PERSON, make_still
 from datasets_scripts.pocket.world import ACTIONS, COLOURS, LIGHTS, OBJECTS, PLACES, Fact
 from train.arguments import latest_checkpoint, parse_run, training_arguments
+from train.ordered_trainer import OrderedTrainer
 from train.run_record import RunRecord, fingerprint
 
 MAX_PEOPLE = 5
@@ -56,6 +57,7 @@ class PocketLMArguments:
     )
     slots: int = field(default=10, metadata={"help": "visual slots Q a clip"})
     noise: float = field(default=0.4, metadata={"help": "noise of cues and keywords, in units of the embedding RMS"})
+    embedding_std: float = field(default=0.1, metadata={"help": "of the word embeddings at the start; see build_model"})
     mimetic: bool = field(default=True, metadata={"help": "start with equal query and key projections"})
 
 
@@ -170,12 +172,13 @@ def collate(rows: list[dict[str, Any]], ad_start_id: int, slots: int, person_ids
     }  # fmt: skip
 
 
-class PromptTrainer(Trainer):
+class PromptTrainer(OrderedTrainer):
     """Builds each batch's input vectors from the language model's own embeddings, and counts bindings."""
 
     pocket: PocketLMArguments
     ad_start_id: int
-    bindings: dict[str, float]
+    person_ids: Tensor
+    object_ids: Tensor
 
     def vectors(self, inputs: dict[str, Tensor], embedding: Tensor) -> Tensor:
         """Input vectors (B, L, D) of a collated batch; faces are new Gaussian vectors of twice the words' RMS."""
@@ -205,18 +208,11 @@ class PromptTrainer(Trainer):
         person = torch.isin(targets, self.person_ids)
         right = (logits.argmax(-1) == targets)[person].float().mean().item()
         words = (logits.argmax(-1) == targets).float().mean().item()
-        self.bindings = {"binding_accuracy": round(right, 4), "word_accuracy": round(words, 4)}
+        self.figures = {"binding_accuracy": round(right, 4), "word_accuracy": round(words, 4)}
+        thing = torch.isin(targets, self.object_ids)
+        if thing.any():
+            self.figures["object_accuracy"] = round((logits.argmax(-1) == targets)[thing].float().mean().item(), 4)
         return (loss, {"loss": loss}) if return_outputs else loss
-
-    person_ids: Tensor
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler:
-        """In order: drills come first, and every index is random by itself."""
-        return SequentialSampler(self.train_dataset)
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Adds the last batch's accuracies to each log line: the curve of the riskiest skill."""
-        super().log({**logs, **getattr(self, "bindings", {})}, *args, **kwargs)
 
 
 def mimetic_start(model: GPT2LMHeadModel, gain: float = 0.7) -> None:
@@ -230,7 +226,12 @@ def mimetic_start(model: GPT2LMHeadModel, gain: float = 0.7) -> None:
 
 
 def build_model(arguments: PocketLMArguments, tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
-    """A GPT-2 with tied embeddings and no dropout."""
+    """A GPT-2 with tied embeddings and no dropout.
+
+    Words that stand in the same contexts (the 32 objects) stay as far apart as they start until they are read, and
+    the noise on keywords is in units of all embeddings' RMS. Started at GPT-2's 0.02, objects differ by a quarter of
+    that noise and can never be read (docs/LOG.md); hence `embedding_std`.
+    """
     model = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=len(tokenizer),
@@ -246,6 +247,7 @@ def build_model(arguments: PocketLMArguments, tokenizer: PreTrainedTokenizerFast
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    nn.init.normal_(model.transformer.wte.weight, std=arguments.embedding_std)
     model.set_attn_implementation("eager")  # at this size twice as fast on a CPU as the fused kernel's backward
     if arguments.mimetic:
         mimetic_start(model)
@@ -261,7 +263,7 @@ def evaluate_binding(trainer: PromptTrainer, count: int = 64 * 16) -> dict[str, 
     with torch.no_grad():
         for start in range(0, count, 64):
             trainer.compute_loss(trainer.model, trainer.data_collator([data[i] for i in range(start, start + 64)]))
-            for key, value in trainer.bindings.items():
+            for key, value in trainer.figures.items():
                 totals.setdefault(key, []).append(value)
     return {f"eval_{key}": round(sum(values) / len(values), 4) for key, values in totals.items()}
 
@@ -285,6 +287,7 @@ def main() -> None:
     )
     trainer.pocket, trainer.ad_start_id = arguments, int(ad_start_id)
     trainer.person_ids = torch.tensor(person_ids)
+    trainer.object_ids = torch.tensor([tokenizer(" " + word)["input_ids"][0] for word in OBJECTS])
     trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
     trainer.save_model(run.output_dir)
     record.write(Path(run.output_dir), evaluate_binding(trainer), trainer.state.log_history)
