@@ -55,6 +55,7 @@ class PocketLMArguments:
     drills: int = field(
         default=6, metadata={"help": "bare cue -> person pairs after them: many bindings at little cost"}
     )
+    drills_alone: int = field(default=12, metadata={"help": "pairs in the leading sequences"})
     slots: int = field(default=10, metadata={"help": "visual slots Q a clip"})
     noise: float = field(default=0.4, metadata={"help": "noise of cues and keywords, in units of the embedding RMS"})
     embedding_std: float = field(default=0.1, metadata={"help": "of the word embeddings at the start; see build_model"})
@@ -131,7 +132,8 @@ class PromptDataset(Dataset):
             clips.append(
                 {"keywords": kept, "person": told["fact"].person, "partner": told["fact"].partner, "answer": answer}
             )
-        drills = [rng.randrange(people) for _ in range(self.arguments.drills * (1 + drilling))]
+        count = self.arguments.drills_alone if drilling else self.arguments.drills
+        drills = [rng.randrange(people) for _ in range(count)]
         return {"people": people, "clips": clips, "drills": drills, "seed": rng.getrandbits(31)}
 
 

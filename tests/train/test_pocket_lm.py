@@ -75,6 +75,6 @@ def test_mimetic_start_makes_queries_and_keys_equal():
 
 
 def test_the_first_sequences_hold_drills_only():
-    data = PromptDataset(TOKENIZER, PocketLMArguments(drill_first=2, drills=3), 4, seed=1)
+    data = PromptDataset(TOKENIZER, PocketLMArguments(drill_first=2, drills=3, drills_alone=6), 4, seed=1)
     assert not data[1]["clips"] and len(data[1]["drills"]) == 6
     assert data[2]["clips"] and len(data[2]["drills"]) == 3
