@@ -56,6 +56,7 @@ test: lint
 # The whole recipe of distinctad/checkpoint: stand-ins for the language model and CLIP, then the paper's two stages.
 pocket: $(STAMP)
 	$(BIN)/python train/pocket_lm.py train/configs/pocket_lm.yaml
+	$(BIN)/python train/pocket_lm.py train/configs/pocket_lm_reading.yaml
 	$(BIN)/python train/pocket_clip.py train/configs/pocket_clip.yaml
 	$(LAUNCH) train/stage1.py train/configs/pocket_stage1.yaml
 	$(BIN)/python train/features.py train/configs/pocket_features.yaml

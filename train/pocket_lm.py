@@ -30,9 +30,11 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket.language import keywords, tell
 from datasets_scripts.pocket.names import TRAINING_NAMES
+from datasets_scripts.pocket.phrases import ACTION_KEYWORDS
 from datasets_scripts.pocket.story import ONE_PERSON, TWO_PERSON, make_still
 from datasets_scripts.pocket.world import ACTIONS, COLOURS, LIGHTS, OBJECTS, PLACES, Fact
 from train.arguments import latest_checkpoint, parse_run, training_arguments
+from train.muon import MuonAdamW
 from train.ordered_trainer import OrderedTrainer
 from train.run_record import RunRecord, fingerprint
 
@@ -58,7 +60,10 @@ class PocketLMArguments:
     drills_alone: int = field(default=12, metadata={"help": "pairs in the leading sequences"})
     slots: int = field(default=10, metadata={"help": "visual slots Q a clip"})
     noise: float = field(default=0.4, metadata={"help": "noise of cues and keywords, in units of the embedding RMS"})
-    embedding_std: float = field(default=0.1, metadata={"help": "of the word embeddings at the start; see build_model"})
+    start: str = field(default="", metadata={"help": "folder of an earlier run to go on from; empty: from nothing"})
+    spread: float = field(default=0.0, metadata={"help": "Gaussian noise on its word embeddings; see spread_words"})
+    terse_first: int = field(default=0, metadata={"help": "sequences after the drills that tell bare keywords"})
+    muon_lr: float = field(default=0.0, metadata={"help": "Muon's rate for the layers' matrices; 0: AdamW for all"})
     mimetic: bool = field(default=True, metadata={"help": "start with equal query and key projections"})
 
 
@@ -105,6 +110,14 @@ def random_clip(rng: random.Random, people: int) -> tuple[list[str], dict[str, A
     return words, {**told, "also": also, "use_pronoun": rng.random() < 0.15}
 
 
+def terse(told: dict[str, Any]) -> str:
+    """Who, action, object, partner, detail: the keywords of a clip in one order, learnt before sentences are."""
+    fact, names = told["fact"], told["names"]
+    detail = {"place": told["place"], "light": told["light"], "colour": fact.colour}.get(told["also"], "")
+    partner = names[fact.partner] if fact.partner >= 0 else ""
+    return " ".join(w for w in (names[fact.person], ACTION_KEYWORDS[fact.action], fact.object, partner, detail) if w)
+
+
 class PromptDataset(Dataset):
     """Sequence i of a seed: people, keyword ids for each clip and AD ids. Deterministic in (seed, i)."""
 
@@ -123,7 +136,7 @@ class PromptDataset(Dataset):
         clips = []
         for _ in range(0 if drilling else self.arguments.clips_per_prompt):
             words, told = random_clip(rng, people)
-            text = tell(**told, rng=rng)
+            text = tell(**told, rng=rng) if index >= self.arguments.terse_first else terse(told)
             rng.shuffle(words)
             places = rng.sample(range(self.arguments.slots - 2), len(words))
             ids = self.tokenizer([" " + word for word in words])["input_ids"]
@@ -179,6 +192,15 @@ class PromptTrainer(OrderedTrainer):
 
     pocket: PocketLMArguments
     ad_start_id: int
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Muon with AdamW if `muon_lr` asks for it."""
+        if self.pocket.muon_lr <= 0 or self.optimizer is not None:
+            return super().create_optimizer(*args, **kwargs)
+        rates = self.args.learning_rate, self.pocket.muon_lr, self.args.weight_decay
+        self.optimizer = MuonAdamW(self.model, *rates, within="transformer.h.")
+        return self.optimizer
+
     person_ids: Tensor
     object_ids: Tensor
 
@@ -227,13 +249,26 @@ def mimetic_start(model: GPT2LMHeadModel, gain: float = 0.7) -> None:
             block.attn.c_attn.weight[:, width : 2 * width] = shared
 
 
-def build_model(arguments: PocketLMArguments, tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
-    """A GPT-2 with tied embeddings and no dropout.
+def spread_words(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, std: float, seed: int = 1) -> None:
+    """Moves words apart; special and person tokens stay.
 
-    Words that stand in the same contexts (the 32 objects) stay as far apart as they start until they are read, and
-    the noise on keywords is in units of all embeddings' RMS. Started at GPT-2's 0.02, objects differ by a quarter of
-    that noise and can never be read (docs/LOG.md); hence `embedding_std`.
+    Words that stand in the same contexts (the 32 objects) stay as far apart as they started, 0.02, until they are read,
+    while the noise on keywords is in units of all embeddings' RMS and grows to four times that: they could never be
+    read (docs/LOG.md).
     """
+    weight = model.transformer.wte.weight
+    noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed)) * std
+    noise[tokenizer.convert_tokens_to_ids([*SPECIAL_TOKENS, *PERSON_TOKENS])] = 0.0
+    with torch.no_grad():
+        weight.add_(noise)
+
+
+def build_model(arguments: PocketLMArguments, tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
+    """A GPT-2 with tied embeddings and no dropout, from nothing or from an earlier run."""
+    if arguments.start:
+        model = GPT2LMHeadModel.from_pretrained(arguments.start, dtype=torch.float32, attn_implementation="eager")
+        spread_words(model, tokenizer, arguments.spread)
+        return model
     model = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=len(tokenizer),
@@ -249,7 +284,6 @@ def build_model(arguments: PocketLMArguments, tokenizer: PreTrainedTokenizerFast
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    nn.init.normal_(model.transformer.wte.weight, std=arguments.embedding_std)
     model.set_attn_implementation("eager")  # at this size twice as fast on a CPU as the fused kernel's backward
     if arguments.mimetic:
         mimetic_start(model)
