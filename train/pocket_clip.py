@@ -59,6 +59,7 @@ UNSEEN = -100
 class PocketCLIPArguments:
     """What the pocket CLIP is and what it sees."""
 
+    start: str = field(default="", metadata={"help": "CLIP folder of an earlier run to go on from; its sizes count"})
     image_size: int = field(default=128, metadata={"help": "pixels a side"})
     patch_size: int = field(default=16, metadata={"help": "pixels a patch side"})
     width: int = field(default=160, metadata={"help": "width of the vision tower"})
@@ -224,7 +225,9 @@ class ReadCLIPTrainer(Trainer):
 
 
 def build_clip(arguments: PocketCLIPArguments, tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
-    """A small CLIP with heads of 32 and an MLP of four times the width."""
+    """A small CLIP with heads of 32 and an MLP of four times the width, from nothing or from an earlier run."""
+    if arguments.start:
+        return CLIPModel.from_pretrained(arguments.start, dtype=torch.float32, attn_implementation="eager")
     text = {
         "hidden_size": arguments.text_width,
         "intermediate_size": 4 * arguments.text_width,
