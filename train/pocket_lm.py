@@ -292,7 +292,7 @@ def build_model(arguments: PocketLMArguments, tokenizer: PreTrainedTokenizerFast
 
 def evaluate_binding(trainer: PromptTrainer, count: int = 64 * 16) -> dict[str, float]:
     """Binding and word accuracy on sequences that training never saw (another seed)."""
-    undrilled = dataclasses.replace(trainer.pocket, drill_first=0, drills=0)
+    undrilled = dataclasses.replace(trainer.pocket, drill_first=0, drills=0, terse_first=0)
     data = PromptDataset(trainer.processing_class, undrilled, count, seed=99)
     totals: dict[str, list[float]] = {}
     trainer.model.eval()
