@@ -8,7 +8,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "perceiver_type": ("self", "cross"),
-    "context_mixer": ("em", "attention", "residual", "none"),
+    "context_mixer": ("em", "attention", "residual", "attention_residual", "none"),
     "em_similarity": ("centred_cosine", "dot", "cosine"),
     "em_center": ("window", "latent"),
     "em_bases_norm": ("unit", "none"),
@@ -52,8 +52,9 @@ class DistinctADConfig(PreTrainedConfig):
         perceiver_heads: heads; None means C / 64, at least 1.
         perceiver_mlp_ratio: hidden width of the MLP over C.
         perceiver_init_std: standard deviation of latents and temporal positions at initialisation.
-        context_mixer: "em" (the paper), "attention" or "residual" (controls beyond the paper; the EM branches are
-            added to them where alpha or beta is not 0) or "none" (every clip on its own, alpha and beta unused).
+        context_mixer: "em" (the paper), "attention", "residual" or "attention_residual" (controls beyond the paper;
+            the EM branches are added to them where alpha or beta is not 0) or "none" (every clip on its own, alpha
+            and beta unused).
         alpha: weight of the reconstruction H^ (equation 10).
         beta: weight of the cross-attention H~ (equation 10); 0 leaves the branch unbuilt.
         em_num_bases: K.
@@ -84,6 +85,7 @@ class DistinctADConfig(PreTrainedConfig):
         decode_no_repeat_ngram_size: n-gram ban of `generate`, over generated text only.
         decode_max_new_tokens: most tokens of one AD.
         vision_chunk_size: images that pass the vision tower at a time.
+        vision_sha256: fingerprint of the tower whose features the model was trained on, before any rounding.
         text_model_name_or_path: where the language model comes from, when it is named instead of stored.
         text_model_revision: its revision on the Hub.
         text_model_sha256: fingerprint of its weights (`weights_sha256`), checked at loading.
@@ -136,6 +138,7 @@ class DistinctADConfig(PreTrainedConfig):
     decode_no_repeat_ngram_size: int = 3
     decode_max_new_tokens: int = 67
     vision_chunk_size: int = 256
+    vision_sha256: str | None = None
     text_model_name_or_path: str | None = None
     text_model_revision: str | None = None
     text_model_sha256: str | None = None

@@ -6,13 +6,16 @@ All are computed in float32 whatever comes in.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 IGNORED = -100
+TILE_ELEMENTS = 1 << 20
+"""Most numbers of a tile of similarities in L_f (4 MiB in float32); a single text's P F numbers always fit."""
 
 
 class Stage1Loss(NamedTuple):
@@ -23,12 +26,13 @@ class Stage1Loss(NamedTuple):
     fine_grained_loss: Tensor
 
 
-def _other_duplicates(text_ids: Tensor | None, count: int, device: torch.device) -> Tensor:
-    """(P, P) bool: True where another clip has the very same text and so is no negative."""
+def _other_duplicates(text_ids: Tensor | None, texts: slice, like: Tensor) -> Tensor:
+    """(P, texts) bool on the device of `like` (P, ...): True where another clip has the very same text."""
+    rows = torch.arange(len(like), device=like.device)
     if text_ids is None:
-        return torch.zeros(count, count, dtype=torch.bool, device=device)
-    text_ids = text_ids.to(device)
-    return (text_ids[:, None] == text_ids[None, :]) & ~torch.eye(count, dtype=torch.bool, device=device)
+        return torch.zeros(len(rows), len(rows[texts]), dtype=torch.bool, device=like.device)
+    ids = text_ids.to(like.device)
+    return (ids[:, None] == ids[None, texts]) & (rows[:, None] != rows[None, texts])
 
 
 def global_loss(
@@ -47,16 +51,62 @@ def global_loss(
     Returns:
         Scalar float32, the mean over clips of the sum of both directions.
     """
-    frames, texts = frames.float(), texts.float()
-    if normalize:
-        clips = functional.normalize(functional.normalize(frames, dim=-1).mean(dim=1), dim=-1)
-        logits = logit_scale * clips @ functional.normalize(texts, dim=-1).T
-    else:
-        logits = frames.mean(dim=1) @ texts.T
-    count = len(frames)
-    logits = logits.masked_fill(_other_duplicates(text_ids, count, logits.device), -torch.inf)
-    target = torch.arange(count, device=logits.device)
-    return functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+    with torch.autocast(frames.device.type, enabled=False):
+        frames, texts = frames.float(), texts.float()
+        if normalize:
+            clips = functional.normalize(functional.normalize(frames, dim=-1).mean(dim=1), dim=-1)
+            logits = logit_scale * clips @ functional.normalize(texts, dim=-1).T
+        else:
+            logits = frames.mean(dim=1) @ texts.T
+        logits = logits.masked_fill(_other_duplicates(text_ids, slice(None), logits), -torch.inf)
+        target = torch.arange(len(frames), device=logits.device)
+        return functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+
+
+def _tiles(count: int, frames: int, elements: int) -> list[slice]:
+    """Runs of texts whose (P, texts, F) similarities stay within `elements` numbers; at least one text a run."""
+    step = max(1, elements // max(1, count * frames))
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+class _MultiInstance(torch.autograd.Function):
+    """log sum over every text's members of exp(f_i . t), and the same over the own text's, without (P, P, F) numbers.
+
+    Forward streams over tiles of texts and keeps (P,) sums; backward computes each tile again. Both hold (P, C) and
+    (P, F, C) tensors and one tile: memory is linear in P.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, chosen: Tensor, attended: Tensor, text_ids: Tensor | None, elements: int
+    ) -> tuple[Tensor, Tensor]:
+        """(P,) every and (P,) own of frames (P, C) and word sets (P, F, C), float32."""
+        count = len(chosen)
+        every = torch.full((count,), -torch.inf, dtype=chosen.dtype, device=chosen.device)
+        for tile in _tiles(count, attended.shape[1], elements):
+            mass = torch.einsum("ic,jtc->ijt", chosen, attended[tile]).logsumexp(dim=-1)
+            mass = mass.masked_fill(_other_duplicates(text_ids, tile, chosen), -torch.inf)
+            every = torch.logaddexp(every, mass.logsumexp(dim=-1))
+        own = torch.einsum("ic,itc->it", chosen, attended).logsumexp(dim=-1)
+        ctx.save_for_backward(chosen, attended, every, own)
+        ctx.text_ids, ctx.elements = text_ids, elements
+        return every, own
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_every: Tensor, d_own: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        """Gradients of shapes (P, C) and (P, F, C)."""
+        chosen, attended, every, own = ctx.saved_tensors
+        share = d_own[:, None] * (torch.einsum("ic,itc->it", chosen, attended) - own[:, None]).exp()
+        d_chosen = torch.einsum("it,itc->ic", share, attended)
+        d_attended = share[:, :, None] * chosen[:, None]
+        for tile in _tiles(len(chosen), attended.shape[1], ctx.elements):
+            share = (torch.einsum("ic,jtc->ijt", chosen, attended[tile]) - every[:, None, None]).exp()
+            share = share.masked_fill(_other_duplicates(ctx.text_ids, tile, chosen)[:, :, None], 0.0)
+            share = share * d_every[:, None, None]
+            d_chosen += torch.einsum("ijt,jtc->ic", share, attended[tile])
+            d_attended[tile] += torch.einsum("ijt,ic->jtc", share, chosen)
+        return d_chosen, d_attended, None, None
 
 
 def fine_grained_loss(
@@ -68,11 +118,13 @@ def fine_grained_loss(
     tau_w: float = 0.01,
     normalize: bool = True,
     text_ids: Tensor | None = None,
+    tile_elements: int = TILE_ELEMENTS,
 ) -> Tensor:
     """L_f: one frame of every clip against the frame-aware word sets of all clips (equations 3 to 5).
 
     T~_j = softmax(V_j T'_j^T / tau_w) T'_j has F members; L_f = -mean_i log(sum over T~_i of exp s(f_i, t) / sum over
-    T~_1 .. T~_P). The gradient through T~'s own query V is kept.
+    T~_1 .. T~_P). The gradient through T~'s own query V is kept. Forward and backward hold no more than
+    `tile_elements` (or P F, if that is more) similarities at once, so memory is linear in P.
 
     Args:
         frames: V (P, F, C).
@@ -83,26 +135,24 @@ def fine_grained_loss(
         tau_w: temperature of the word attention (0.01, own choice: CLIP's scale).
         normalize: unit frames, words and T~, times the factor; False: the literal inner products.
         text_ids: (P,) long, equal for identical texts, which are then not each other's negatives; None: all are.
+        tile_elements: most similarities at once; the value does not depend on it.
 
     Returns:
         Scalar float32.
     """
-    frames, words = frames.float(), words.float()
-    if normalize:
-        frames, words = functional.normalize(frames, dim=-1), functional.normalize(words, dim=-1)
-    scores = frames @ words.transpose(1, 2) / tau_w
-    attended = scores.masked_fill(~word_mask.bool().unsqueeze(1), -torch.inf).softmax(dim=-1) @ words
-    if normalize:
-        attended = functional.normalize(attended, dim=-1)
-    count = len(frames)
-    rows = torch.arange(count, device=frames.device)
-    chosen = frames[rows, frame_index.to(frames.device)]
-    logits = torch.einsum("ic,jtc->ijt", chosen, attended)
-    if normalize:
-        logits = logit_scale * logits
-    duplicates = _other_duplicates(text_ids, count, logits.device)
-    mass = logits.logsumexp(dim=-1).masked_fill(duplicates, -torch.inf)
-    return (mass.logsumexp(dim=-1) - mass[rows, rows]).mean()
+    with torch.autocast(frames.device.type, enabled=False):
+        frames, words = frames.float(), words.float()
+        if normalize:
+            frames, words = functional.normalize(frames, dim=-1), functional.normalize(words, dim=-1)
+        scores = frames @ words.transpose(1, 2) / tau_w
+        attended = scores.masked_fill(~word_mask.bool().unsqueeze(1), -torch.inf).softmax(dim=-1) @ words
+        if normalize:
+            attended = functional.normalize(attended, dim=-1)
+        chosen = frames[torch.arange(len(frames), device=frames.device), frame_index.to(frames.device)]
+        if normalize:
+            chosen = logit_scale * chosen
+        every, own = _MultiInstance.apply(chosen, attended, text_ids, tile_elements)
+        return (every - own).mean()
 
 
 def stage1_loss(
@@ -173,6 +223,7 @@ def distinctive_loss(
     distinctive_mask: Tensor,
     num_items: Tensor | int | None = None,
     normalisation: str = "shared",
+    num_distinctive: Tensor | int | None = None,
 ) -> Tensor:
     """L_dist, masked reading of equation 12: -log P of every token of a distinctive word at its own place.
 
@@ -181,14 +232,16 @@ def distinctive_loss(
         labels: (..., L) long, -100 where nothing is supervised; such places never count.
         distinctive_mask: (..., L), bool or word numbers (0 = not distinctive).
         num_items: as in `caption_loss`.
-        normalisation: "shared": over the same count as `caption_loss`; "own": over the distinctive tokens here.
+        normalisation: "shared": over the same count as `caption_loss`; "own": over the distinctive tokens.
+        num_distinctive: distinctive tokens of the global batch, for "own"; None: of this one.
 
     Returns:
         Scalar float32; 0 without any distinctive token.
     """
     supervised = labels != IGNORED
     chosen = supervised & (distinctive_mask != 0)
-    divisor = _divisor(None, chosen[..., 1:]) if normalisation == "own" else _divisor(num_items, supervised[..., 1:])
+    own = normalisation == "own"
+    divisor = _divisor(num_distinctive if own else num_items, (chosen if own else supervised)[..., 1:])
     return _negative_log_likelihood(logits, labels, chosen) / divisor
 
 

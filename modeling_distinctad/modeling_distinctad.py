@@ -6,7 +6,6 @@ V vocabulary, F portraits of a window. Both towers are frozen; the language mode
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +15,14 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import ModelOutput
 
 from .contextual_em_distinctad import ContextualEM, em_health_figures
-from .losses_distinctad import bag_distinctive_loss, caption_loss, distinctive_loss, first_tokens_of_words
+from .language_loss_distinctad import call_language_model, count_items, language_loss, supervised_loss
 from .mixers_distinctad import BasisCrossAttention, WindowAttention, difference_from_others
 from .perceiver_distinctad import Perceiver, ScaledLinear
 from .pretrained_distinctad import DistinctADPreTrainedModel
-from .slots_distinctad import fill_slots, pack_left, position_ids_of
+from .slots_distinctad import fill_slots, pack_left
 from .towers_distinctad import build_language_model, build_vision_tower
+
+_TRUTH = ("labels", "distinctive_mask", "num_items_in_batch", "num_distinctive_in_batch")
 
 
 @dataclass
@@ -32,7 +33,7 @@ class DistinctADOutput(ModelOutput):
         loss: L_auto + lambda L_dist, float32 scalar; None without labels.
         loss_auto: L_auto.
         loss_distinctive: L_dist; None without a distinctive mask.
-        logits: (B, N, L, V).
+        logits: (B, N, L, V); None with `loss_only`.
         visual_embeds: (B, N, Q, D), 0 at padded clips.
     """
 
@@ -66,8 +67,8 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
         self.perceiver = Perceiver(config)
         self.contextual_em = ContextualEM(config) if config.uses_em else None
         self.cross_attention = BasisCrossAttention(width) if config.uses_em and config.beta != 0 else None
-        self.window_attention = WindowAttention(config) if config.context_mixer == "attention" else None
-        self.projection = ScaledLinear(width * (2 if config.context_mixer == "residual" else 1), language_width)
+        self.window_attention = WindowAttention(config) if "attention" in config.context_mixer else None
+        self.projection = ScaledLinear(width * (2 if "residual" in config.context_mixer else 1), language_width)
         self.face_projection = ScaledLinear(width, language_width) if config.face_tokens != "never" else None
         self.ad_start = nn.Parameter(torch.empty(language_width))
         self._spare_from_initialisation(vision_tower, language_model)
@@ -113,7 +114,7 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             if self.cross_attention is not None:
                 attended = self.cross_attention(vectors, found.bases, found.basis_mask)
                 mixed = mixed + self.config.beta * attended
-        if self.config.context_mixer == "residual":
+        if "residual" in self.config.context_mixer:
             mixed = torch.cat([mixed, difference_from_others(vectors, clip_mask)], dim=-1)
         return torch.where(clip_mask[..., None, None], self.projection(mixed), 0.0)
 
@@ -188,6 +189,9 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
         labels: Tensor | None = None,
         distinctive_mask: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
+        num_distinctive_in_batch: Tensor | int | None = None,
+        loss_only: bool = False,
+        language_chunk: int = 0,
         **kwargs: Any,
     ) -> DistinctADOutput:
         """Score the descriptions of windows; one forward of the language model over all B*N clips.
@@ -195,64 +199,49 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
         Args:
             input_ids: (B, N, L) long; placeholder ids at visual, portrait and start slots.
             attention_mask: (B, N, L); either padding side.
-            pixel_values: (B, N, T, 3, H, W), or
+            pixel_values: (B, N, T, 3, H, W), or instead
             frame_features: (B, N, T, C), un-normalised.
             frame_mask: (B, N, T) bool, False where no frame exists.
             clip_mask: (B, N) bool, False at padded clips.
-            face_pixel_values: (B, F, 3, H, W), or
+            face_pixel_values: (B, F, 3, H, W), or instead
             face_features: (B, F, C), un-normalised portrait embeddings.
             face_index: (B, N, L) long, the portrait of a portrait slot, else -1.
             labels: (B, N, L) long, -100 where nothing is supervised.
-            distinctive_mask: (B, N, L) bool, or long word numbers (0 = not distinctive) that let "bag" tell
-                neighbouring words apart.
+            distinctive_mask: (B, N, L) bool, or long word numbers (0: none; they part neighbouring words for "bag").
             num_items_in_batch: supervised tokens of the global batch; divides both losses.
-            **kwargs: passed on to the language model (`output_attentions` and the like).
+            num_distinctive_in_batch: its distinctive tokens; divides L_dist where `dist_normalisation` is "own".
+            loss_only: with labels, compute logits only where they are supervised, and return none.
+            language_chunk: with `loss_only`, clips that the language model holds activations of at a time; 0: all.
+            **kwargs: passed on to the language model.
 
         Returns:
-            Losses, logits (B, N, L, V) and visual tokens (B, N, Q, D).
-
-        Raises:
-            ValueError: the inputs contradict each other or the configuration.
+            Losses, logits (B, N, L, V) and visual tokens (B, N, Q, D). Contradicting inputs raise a ValueError.
         """
         self._hold_frozen_parts()
-        embeds, mask, clip_mask, visual = self._prompt(
-            input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
-            face_features, face_index,
-        )  # fmt: skip
-        if "position_ids" in inspect.signature(self.language_model.forward).parameters:
-            kwargs["position_ids"] = position_ids_of(mask)
-        output = self.language_model(inputs_embeds=embeds, attention_mask=mask.long(), use_cache=False, **kwargs)
-        logits = output.logits.unflatten(0, input_ids.shape[:2])
-        losses: dict[str, Tensor] = {}
+        windows = (input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask)
+        embeds, mask, clip_mask, visual = self._prompt(*windows, face_pixel_values, face_features, face_index)
+        if labels is None or not loss_only:
+            logits = call_language_model(self.language_model, embeds, mask, **kwargs)
+            output = DistinctADOutput(logits=logits.unflatten(0, input_ids.shape[:2]), visual_embeds=visual)
+        else:
+            logits, output = None, DistinctADOutput(visual_embeds=visual)
         if labels is not None:
-            labels = labels.masked_fill(~clip_mask.unsqueeze(-1), -100)
-            losses = self._losses(logits, labels, distinctive_mask, num_items_in_batch)
-        return DistinctADOutput(logits=logits, visual_embeds=visual, **losses)
-
-    def _losses(
-        self, logits: Tensor, labels: Tensor, distinctive_mask: Tensor | None, num_items: Tensor | int | None
-    ) -> dict[str, Tensor]:
-        """L_auto, L_dist and L_II = L_auto + lambda L_dist, both divided by the same number."""
-        config = self.config
-        auto = caption_loss(logits, labels, num_items)
-        if distinctive_mask is None:
-            if self.training and config.lambda_dist != 0:
-                raise ValueError(
-                    f"distinctive_mask is missing with lambda_dist={config.lambda_dist}; pass it or set lambda_dist=0."
-                )
-            return {"loss": auto, "loss_auto": auto}
-        with torch.set_grad_enabled(torch.is_grad_enabled() and config.lambda_dist != 0):
-            if config.dist_loss == "bag":
-                flat_logits, flat_labels = logits.flatten(0, 1), labels.flatten(0, 1)
-                first = first_tokens_of_words(flat_labels, distinctive_mask.flatten(0, 1))
-                distinctive = bag_distinctive_loss(flat_logits, flat_labels, first, num_items)
+            labels = labels.masked_fill(~clip_mask.unsqueeze(-1), -100).flatten(0, 1)
+            marks = self._distinctive_marks(distinctive_mask)
+            scored = (labels, marks, count_items(labels, marks, num_items_in_batch, num_distinctive_in_batch))
+            if logits is not None:
+                found = language_loss(self.config, logits, *scored)
             else:
-                distinctive = distinctive_loss(logits, labels, distinctive_mask, num_items, config.dist_normalisation)
-        return {
-            "loss": auto + config.lambda_dist * distinctive,
-            "loss_auto": auto,
-            "loss_distinctive": distinctive,
-        }
+                found = supervised_loss(self.config, self.language_model, embeds, mask, *scored, language_chunk)
+            output.loss, output.loss_auto, output.loss_distinctive = found
+        return output
+
+    def _distinctive_marks(self, distinctive_mask: Tensor | None) -> Tensor | None:
+        """The mask as (B*N, L); training with a weight on L_dist needs one."""
+        weight = self.config.lambda_dist
+        if distinctive_mask is None and self.training and weight != 0:
+            raise ValueError(f"distinctive_mask is missing with lambda_dist={weight}; pass it or set lambda_dist=0.")
+        return None if distinctive_mask is None else distinctive_mask.flatten(0, 1)
 
     @torch.no_grad()
     def generate(
@@ -266,6 +255,7 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
         face_pixel_values: Tensor | None = None,
         face_features: Tensor | None = None,
         face_index: Tensor | None = None,
+        describe_mask: Tensor | None = None,
         **generation: Any,
     ) -> Tensor:
         """Describe every clip; the visual part runs once, then ONE `generate` of the language model over all clips.
@@ -283,10 +273,12 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             face_pixel_values: (B, F, 3, H, W), or
             face_features: (B, F, C).
             face_index: (B, N, L) long.
+            describe_mask: (B, N) bool, False for clips that lend context only and get no text; None: all get one.
             **generation: settings of transformers' `generate`; the configuration's `decode_*` are the defaults.
+                `labels`, `distinctive_mask` and the batch's counts are let pass and never read: truth has no way in.
 
         Returns:
-            (B, N, L_new) long, only new tokens; padded clips are all padding.
+            (B, N, L_new) long, only new tokens; clips that are padded or not asked for are all padding.
 
         Raises:
             ValueError: inputs contradict each other, or several sequences a clip are asked for.
@@ -296,8 +288,8 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
             face_features, face_index,
         )  # fmt: skip
-        settings = self._generation_settings(generation)
-        real = clip_mask.flatten()
+        settings = self._generation_settings({k: v for k, v in generation.items() if k not in _TRUTH})
+        real = (clip_mask if describe_mask is None else clip_mask & describe_mask.bool()).flatten()
         if not real.any():
             return input_ids.new_full((*input_ids.shape[:2], 1), settings["pad_token_id"])
         embeds, mask = pack_left(embeds[real], mask[real])

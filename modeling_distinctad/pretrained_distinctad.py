@@ -142,8 +142,9 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             vision_config=copy.deepcopy(tower.config), text_config=copy.deepcopy(model.config), **config
         )
         assembled = cls(whole, vision_tower=tower, language_model=model)
+        assembled.eval()  # before anything is measured: in training the noise would enter the bases' moving average
         assembled.scale_projections()
-        return assembled.eval()
+        return assembled
 
     @torch.no_grad()
     def scale_projections(self, frame_features: Tensor | None = None, face_features: Tensor | None = None) -> None:
@@ -248,9 +249,15 @@ class DistinctADPreTrainedModel(PreTrainedModel):
 
     def _take_named_language_model(self) -> None:
         config = self.config
-        named, fingerprint = load_language(
-            config.text_model_name_or_path, config.text_model_revision, dtype=self.perceiver.latents.dtype
-        )
+        try:
+            named, fingerprint = load_language(
+                config.text_model_name_or_path, config.text_model_revision, dtype=self.perceiver.latents.dtype
+            )
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"language model {config.text_model_name_or_path}: the checkpoint names it instead of storing it, and "
+                f"it cannot be loaded ({str(error).splitlines()[0]}); fetch it, or put its folder at that path."
+            ) from error
         if config.text_model_sha256 is not None and fingerprint != config.text_model_sha256:
             raise ValueError(
                 f"language model {config.text_model_name_or_path}: its weights have SHA-256 {fingerprint}, expected "

@@ -22,6 +22,7 @@ except ImportError as error:
 
 _CHOICES = {"face_tokens": ("min_characters", "always", "never"), "frame_fit": ("crop", "pad", "squash")}
 _FIELDS = {
+    "prompt_context": {"context"},
     "prompt_characters": {"characters"},
     "prompt_character": {"name", "actor", "face"},
     "prompt_describe": {"video", "ad_start"},
@@ -37,7 +38,8 @@ class DistinctADProcessor(ProcessorMixin):
         num_prompt_vectors: Q, `<video>` slots a clip.
         num_frames: T.
         window_size: N of a full window, for those who cut films into windows; any N is processed.
-        prompt_characters: template of the first part, left out for a clip without characters.
+        prompt_context: template of earlier ADs as text (Table 4c), left out for a clip without any.
+        prompt_characters: template of the characters, left out for a clip without any.
         prompt_character: template of one character; text that leads to a missing actor is left out with it.
         prompt_separator: between characters.
         prompt_describe: template of the second part.
@@ -63,6 +65,7 @@ class DistinctADProcessor(ProcessorMixin):
         face_min_characters: int = 3,
         frame_fit: str = "crop",
         person_slots: bool = False,
+        prompt_context: str = "Previous descriptions: {context} ",
         chat_template: str | None = None,
     ) -> None:
         """Check the choices and add the slot tokens to the tokenizer; the arguments are the class's attributes.
@@ -74,6 +77,7 @@ class DistinctADProcessor(ProcessorMixin):
         self.num_prompt_vectors = num_prompt_vectors
         self.num_frames = num_frames
         self.window_size = window_size
+        self.prompt_context = prompt_context
         self.prompt_characters = prompt_characters
         self.prompt_character = prompt_character
         self.prompt_separator = prompt_separator
@@ -120,22 +124,21 @@ class DistinctADProcessor(ProcessorMixin):
         portrait_features: Any = None,
         texts: Sequence[Sequence[str | None]] | None = None,
         distinctive_words: Sequence[Sequence[Iterable[str]]] | None = None,
+        context: Sequence[Sequence[str | None]] | None = None,
         padding_side: str | None = None,
         return_tensors: str = "pt",
     ) -> BatchFeature:
-        """Make the model's inputs for B windows of up to N clips; see `clip_pixels` for missing frames.
-
-        A clip that is None or has no frame is masked like the padding behind a shorter window (its row is all pad).
+        """Make the model's inputs for B windows; a clip that is None or has no frame is all pad and masked.
 
         Args:
             frames: B x N clips, each up to T images (PIL or uint8 (H, W, 3); None where one is missing).
             frame_features: instead of frames: B x N arrays (T, C) or None, or one (B, N, T, C) tensor.
-            characters: B x N lists of {"name", "actor" (may be missing), "portrait": index into the window's
-                portraits, or None}, in the order of the prompt.
+            characters: B x N lists of {"name", "actor" (or missing), "portrait": index or None} in the prompt's order.
             portraits: B lists of images.
             portrait_features: instead of portraits: B arrays (F, C), or one (B, F, C) tensor.
             texts: B x N ADs: training. None or a blank one takes no part in the loss.
             distinctive_words: B x N sets of words of the ADs, for L_dist.
+            context: B x N texts of earlier ADs that the prompt tells, None or "" for none.
             padding_side: "left" or "right"; by default right with `texts`, else left.
             return_tensors: only "pt".
 
@@ -146,13 +149,14 @@ class DistinctADProcessor(ProcessorMixin):
             (B, N, L) int64, -100 on prompt and padding; with distinctive words distinctive_mask (B, N, L) bool.
 
         Raises:
-            ValueError: inputs that contradict each other or are malformed; the message says which and why.
+            ValueError: inputs that contradict each other or are malformed.
         """
         _check_options(return_tensors, padding_side)
         _check_one("frames", frames, "frame_features", frame_features)
         _check_one("portraits", portraits, "portrait_features", portrait_features)
         video = frames if frames is not None else frame_features
-        counts = _window_lengths(frames=video, characters=characters, texts=texts, distinctive_words=distinctive_words)
+        given = {"frames": video, "characters": characters, "texts": texts, "distinctive_words": distinctive_words}
+        counts = _window_lengths(**given, context=context)
         clip_mask = torch.arange(max(counts)) < torch.tensor(counts)[:, None]
         data: dict[str, torch.Tensor] = {}
         if video is not None:
@@ -162,11 +166,12 @@ class DistinctADProcessor(ProcessorMixin):
             clip_mask &= data["frame_mask"].any(-1)
         data["clip_mask"] = clip_mask
         lists = self._face_lists(portraits, portrait_features, len(counts))
-        rows = self._rows(clip_mask, characters, texts, distinctive_words, [len(faces) for faces in lists])
+        rows = self._rows(clip_mask, characters, texts, distinctive_words, [len(faces) for faces in lists], context)
         data.update(self._writer.stack(rows, padding_side or ("left" if texts is None else "right")))
-        if any(len(faces) for faces in lists):
+        with_faces = any(len(faces) for faces in lists)
+        if with_faces:
             data["face_pixel_values" if portraits is not None else "face_features"] = _pad_faces(lists)
-        unasked = {"face_index": not any(len(faces) for faces in lists), "labels": texts is None}
+        unasked = {"face_index": not with_faces, "labels": texts is None}
         unasked["distinctive_mask"] = texts is None or distinctive_words is None
         kept = [name for name in self.model_input_names if name in data and not unasked.get(name)]
         return BatchFeature({name: data[name] for name in kept})
@@ -268,12 +273,16 @@ class DistinctADProcessor(ProcessorMixin):
         return [torch.as_tensor(rows).float() for rows in features]
 
     def _rows(
-        self, clip_mask: torch.Tensor, characters: Any, texts: Any, words: Any, faces: Sequence[int]
+        self, clip_mask: torch.Tensor, characters: Any, texts: Any, words: Any, faces: Sequence[int], context: Any
     ) -> list[list[Row | None]]:
         """B x N rows, None for masked clips; `faces` counts the portraits of each window."""
         places = clip_mask.nonzero().tolist()
         people = [characters[b][n] or () for b, n in places] if characters is not None else [()] * len(places)
-        prompts = [self._prompt(p, faces[b] if faces else 0) for p, (b, _) in zip(people, places, strict=True)]
+        earlier = [squeeze(context[b][n]) if context is not None else "" for b, n in places]
+        prompts = [
+            self._context(said) + self._prompt(p, faces[b] if faces else 0)
+            for said, p, (b, _) in zip(earlier, people, places, strict=True)
+        ]
         ads = [squeeze(texts[b][n]) for b, n in places] if texts is not None else [""] * len(places)
         wanted = [words[b][n] or () for b, n in places] if words is not None else [()] * len(places)
         named = [[squeeze(person.get("name")) for person in clip] for clip in people]
@@ -281,6 +290,10 @@ class DistinctADProcessor(ProcessorMixin):
         for (b, n), row in zip(places, self._writer.rows(prompts, ads, wanted, named), strict=True):
             rows[b][n] = row
         return rows
+
+    def _context(self, said: str) -> list[Part]:
+        """The part of a prompt that tells earlier ADs."""
+        return fill(self.prompt_context, {"context": [said]}) if said else []
 
     def _prompt(self, people: Sequence[Mapping[str, Any]], faces: int) -> list[Part]:
         """Fill the templates for one clip; `faces` portraits are at hand in its window."""

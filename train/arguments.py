@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from dataclasses import dataclass, field, fields
@@ -91,11 +92,20 @@ def training_arguments(run: RunArguments, **more: Any) -> TrainingArguments:
     return TrainingArguments(**{**settings, **more})
 
 
+def _readable(path: Path) -> bool:
+    """Whether a JSON file is whole; the trainer writes this one last, so its checkpoint is then whole too."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def latest_checkpoint(folder: str) -> str | None:
     """The newest complete `checkpoint-N` of a run folder, or None."""
     found = []
     for path in Path(folder).glob("checkpoint-*"):
         number = re.fullmatch(r"checkpoint-(\d+)", path.name)
-        if number and (path / "trainer_state.json").is_file():
+        if number and _readable(path / "trainer_state.json"):
             found.append((int(number[1]), str(path)))
     return max(found)[1] if found else None

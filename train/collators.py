@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from datasets_scripts.windows import training_windows, windows
-from datasets_scripts.words import distinctive_words
+from datasets_scripts.words import distinctive_words, name_words, words
 from modeling_distinctad.recognition_distinctad import recognise
-from train.features import FeatureCache
 
 Window = tuple[int, str, list[int]]
 """Epoch, film and the window's row numbers in the cache."""
 
 
-def scheduled_windows(cache: FeatureCache, films: list[str], size: int, seed: int, epochs: int) -> list[Window]:
+TRAIN_KEEP, TRAIN_PRECISION = 0.66, 0.3
+"""What recognition looks like on TV-AD: recall of the people an AD names, and precision (specification, "Prompt")."""
+CHARACTERS = ("predicted", "noisy", "ground_truth", "all", "none")
+CONTEXT_ADS = ("none", "ground_truth", "predicted")
+
+
+def scheduled_windows(
+    cache: Any, films: list[str], size: int, seed: int, epochs: int, sampling: str = "consecutive"
+) -> list[Window]:
     """All training windows of all epochs in the order in which they are trained on.
 
     One list instead of a sampler per epoch: a resumed run skips to its place and sees the same windows.
@@ -29,85 +38,207 @@ def scheduled_windows(cache: FeatureCache, films: list[str], size: int, seed: in
         size: N.
         seed: seed of offsets and order.
         epochs: passes over the films.
+        sampling: "consecutive", or "random" (Table 6): N clips of one film in any order, every clip once an epoch.
 
     Returns:
         (epoch, film, row numbers) of every window.
+
+    Raises:
+        ValueError: another sampling.
     """
+    if sampling not in ("consecutive", "random"):
+        raise ValueError(f"sampling is {sampling!r}; expected consecutive or random; choose one")
     counts = {film: len(cache.films[film]) for film in films}
-    return [
-        (epoch, film, [cache.films[film][i] for i in rows])
-        for epoch in range(epochs)
-        for film, rows in training_windows(counts, size, seed, epoch)
-    ]
+    scheduled = []
+    for epoch in range(epochs):
+        order = {film: list(cache.films[film]) for film in films}
+        if sampling == "random":
+            for film, rows in order.items():
+                random.Random(f"any order {seed} {epoch} {film}").shuffle(rows)
+        for film, rows in training_windows(counts, size, seed, epoch):
+            scheduled.append((epoch, film, [order[film][i] for i in rows]))
+    return scheduled
 
 
-def consecutive_windows(cache: FeatureCache, films: list[str], size: int) -> list[Window]:
+def consecutive_windows(cache: Any, films: list[str], size: int) -> list[Window]:
     """Windows as at test: offset 0, stride N, every clip exactly once; the epoch is -1 (nothing is shuffled)."""
     return [(-1, f, [cache.films[f][i] for i in rows]) for f in films for rows in windows(len(cache.films[f]), size)]
+
+
+def people_told(row: Mapping[str, Any]) -> list[int]:
+    """Places in the row's cast of the people that its AD tells: the truth, for training and oracles only."""
+    if "person" in row:
+        return [place for place in (row["person"], row["partner"]) if place >= 0]
+    spoken = set(words(row["text"]))
+    return [place for place, name in enumerate(row["names"]) if name_words([name]) & spoken]
+
+
+def noisy_people(told: Sequence[int], cast: int, most: int, rng: random.Random) -> list[int]:
+    """A list as recognition would make it: those told kept with probability .66, others added down to precision .3.
+
+    Args:
+        told: places in the cast of the people that the AD tells.
+        cast: size of the cast.
+        most: most people listed.
+        rng: random numbers.
+
+    Returns:
+        Places in the cast, in any order. Where nobody told is kept, two others stand for them.
+    """
+    kept = [place for place in told if rng.random() < TRAIN_KEEP][:most]
+    others = [place for place in range(cast) if place not in told]
+    share = len(kept) * (1 / TRAIN_PRECISION - 1) if kept else 2.0
+    added = int(share) + (rng.random() < share - int(share))
+    return kept + rng.sample(others, min(added, len(others), most - len(kept)))
+
+
+@dataclass
+class WindowOptions:
+    """How windows become prompts.
+
+    Attributes:
+        max_people: most people listed.
+        seed: seed of shuffling and noise.
+        stop_list: leave closed-class words and names out of the distinctive words.
+        train_characters: "predicted" (those whom recognition finds in the clip, or the cache's own list), "noisy",
+            "ground_truth" (those the AD tells), "all" or "none".
+        test_characters: the same at test; "ground_truth" is an oracle and must be asked for.
+        context_ads: "none", "ground_truth" or "predicted" previous ADs in the prompt (Table 4c).
+        context_count: how many.
+    """
+
+    max_people: int = 3
+    seed: int = 1
+    stop_list: bool = True
+    train_characters: str = "predicted"
+    test_characters: str = "predicted"
+    context_ads: str = "none"
+    context_count: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the choices.
+
+        Raises:
+            ValueError: a choice that does not exist.
+        """
+        for name, choices in {
+            "train_characters": CHARACTERS, "test_characters": CHARACTERS, "context_ads": CONTEXT_ADS,
+        }.items():  # fmt: skip
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}; choose one")
 
 
 class WindowCollator:
     """Turns windows of a feature cache into the model's inputs.
 
-    The people listed are those whom recognition finds in the clip, as at test; in training their order is shuffled, so
-    that a place in the list says nothing (method specification, "Prompt"). A clip whose told person (or partner) is
-    not listed cannot be told rightly: it stays in the window but takes no part in the loss.
+    Listed people are shuffled in training, so that a place in the list says nothing (method specification, "Prompt").
+    With person slots a clip whose told person (or partner) is not listed cannot be told rightly: it stays in the
+    window but takes no part in the loss.
 
     Args:
         processor: the model's processor.
         cache: the features.
-        max_people: most people listed.
-        seed: seed of the shuffling.
-        stop_list: leave closed-class words and names out of the distinctive words.
+        options: how windows become prompts.
 
     Attributes:
         counts: clips seen, and those left out by reason; of this process.
+        predictions: row number -> predicted AD, for predicted contexts.
     """
 
-    def __init__(
-        self, processor: Any, cache: FeatureCache, max_people: int = 3, seed: int = 1, stop_list: bool = True
-    ) -> None:
-        self.processor, self.cache, self.max_people = processor, cache, max_people
-        self.seed, self.stop_list = seed, stop_list
+    def __init__(self, processor: Any, cache: Any, options: WindowOptions | None = None) -> None:
+        self.processor, self.cache = processor, cache
+        self.options = options if options is not None else WindowOptions()
         self.counts: Counter[str] = Counter()
+        self.predictions: dict[int, str] = {}
+        self._places = {number: (film, at) for film, rows in cache.films.items() for at, number in enumerate(rows)}
 
     def __call__(self, batch: list[Window]) -> dict[str, Tensor]:
-        """Inputs of B windows; see `DistinctADProcessor.__call__`."""
-        columns: dict[str, list[Any]] = {
-            name: [] for name in ("frame_features", "characters", "portrait_features", "texts", "distinctive_words")
-        }
-        for window in batch:
-            for name, value in self.window(*window).items():
-                columns[name].append(value)
-        return dict(self.processor(**columns))
+        """Inputs of B windows with their ADs; see `DistinctADProcessor.__call__`."""
+        return self._stack([self.window(*window) for window in batch])
+
+    def prompts(self, batch: list[Window]) -> dict[str, Tensor]:
+        """Inputs of B windows as at test: no text of the windows' own ADs goes in."""
+        asked = [self.window(*window) for window in batch]
+        return self._stack([{k: v for k, v in a.items() if k not in ("texts", "distinctive_words")} for a in asked])
+
+    def _stack(self, asked: list[dict[str, Any]]) -> dict[str, Tensor]:
+        return dict(self.processor(**{name: [window[name] for window in asked] for name in asked[0]}))
 
     def window(self, epoch: int, film: str, numbers: list[int]) -> dict[str, Any]:
         """The processor's arguments for one window."""
         rows = [self.cache.rows[number] for number in numbers]
         frames, faces = self.cache.frames[numbers].float(), self.cache.film_faces(rows[0])
         names = rows[0]["names"]
-        found = recognise(frames, torch.ones(frames.shape[:2], dtype=torch.bool), faces, self.max_people)
-        listed = [[index for index, _ in people] for people in found]
-        if epoch >= 0:
-            rng = random.Random(f"people {self.seed} {epoch} {film} {numbers[0]}")
-            for people in listed:
-                rng.shuffle(people)
-        return {
+        listed = self._listed(epoch, film, numbers, frames, faces)
+        actors = rows[0].get("actors") or [None] * len(names)
+        shown = rows[0].get("portraits") or [place < len(faces) for place in range(len(names))]
+        asked = {
             "frame_features": list(frames),
-            "characters": [[{"name": names[i], "portrait": i} for i in people] for people in listed],
+            "characters": [
+                [{"name": names[i], "actor": actors[i], "portrait": i if shown[i] else None} for i in people]
+                for people in listed
+            ],
             "portrait_features": faces,
             "texts": [row["text"] if self._tellable(row, who) else None for row, who in zip(rows, listed, strict=True)],
-            "distinctive_words": distinctive_words([row["text"] for row in rows], names, self.stop_list),
+            "distinctive_words": distinctive_words([row["text"] for row in rows], names, self.options.stop_list),
         }
+        if self.options.context_ads != "none":
+            asked["context"] = [self._context(number, epoch >= 0) for number in numbers]
+        return asked
+
+    def _listed(self, epoch: int, film: str, numbers: list[int], frames: Tensor, faces: Tensor) -> list[list[int]]:
+        """Places in the cast of the people listed for each clip."""
+        options, rows = self.options, [self.cache.rows[number] for number in numbers]
+        mode, cast = options.train_characters if epoch >= 0 else options.test_characters, len(rows[0]["names"])
+        rng = random.Random(f"people {options.seed} {epoch} {film} {numbers[0]}")
+        if mode == "none":
+            return [[] for _ in rows]
+        if mode == "all":
+            listed = [list(range(cast)) for _ in rows]
+        elif mode == "predicted":
+            listed = self._recognised(rows, frames, faces)
+        elif mode == "noisy":
+            listed = [noisy_people(people_told(row), cast, options.max_people, rng) for row in rows]
+        else:
+            listed = [people_told(row) for row in rows]
+        if epoch >= 0:
+            for people in listed:
+                rng.shuffle(people)
+        return listed
+
+    def _recognised(self, rows: list[dict[str, Any]], frames: Tensor, faces: Tensor) -> list[list[int]]:
+        """The cache's own lists where it has some, else our recognition by portraits."""
+        if all("predicted" in row for row in rows):
+            return [list(row["predicted"])[: self.options.max_people] for row in rows]
+        if not len(faces):
+            raise ValueError(
+                f"film {rows[0]['film']}: predicted characters, but no predictions and no portraits in the cache; "
+                "expected one of them; add them or choose noisy, all or none"
+            )
+        found = recognise(frames, torch.ones(frames.shape[:2], dtype=torch.bool), faces, self.options.max_people)
+        return [[index for index, _ in people] for people in found]
+
+    def _context(self, number: int, training: bool) -> str:
+        """The ADs before a clip in its film, true or predicted.
+
+        At test those not predicted yet are left out; in training the true ones stand in for them, as AutoAD does.
+        """
+        film, at = self._places[number]
+        before = self.cache.films[film][max(0, at - self.options.context_count) : at]
+        if self.options.context_ads == "ground_truth":
+            return " ".join(self.cache.rows[n]["text"] for n in before)
+        told = [self.predictions.get(n) or (self.cache.rows[n]["text"] if training else "") for n in before]
+        return " ".join(text for text in told if text)
 
     def _tellable(self, row: dict[str, Any], listed: list[int]) -> bool:
-        """Whether everyone told is listed; counts the outcome."""
-        missing = "person" if row["person"] not in listed else "partner"
-        tellable = row["person"] in listed and (row["partner"] < 0 or row["partner"] in listed)
+        """Whether everyone told is listed, where names are places in the list; counts the outcome."""
         self.counts["clips"] += 1
-        if not tellable:
-            self.counts[f"{missing}_not_listed"] += 1
-        return tellable
+        if not getattr(self.processor, "person_slots", False):
+            return True
+        missing = [place for place in people_told(row) if place not in listed]
+        if missing:
+            self.counts[f"{'person' if missing[0] == row.get('person') else 'partner'}_not_listed"] += 1
+        return not missing
 
 
 def ad_ids(tokenizer: Any, text: str) -> list[int]:

@@ -190,12 +190,19 @@ def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
     with tqdm(total=len(chunks), initial=len(chunks) - len(todo), unit="chunk", desc="features") as bar:
         for _ in run_chunks(arguments, todo, parts):
             bar.update()
-    _join(folder, [chunk_path(parts, chunk) for chunk in chunks], meta)
+    join_chunks(folder, [chunk_path(parts, chunk) for chunk in chunks], meta)
     return folder
 
 
-def _join(folder: Path, paths: list[Path], meta: dict[str, Any]) -> None:
-    """Writes the cache from its chunks; meta.json comes last and so marks a complete cache."""
+def join_chunks(folder: Path, paths: list[Path], meta: dict[str, Any]) -> None:
+    """Writes the cache from its chunks; meta.json comes last and so marks a complete cache.
+
+    Args:
+        folder: of the cache.
+        paths: tensors `frames` (clips, T, C) and `faces` (people, C) of each chunk; rows beside it as .jsonl, the first
+            of each film with the number of its `faces`.
+        meta: what the cache was made from.
+    """
     tensors = [load_file(path) for path in paths]
     rows = [
         json.loads(line) for p in paths for line in p.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
@@ -212,6 +219,34 @@ def _join(folder: Path, paths: list[Path], meta: dict[str, Any]) -> None:
     partial.replace(folder / META)
 
 
+def mapped_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file, memory-mapped: nothing is read before it is used, and processes share the pages.
+
+    Args:
+        path: the file; 16- and 32-bit floats only. `load_file` would copy a whole data set into memory.
+
+    Raises:
+        ValueError: it is no such file, or shorter than its header says.
+    """
+    kinds = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            start = 8 + int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(start - 8)) if start <= size else {}
+        abouts = {name: about for name, about in header.items() if name != "__metadata__"}
+        ends = {
+            name: (start + about["data_offsets"][0], start + about["data_offsets"][1]) for name, about in abouts.items()
+        }
+        types = {name: (kinds[about["dtype"]], tuple(about["shape"])) for name, about in abouts.items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no safetensors file of floats; encode the films again") from error
+    if not ends or max(last for _, last in ends.values()) > size:
+        raise ValueError(f"{path} is shorter than its header says; expected a whole file; encode the films again")
+    raw = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
+    return {name: raw[slice(*ends[name])].view(kind).view(shape) for name, (kind, shape) in types.items()}
+
+
 class FeatureCache:
     """A folder that `build_cache` wrote.
 
@@ -220,7 +255,7 @@ class FeatureCache:
         tower: hash of the tower that will be used; None: not checked.
 
     Attributes:
-        frames: (clips, T, C) float16.
+        frames: (clips, T, C) float16, memory-mapped.
         faces: (cast members, C) float16.
         rows: one dictionary a clip.
         films: rows of each film in time order.
@@ -239,7 +274,7 @@ class FeatureCache:
             raise ValueError(
                 f"{folder} was made by tower {self.meta['tower'][:12]}, expected {tower[:12]}; encode the films again"
             )
-        tensors = load_file(folder / FEATURES)
+        tensors = mapped_tensors(folder / FEATURES)
         self.frames, self.faces = tensors["frames"], tensors["faces"]
         lines = (folder / ROWS).read_text(encoding="utf-8").splitlines()
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]

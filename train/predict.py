@@ -3,7 +3,9 @@
 Of the annotations only the film and the interval are read, never a text. `--black` and `--swap` are controls: without
 pictures nothing but the language is left; with two names swapped, a model that looks must swap them in its texts.
 
-Run: `python train/predict.py --model M --films DIR --out predictions.csv`. Finished films are kept on a restart.
+Run: `python train/predict.py --model M --films DIR --out predictions.csv`, or from cached features of a public set
+`--set mad-eval --split eval --features CACHE`. Finished films are kept on a restart. Several processes share the films:
+start it under `torchrun`, or set RANK and WORLD_SIZE; whichever ends last joins the file, and no row is lost.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,17 +131,40 @@ def predict_film(pipe: Any, film: FilmFolder, black: bool, swap: bool) -> list[d
     ]
 
 
-def predict_films(pipe: Any, films: Sequence[FilmFolder], out: Path, settings: dict[str, Any]) -> Path:
-    """Describes films one by one and joins them into one file.
+@dataclass(frozen=True)
+class Share:
+    """Which films are this process's: every `world`-th from the `rank`-th; as torchrun sets RANK and WORLD_SIZE."""
+
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def of_environment(cls) -> Share:
+        """This process's share."""
+        return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def write_predictions(
+    films: Mapping[str, int],
+    describe: Callable[[str], list[dict[str, Any]]],
+    out: Path,
+    settings: dict[str, Any],
+    share: Share = Share(),
+) -> Path:
+    """Describes this rank's films one by one; whichever rank finds all films done joins them into one file.
 
     Args:
-        pipe: the pipeline.
-        films: what to describe.
+        films: film -> how many rows it must have.
+        describe: film -> its rows with the keys of `COLUMNS`.
         out: the CSV; finished films wait beside it in a folder that is named after `settings`.
-        settings: what decides the texts; "black" and "swap" are read here.
+        settings: what decides the texts.
+        share: this rank's.
 
     Returns:
-        `out`, written only when every film is done.
+        `out`, written only when every film of every rank is done.
+
+    Raises:
+        ValueError: a film came back with more or fewer rows than it has.
     """
     from tqdm import tqdm
 
@@ -146,57 +172,157 @@ def predict_films(pipe: Any, films: Sequence[FilmFolder], out: Path, settings: d
 
     parts = out.with_name(f"{out.name}.parts_{fingerprint(settings)}")
     parts.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
-    for film in tqdm(films, unit="film", desc="predict"):
-        part = parts / f"{film.film}.json"
-        if not part.is_file():
-            found = predict_film(pipe, film, bool(settings["black"]), bool(settings["swap"]))
-            partial = part.with_suffix(".partial")
+    places = {film: parts / f"{number:06d}.json" for number, film in enumerate(films)}
+    for film in tqdm(list(films)[share.rank :: share.world], unit="film", desc="predict"):
+        if not places[film].is_file():
+            found = describe(film)
+            if len(found) != films[film]:
+                raise ValueError(f"{film} came back with {len(found)} rows, expected {films[film]}; no row may be lost")
+            partial = places[film].with_suffix(f".partial{share.rank}")
             partial.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
-            partial.replace(part)
-        rows += json.loads(part.read_text(encoding="utf-8"))
-    partial = out.with_name(out.name + ".partial")
+            partial.replace(places[film])
+    if all(place.is_file() for place in places.values()):
+        try:
+            _join(places.values(), out, share.rank)
+        except FileNotFoundError:  # another rank has just joined them and tidied up
+            if not out.is_file():
+                raise
+        shutil.rmtree(parts, ignore_errors=True)
+    return out
+
+
+def _join(parts: Iterable[Path], out: Path, rank: int) -> None:
+    """Writes all films' rows into one CSV."""
+    rows = [row for part in parts for row in json.loads(part.read_text(encoding="utf-8"))]
+    partial = out.with_name(f"{out.name}.partial{rank}")
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
     partial.replace(out)
-    shutil.rmtree(parts)
-    return out
+
+
+def predict_films(
+    pipe: Any, films: Sequence[FilmFolder], out: Path, settings: dict[str, Any], share: Share = Share()
+) -> Path:
+    """Describes film folders and joins them into one file; see `write_predictions`.
+
+    Args:
+        pipe: the pipeline.
+        films: what to describe.
+        out: the CSV.
+        settings: what decides the texts; "black" and "swap" are read here.
+        share: this rank's.
+    """
+    known = {film.film: film for film in films}
+
+    def describe(name: str) -> list[dict[str, Any]]:
+        return predict_film(pipe, known[name], bool(settings["black"]), bool(settings["swap"]))
+
+    return write_predictions({film.film: len(film.intervals) for film in films}, describe, out, settings, share)
+
+
+def predict_cache(pipe: Any, folder: Path, split: str, out: Path, options: dict[str, Any], share: Share) -> Path:
+    """Describes a feature cache of `train/set_features.py`; see `write_predictions`.
+
+    Args:
+        pipe: the pipeline; its model and processor are used.
+        folder: the cache.
+        split: of its rows.
+        out: the CSV.
+        options: `characters`, `context_ads` and `max_people` of the prompts.
+        share: this rank's.
+
+    Raises:
+        ValueError: the cache is another tower's, holds no such split, or no times.
+    """
+    from modeling_distinctad.towers_distinctad import weights_sha256
+    from train.collators import WindowCollator, WindowOptions, consecutive_windows
+    from train.describe_cache import describe_windows
+    from train.features import FeatureCache
+
+    model, processor = pipe.model, pipe.processor
+    cache = FeatureCache(folder, model.config.vision_sha256 or weights_sha256(model.vision_tower))
+    films = [film for film, rows in cache.films.items() if cache.rows[rows[0]].get("split") == split]
+    if not films or "start_s" not in cache.rows[cache.films[films[0]][0]]:
+        raise ValueError(f"{folder} holds no rows with times of split {split!r}; make it with train/set_features.py")
+    prompts = WindowOptions(options["max_people"], test_characters=options["characters"],
+                            context_ads=options["context_ads"])  # fmt: skip
+    collator = WindowCollator(processor, cache, prompts)
+
+    def describe(film: str) -> list[dict[str, Any]]:
+        windows = consecutive_windows(cache, [film], processor.window_size)
+        texts = describe_windows(model, collator, windows, batch=options["batch_windows"])
+        rows = []
+        for number, (_, _, members) in enumerate(windows):
+            for position, member in enumerate(members):
+                row = cache.rows[member]
+                cells = (film.removeprefix(f"{split}/"), row["start_s"], row["end_s"], texts[member], number, position)
+                rows.append(dict(zip(COLUMNS, cells, strict=True)))
+        return rows
+
+    settings = {"model": weights_sha256(model), "cache": cache.meta, "split": split, **options}
+    counts = {film: len(cache.films[film]) for film in films}
+    return write_predictions(counts, describe, out, settings, share)
 
 
 def load_pipeline(model: str) -> Any:
     """The pipeline of a folder or Hub id, in float32: bfloat16 is slow on most CPUs."""
     import torch
+    from transformers import AutoConfig
 
+    from modeling_distinctad.configuration_distinctad import DistinctADConfig
     from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
     from modeling_distinctad.pipeline_distinctad import DistinctADPipeline
     from modeling_distinctad.processing_distinctad import DistinctADProcessor
 
+    # The folder carries its code for the Hub's sake; told of our own, the library neither warns nor asks to run that.
+    AutoConfig.register("distinctad", DistinctADConfig, exist_ok=True)
     loaded = DistinctADForConditionalGeneration.from_pretrained(model, dtype=torch.float32)
     return DistinctADPipeline(loaded, DistinctADProcessor.from_pretrained(model, trust_remote_code=False))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Reads the command line; returns the exit status."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", required=True, help="folder of stage2.py")
-    parser.add_argument("--films", type=Path, required=True, help="folder with drawn films")
+    parser.add_argument("--set", default="pocket", choices=("pocket", "mad-eval", "cmd-ad", "tv-ad"), help="data set")
+    parser.add_argument("--split", default="eval", help="split of a feature cache")
+    parser.add_argument("--films", type=Path, help="pocket: folder with drawn films")
+    parser.add_argument("--features", type=Path, help="other sets: feature cache of train/set_features.py")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    parser.add_argument(
+        "--characters", default="predicted", help="cache: predicted | ground_truth (oracle) | all | none"
+    )
+    parser.add_argument("--context_ads", default="none", help="cache: none | predicted | ground_truth (oracle)")
+    parser.add_argument("--max_people", type=int, default=10, help="cache: most people in a prompt")
+    parser.add_argument("--batch_windows", type=int, default=4, help="cache: windows at a time")
     parser.add_argument("--black", action="store_true", help="black out every frame (control)")
     parser.add_argument("--swap", action="store_true", help="swap the names of the first two people (control)")
-    asked = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Reads the command line; returns the exit status."""
+    asked = _parser().parse_args(argv)
+    wanted = asked.films if asked.set == "pocket" else asked.features
+    name = "--films" if asked.set == "pocket" else "--features"
     try:
-        films = find_films(asked.films)
+        if wanted is None:
+            raise ValueError(f"{name} is missing with --set {asked.set}; expected a folder; give it")
+        films = find_films(wanted) if asked.set == "pocket" else []
+        pipe = load_pipeline(asked.model)
+        share = Share.of_environment()
+        if asked.set == "pocket":
+            from modeling_distinctad.towers_distinctad import weights_sha256
+
+            settings = {"model": weights_sha256(pipe.model), "films": str(asked.films)}
+            predict_films(pipe, films, asked.out, {**settings, "black": asked.black, "swap": asked.swap}, share)
+        else:
+            options = {key: getattr(asked, key) for key in ("characters", "context_ads", "max_people", "batch_windows")}
+            predict_cache(pipe, asked.features, asked.split, asked.out, options, share)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    pipe = load_pipeline(asked.model)
-    from modeling_distinctad.towers_distinctad import weights_sha256
-
-    settings: dict[str, Any] = {"model": weights_sha256(pipe.model), "films": str(asked.films)}
-    settings |= {"black": asked.black, "swap": asked.swap}
-    predict_films(pipe, films, asked.out, settings)
     return 0
 
 

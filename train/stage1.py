@@ -1,8 +1,10 @@
 """Stage I, CLIP-AD adaptation: CLIP's vision tower learns to see what ADs tell (section 3.1).
 
-Clips of pocket films are drawn on the fly and matched with their ADs: globally (clip against pooled AD) and finely (one
-frame sampled per clip and step against the words that it attends to). The text tower is frozen, so Stage II's language
-model keeps reading the same space. The batch is what fits on the device.
+Clips (drawn from pocket films on the fly, or decoded from videos, extracted frames or shards) are matched with their
+ADs: globally (clip against pooled AD) and finely (one frame sampled per clip and step against the words that it attends
+to). The text tower is frozen, so Stage II's language
+model keeps reading the same space; its texts are encoded once. The losses are those of the whole batch of all ranks,
+whatever fits into memory at once (`chunk_size`).
 
 Run: `accelerate launch train/stage1.py train/configs/pocket_stage1.yaml [--key value]`. Resumes from the last
 checkpoint. Writes a plain CLIP folder (CLIP_AD) with tokenizer, image processor and run record.
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.utils.data import Dataset
 from transformers import AutoTokenizer, CLIPModel, Trainer
 
@@ -29,9 +31,15 @@ from modeling_distinctad.losses_distinctad import stage1_loss
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
+from train.clip_sources import build_source
 from train.collators import ClipCollator
 from train.features import frame_processor, load_images, parse_seeds
+from train.gradient_cache import cached_backward, gather_padded, gather_rows, world_size
+from train.retrieval import embed_pool, evaluate_retrieval, retrieval_figures
 from train.run_record import RunRecord, fingerprint
+from train.text_cache import CachedTextCollator, TextBatch, build_text_cache
+
+__all__ = ["ClipDataset", "Stage1Arguments", "Stage1Model", "Stage1Trainer", "evaluate_retrieval", "train"]
 
 TRAINED = ("vision_model.", "visual_projection.")
 
@@ -41,15 +49,28 @@ class Stage1Arguments:
     """What Stage I trains and on what."""
 
     clip: str = field(default="runs/pocket/clip", metadata={"help": "CLIP folder with tokenizer and image processor"})
-    seeds: str = field(default="1-400", metadata={"help": "training films"})
-    held_out_seeds: str = field(default="800001-800016", metadata={"help": "films of the retrieval test"})
-    held_out_clips: int = field(default=256, metadata={"help": "clips of the retrieval test"})
+    source: str = field(default="pocket", metadata={"help": "pocket | videos | frames | webdataset | parquet"})
+    clips: str = field(default="", metadata={"help": "training clips of a source: annotation rows or shards"})
+    held_out: str = field(default="", metadata={"help": "clips of the retrieval test, of films not among the others"})
+    frame_cache: str = field(default="", metadata={"help": "folder of decoded frames; empty: decode every time"})
+    max_failed_share: float = field(default=0.01, metadata={"help": "share of clips that may fail to decode"})
+    workers: int = field(default=0, metadata={"help": "processes that draw or decode clips"})
+    seeds: str = field(default="1-400", metadata={"help": "pocket films to train on"})
+    held_out_seeds: str = field(default="800001-800016", metadata={"help": "pocket films of the retrieval test"})
+    held_out_clips: int = field(default=256, metadata={"help": "pocket clips of the retrieval test"})
     preset: str = field(default="clear", metadata={"help": "story preset: clear | crowded"})
     epochs: int = field(default=5, metadata={"help": "passes over the clips"})
     max_steps: int = field(default=-1, metadata={"help": "stop after this many steps; -1: all epochs"})
     num_frames: int = field(default=8, metadata={"help": "F frames a clip"})
     gamma: float = field(default=0.5, metadata={"help": "weight of the global loss"})
     tau_w: float = field(default=0.01, metadata={"help": "temperature of the word attention"})
+    normalize: bool = field(default=True, metadata={"help": "unit vectors and a scale; False: literal inner products"})
+    logit_scale: float = field(default=0.0, metadata={"help": "factor of the inner products; 0: CLIP's own"})
+    mask_duplicate_texts: bool = field(default=False, metadata={"help": "clips with the same AD are no negatives"})
+    chunk_size: int = field(default=0, metadata={"help": "clips in memory at once; 0: the whole batch"})
+    gradient_checkpointing: bool = field(default=False, metadata={"help": "recompute the tower's layers: less memory"})
+    attention: str = field(default="eager", metadata={"help": "the tower's attention kernel: eager | sdpa"})
+    text_cache: str = field(default="", metadata={"help": "folder of encoded ADs; empty: in output_dir"})
 
 
 @functools.lru_cache(maxsize=64)
@@ -64,24 +85,59 @@ class ClipDataset(Dataset):
         seeds: films.
         preset: story preset.
         processor: fits pictures to the tower.
-        limit: first so many clips only.
+        limit: so many clips only, the first ones of every film and of each film as many as of the others (or one more).
     """
 
     def __init__(self, seeds: list[int], preset: str, processor: DistinctADProcessor, limit: int | None = None) -> None:
         self.preset, self.processor = preset, processor
         clips = [(seed, i) for seed in seeds for i in range(len(_film(seed, preset).clips))]
-        self.clips = clips[:limit]
+        kept = sorted(range(len(clips)), key=lambda place: clips[place][1])[
+            :limit
+        ]  # stable: all films' first clips first
+        self.clips = [clips[place] for place in sorted(kept)]
 
     def __len__(self) -> int:
         """Number of clips."""
         return len(self.clips)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """`pixel_values` (F, 3, H, W) float32 and `text`."""
+        """`pixel_values` (F, 3, H, W) float32, `text` and `film`."""
         seed, number = self.clips[index]
         clip = _film(seed, self.preset).clips[number]
         frames = clip_frames(clip, self.processor.num_frames)
-        return {"pixel_values": self.processor.frame_pixels(frames), "text": clip.text}
+        return {"pixel_values": self.processor.frame_pixels(frames), "text": clip.text, "film": str(seed)}
+
+    def texts(self) -> list[str]:
+        """The AD of every clip, without drawing it."""
+        return [_film(seed, self.preset).clips[number].text for seed, number in self.clips]
+
+
+def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folder: Path) -> tuple[Any, Any]:
+    """Training clips and the pool of the retrieval test, each with `texts()`.
+
+    A source lists the clips that it leaves out in `folder`: failed_clips.jsonl and failed_held_out.jsonl.
+
+    Raises:
+        ValueError: a source without clips or without held-out ones, or one that cannot be used.
+        TooManyFailures: too many clips cannot be decoded.
+    """
+    if arguments.source == "pocket":
+        held_out = parse_seeds(arguments.held_out_seeds)
+        data = ClipDataset(parse_seeds(arguments.seeds), arguments.preset, processor)
+        return data, ClipDataset(held_out, arguments.preset, processor, arguments.held_out_clips)
+    if not arguments.clips or not arguments.held_out:
+        raise ValueError(
+            f"source {arguments.source} has clips {arguments.clips!r} and held_out {arguments.held_out!r}; expected "
+            "annotation rows or shards for both; give their paths"
+        )
+    first, second = (
+        build_source(
+            arguments.source, path, processor, cache=arguments.frame_cache or None, workers=arguments.workers,
+            max_failed_share=arguments.max_failed_share, log=folder / f"failed_{name}.jsonl",
+        )
+        for name, path in (("clips", arguments.clips), ("held_out", arguments.held_out))
+    )  # fmt: skip
+    return first, second
 
 
 class Stage1Model(nn.Module):
@@ -114,80 +170,85 @@ class Stage1Model(nn.Module):
         output = self.clip.text_model(input_ids=input_ids, attention_mask=attention_mask)
         return self.clip.text_projection(output.pooler_output), self.clip.text_projection(output.last_hidden_state)
 
-    def forward(
-        self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """V (P, F, C), texts (P, C), words (P, W, C) and the frozen factor of the inner products (at most 100)."""
-        texts, words = self.texts(input_ids, attention_mask)
-        return self.frames(pixel_values), texts, words, self.clip.logit_scale.detach().exp().clamp(max=100)
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """V (P, F, C) of pixels (P, F, 3, H, W): what is trained, and all that a training step runs."""
+        return self.frames(pixel_values)
+
+    def scale(self, override: float = 0.0) -> Tensor | float:
+        """CLIP's own frozen factor of the inner products (at most 100), or `override` if it is not 0."""
+        return override or self.clip.logit_scale.detach().exp().clamp(max=100)
+
+    def checkpoint_layers(self) -> None:
+        """Keeps only the inputs of the vision tower's layers for the backward pass and computes the rest again."""
+        tower = self.clip.vision_model
+        enable = getattr(tower, "activation_checkpointing_enable", None) or tower.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
 
 
 class Stage1Trainer(Trainer):
-    """L_I = gamma L_g + (1 - gamma) L_f over the batch of one rank."""
+    """L_I = gamma L_g + (1 - gamma) L_f over the batch of all ranks, in chunks of `stage.chunk_size` clips.
+
+    Attributes:
+        stage: the configuration; set it before training.
+        parts: both losses of the last batch.
+    """
 
     stage: Stage1Arguments
     parts: dict[str, float]
 
-    def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Samples one frame of every clip from torch's generator, which a checkpoint restores."""
-        word_mask = inputs.pop("word_mask")
-        frames, texts, words, scale = model(**inputs)
-        index = torch.randint(frames.shape[1], (len(frames),)).to(frames.device)
-        found = stage1_loss(frames, texts, words, word_mask, index, scale, self.stage.gamma, self.stage.tau_w)
-        self.parts = {
-            "loss_global": float(found.global_loss.detach()),
-            "loss_fine_grained": float(found.fine_grained_loss.detach()),
-        }
-        return (found.loss, {"loss": found.loss}) if return_outputs else found.loss
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Adds the gradients of one batch; returns the loss, a scalar."""
+        model.train()
+        inputs = self._prepare_inputs(inputs)
+        pixels = inputs.pop("pixel_values")
+        words, mask = gather_padded(inputs["words"]), gather_padded(inputs["word_mask"])
+        batch = TextBatch(gather_rows(inputs["texts"]), words, mask, gather_rows(inputs["text_ids"]))
+        index = sampled_frames(pixels)
+        stage = self.stage
+
+        def loss_of(frames: Tensor) -> Tensor:
+            found = stage1_loss(
+                frames, batch.texts, batch.words, batch.word_mask, index,
+                self.accelerator.unwrap_model(model).scale(stage.logit_scale), stage.gamma, stage.tau_w,
+                stage.normalize, batch.text_ids if stage.mask_duplicate_texts else None,
+            )  # fmt: skip
+            self.parts = {
+                "loss_global": float(found.global_loss.detach()),
+                "loss_fine_grained": float(found.fine_grained_loss.detach()),
+            }
+            return found.loss
+
+        steps = self.current_gradient_accumulation_steps
+        no_sync = functools.partial(self.accelerator.no_sync, model)
+        backward = self.accelerator.backward
+        return cached_backward(model, pixels, loss_of, stage.chunk_size, 1 / steps, backward, no_sync) / steps
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Adds the last batch's two losses."""
         super().log({**logs, **(getattr(self, "parts", {}) if "loss" in logs else {})}, *args, **kwargs)
 
 
-def ranks(similarity: Tensor) -> Tensor:
-    """Rank (from 1) of the right column of every row; equal scores count half, so a constant model is at chance.
+def sampled_frames(pixel_values: Tensor) -> Tensor:
+    """One frame of every clip of all ranks for L_f, from torch's generator (which a checkpoint restores) on rank 0.
 
     Args:
-        similarity: (P, P), right pairs on the diagonal.
+        pixel_values: (P, F, 3, H, W) of this rank.
 
     Returns:
-        (P,) float32.
+        (ranks * P,) long in [0, F), the same on every rank; two ranks draw what one would for the same batch.
     """
-    right = similarity.diagonal()[:, None]
-    return 1 + (similarity > right).sum(1).float() + ((similarity == right).sum(1) - 1).float() / 2
+    clips, frames = pixel_values.shape[:2]
+    index = torch.randint(frames, (world_size() * clips,)).to(pixel_values.device)
+    if world_size() > 1:
+        distributed.broadcast(index, src=0)
+    return index
 
 
-@torch.no_grad()
-def evaluate_retrieval(
-    model: Stage1Model, data: ClipDataset, collator: ClipCollator, batch: int = 32
-) -> dict[str, float]:
-    """Retrieval between clips and ADs of a pool, both ways.
-
-    Returns:
-        `clip_to_ad_*` and `ad_to_clip_*`: r1, r5, r10 and median_rank; `chance_r1`, `_r5`, `_r10`; `neighbour_cosine`,
-        the mean cosine of consecutive clips.
-    """
-    model.eval()
-    device = next(model.parameters()).device
-    clips, texts = [], []
-    for start in range(0, len(data), batch):
-        rows = collator([data[i] for i in range(start, min(start + batch, len(data)))])
-        frames, pooled, _, _ = model(**{k: v.to(device) for k, v in rows.items() if k != "word_mask"})
-        unit = nn.functional.normalize(frames.float(), dim=-1).mean(dim=1)
-        clips.append(nn.functional.normalize(unit, dim=-1).cpu())
-        texts.append(nn.functional.normalize(pooled.float(), dim=-1).cpu())
-    clip, text = torch.cat(clips), torch.cat(texts)
-    figures: dict[str, float] = {}
-    for name, similarity in (("clip_to_ad", clip @ text.T), ("ad_to_clip", text @ clip.T)):
-        place = ranks(similarity)
-        figures |= {f"{name}_r{k}": round(float((place <= k).float().mean()), 4) for k in (1, 5, 10)}
-        figures[f"{name}_median_rank"] = float(place.median())
-    figures |= {f"chance_r{k}": round(min(1.0, k / len(clip)), 4) for k in (1, 5, 10)}
-    figures["neighbour_cosine"] = round(float((clip[1:] * clip[:-1]).sum(-1).mean()), 4)
-    return figures
+def data_fingerprint(arguments: Stage1Arguments) -> str:
+    """Names the clips of a run."""
+    if arguments.source == "pocket":
+        return fingerprint("stage1", arguments.preset, arguments.seeds, arguments.held_out_seeds)
+    return fingerprint("stage1", arguments.source, arguments.clips, arguments.held_out)
 
 
 def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
@@ -195,22 +256,33 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     torch.manual_seed(run.seed)
     tokenizer = AutoTokenizer.from_pretrained(arguments.clip)
     processor = frame_processor(arguments.clip, arguments.num_frames)
-    clip = CLIPModel.from_pretrained(arguments.clip, dtype=torch.float32, attn_implementation="eager")
+    clip = CLIPModel.from_pretrained(arguments.clip, dtype=torch.float32, attn_implementation=arguments.attention)
     tokenizer.model_max_length = min(tokenizer.model_max_length, clip.config.text_config.max_position_embeddings)
     model, collator = Stage1Model(clip), ClipCollator(tokenizer)
-    data = ClipDataset(parse_seeds(arguments.seeds), arguments.preset, processor)
-    pool = ClipDataset(parse_seeds(arguments.held_out_seeds), arguments.preset, processor, arguments.held_out_clips)
     settings = training_arguments(
         run, num_train_epochs=arguments.epochs, max_steps=arguments.max_steps, optim="adamw_torch", weight_decay=0.0,
+        dataloader_num_workers=arguments.workers,
     )  # fmt: skip  # AdamW without decay is Adam
-    seeds = fingerprint("stage1", arguments.preset, arguments.seeds, arguments.held_out_seeds)
-    record = RunRecord("stage1", {**vars(arguments), **vars(run)}, run.seed, seeds)
-    metrics: dict[str, Any] = {"before": evaluate_retrieval(model, pool, collator), "pool": len(pool)}
-    trainer = Stage1Trainer(model=model, args=settings, train_dataset=data, data_collator=collator)
+    with settings.main_process_first(local=False, desc="preparing clips and texts"):
+        data, pool = build_data(arguments, processor, Path(run.output_dir))
+        folder = arguments.text_cache or Path(run.output_dir) / "text_cache"
+        cache = build_text_cache(folder, clip, tokenizer, data.texts())
+    record = RunRecord("stage1", {**vars(arguments), **vars(run)}, run.seed, data_fingerprint(arguments))
+    before = embed_pool(model, pool, collator)
+    metrics: dict[str, Any] = {"before": retrieval_figures(before), "pool": len(pool)}
+    if arguments.gradient_checkpointing:
+        model.checkpoint_layers()
+    trainer = Stage1Trainer(
+        model=model, args=settings, train_dataset=data, data_collator=CachedTextCollator(cache)
+    )  # fmt: skip
     trainer.stage = arguments
     trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
-    metrics["after"] = evaluate_retrieval(model, pool, collator)
+    after = embed_pool(model, pool, collator)
+    metrics["after"] = retrieval_figures(after)
+    metrics["drift_cosine"] = round(float((before.clips * after.clips).sum(-1).mean()), 4)
     metrics["training_clips"], metrics["steps"] = len(data), trainer.state.global_step
+    if arguments.source != "pocket":
+        metrics["left_out"] = {"clips": len(data.failures.found), "held_out": len(pool.failures.found)}
     if trainer.is_world_process_zero():
         metrics["weights_sha256"] = weights_sha256(clip)
         clip.save_pretrained(run.output_dir)
@@ -221,8 +293,11 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Runs Stage I from the command line."""
+    """Runs Stage I from the command line, on every rank that the launcher starts."""
     print(train(*parse_run(Stage1Arguments)))
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

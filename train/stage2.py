@@ -17,23 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.utils.data import SequentialSampler
-from transformers import AutoTokenizer, Trainer
+from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from modeling_distinctad.pipeline_distinctad import DistinctADPipeline
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
-from modeling_distinctad.towers_distinctad import weights_sha256
+from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
-from train.collators import Window, WindowCollator, consecutive_windows, scheduled_windows
+from train.collators import Window, WindowCollator, WindowOptions, consecutive_windows, scheduled_windows
 from train.features import FeatureCache, load_images
 from train.run_record import RunRecord, fingerprint
-
-WEIGHTS = "model.safetensors"
+from train.stage2_trainer import Stage2Trainer
 
 
 @dataclass
@@ -52,56 +49,144 @@ class Stage2Arguments:
     num_prompt_vectors: int = field(default=10, metadata={"help": "Q visual slots a clip"})
     perceiver_type: str = field(default="self", metadata={"help": "self | cross"})
     perceiver_depth: int = field(default=2, metadata={"help": "blocks of the Perceiver"})
-    context_mixer: str = field(default="em", metadata={"help": "em | attention | residual | none"})
+    context_mixer: str = field(default="em", metadata={"help": "em | attention | residual | attention_residual | none"})
     em_preset: str = field(default="default", metadata={"help": "default | paper_literal | emcl"})
     em_num_bases: int = field(default=32, metadata={"help": "K bases"})
+    em_rounds: int | None = field(default=None, metadata={"help": "R; unset: the preset's"})
+    em_tau: float | None = field(default=None, metadata={"help": "temperature; unset: the preset's"})
+    em_similarity: str | None = field(default=None, metadata={"help": "centred_cosine | dot | cosine"})
+    em_center: str | None = field(default=None, metadata={"help": "window | latent"})
+    em_bases_norm: str | None = field(default=None, metadata={"help": "unit | none"})
+    em_bases_init: str | None = field(default=None, metadata={"help": "window | random | parameter | ema_buffer"})
+    em_gradient: str | None = field(default=None, metadata={"help": "none | last | all"})
     alpha: float = field(default=3.0, metadata={"help": "weight of the reconstruction"})
     beta: float = field(default=1.0, metadata={"help": "weight of the cross-attention"})
     lambda_dist: float = field(default=1.0, metadata={"help": "weight of the distinctive-word loss"})
     dist_loss: str = field(default="masked", metadata={"help": "masked | bag"})
+    dist_normalisation: str = field(default="shared", metadata={"help": "shared | own"})
     dist_stop_list: bool = field(default=True, metadata={"help": "no closed-class words and names in the loss"})
+    sampling: str = field(default="consecutive", metadata={"help": "consecutive | random (Table 6)"})
+    prompt: str = field(default="pocket", metadata={"help": "pocket | paper"})
+    face_tokens: str = field(default="always", metadata={"help": "always | min_characters | never"})
+    face_min_characters: int = field(default=3, metadata={"help": "least characters for min_characters"})
+    frame_fit: str = field(default="squash", metadata={"help": "crop | pad | squash"})
+    train_characters: str = field(
+        default="noisy", metadata={"help": "noisy | predicted | ground_truth | all | none: who is listed in training"}
+    )
+    test_characters: str = field(default="predicted", metadata={"help": "the same at test"})
+    context_ads: str = field(default="none", metadata={"help": "none | ground_truth | predicted (Table 4c)"})
+    context_count: int = field(default=3, metadata={"help": "previous ADs in the prompt"})
     max_people: int = field(default=3, metadata={"help": "most recognised people listed in a prompt"})
     face_gain: float = field(default=1.5, metadata={"help": "RMS of face vectors over that of the word embeddings"})
     decode_num_beams: int = field(default=5, metadata={"help": "beams of the saved model"})
+    accumulate: int = field(default=1, metadata={"help": "batches of one optimiser step; exact"})
+    language_dtype: str = field(
+        default="float32", metadata={"help": "of the frozen language model: float32 | bfloat16"}
+    )
+    language_chunk: int = field(default=0, metadata={"help": "clips in the language model at a time; 0: all; exact"})
+    language_revision: str | None = field(default=None, metadata={"help": "revision of a Hub language model"})
+    store_language_model: bool = field(default=True, metadata={"help": "False: name it with its SHA-256 instead"})
+    activation_checkpointing: bool = field(default=False, metadata={"help": "recompute the language model's layers"})
+    lora_rank: int = field(default=0, metadata={"help": "rank of adapters in the language model; 0: none"})
+    lora_alpha: float = field(default=16.0, metadata={"help": "their scale is lora_alpha / lora_rank"})
+    lora_targets: str = field(default="all-linear", metadata={"help": "comma-separated module names"})
+    dry_run: bool = field(default=False, metadata={"help": "check paths, memory and hours; train nothing"})
+
+
+PROMPTS: dict[str, dict[str, Any]] = {
+    "pocket": {
+        "prompt_characters": "{characters}", "prompt_character": "{face}", "prompt_separator": "",
+        "prompt_describe": "{video}{ad_start}", "person_slots": True,
+    },
+    "paper": {},
+}  # fmt: skip
+"""Processor fields of a prompt: the pocket language model's, or the processor's defaults, which are the paper's."""
+PRESET_FIELDS = ("em_rounds", "em_tau", "em_similarity", "em_center", "em_bases_norm", "em_bases_init", "em_gradient")
 
 
 def build_processor(arguments: Stage2Arguments) -> DistinctADProcessor:
-    """The processor with the prompt that the pocket language model was trained to read."""
+    """The processor with the prompt that the language model was trained to read, or the paper's.
+
+    Raises:
+        ValueError: no such prompt.
+    """
+    if arguments.prompt not in PROMPTS:
+        raise ValueError(f"prompt is {arguments.prompt!r}; expected one of {', '.join(PROMPTS)}; choose one")
     return DistinctADProcessor(
         load_images(arguments.clip),
-        AutoTokenizer.from_pretrained(arguments.language),
+        AutoTokenizer.from_pretrained(arguments.language, revision=arguments.language_revision),
         num_prompt_vectors=arguments.num_prompt_vectors,
         window_size=arguments.window_size,
-        prompt_characters="{characters}",
-        prompt_character="{face}",
-        prompt_separator="",
-        prompt_describe="{video}{ad_start}",
-        face_tokens="always",
-        frame_fit="squash",
-        person_slots=True,
+        face_tokens=arguments.face_tokens,
+        face_min_characters=arguments.face_min_characters,
+        frame_fit=arguments.frame_fit,
+        **PROMPTS[arguments.prompt],
     )
+
+
+def config_fields(arguments: Stage2Arguments) -> dict[str, Any]:
+    """Fields of `DistinctADConfig` that a run asks for: its EM preset, over it what is given by name."""
+    own = {k: v for k, v in vars(arguments).items() if hasattr(DistinctADConfig, k) and k != "em_preset"}
+    given = {k: v for k, v in own.items() if not (k in PRESET_FIELDS and v is None)}
+    return {**DistinctADConfig.em_preset(arguments.em_preset), **given}
 
 
 def build_model(
-    arguments: Stage2Arguments, processor: DistinctADProcessor, cache: FeatureCache, films: list[str]
+    arguments: Stage2Arguments,
+    processor: DistinctADProcessor,
+    cache: Any,
+    films: list[str],
+    towers: dict[str, Any] | None = None,
 ) -> DistinctADForConditionalGeneration:
-    """Assembles the model; projections start on the scale of the language model's words, measured on real features."""
-    preset = {**DistinctADConfig.em_preset(arguments.em_preset), "em_num_bases": arguments.em_num_bases}
-    given = {k: v for k, v in vars(arguments).items() if hasattr(DistinctADConfig, k) and k != "em_preset"}
+    """Assembles the model; projections start on the scale of the language model's words, measured on real features.
+
+    The language model takes `language_dtype`, all else is float32. `towers` are loaded ones ("vision", "language"),
+    shared by several models of one process.
+    """
     tokenizer = processor.tokenizer
+    fields = {**config_fields(arguments), **processor.token_ids}
+    if arguments.language_revision is not None:
+        fields["text_model_revision"] = arguments.language_revision
+    if not arguments.store_language_model:
+        fields["text_model_name_or_path"] = arguments.language
     model: Any = DistinctADForConditionalGeneration.from_towers(
-        vision=arguments.clip,
-        language=arguments.language,
-        face_tokens="always",
-        frame_fit="squash",
+        **(towers or {"vision": load_vision(arguments.clip), "language": arguments.language}),
+        dtype=getattr(torch, arguments.language_dtype),
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        **{**preset, **given, **processor.token_ids},
+        **fields,
     )
     rows = cache.films[films[0]][: arguments.window_size]
-    model.scale_projections(cache.frames[rows].float()[None], cache.faces.float()[None])
-    start_at_words(model, cache.faces.float(), arguments.face_gain)
+    faces = cache.faces.float()
+    with_faces = model.face_projection is not None and len(faces) > 0
+    model.scale_projections(cache.frames[rows].float()[None], faces[None] if with_faces else None)
+    if with_faces and arguments.prompt == "pocket":
+        start_at_words(model, faces, arguments.face_gain)
+    if arguments.activation_checkpointing:
+        model.language_model.gradient_checkpointing_enable({"use_reentrant": False})  # EM lies outside it
     return model
+
+
+def add_lora(model: Any, rank: int, alpha: float, targets: str) -> Any:
+    """Put trainable low-rank adapters into the frozen language model, in place.
+
+    Args:
+        model: the whole model.
+        rank: of the adapters.
+        alpha: their scale is alpha / rank.
+        targets: peft's `target_modules` as comma-separated names, or "all-linear".
+
+    Returns:
+        peft's handle, whose `merge_and_unload()` folds the adapters into the weights.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    names = targets if targets == "all-linear" else [name.strip() for name in targets.split(",")]
+    asked = LoraConfig(
+        r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=names, task_type="CAUSAL_LM",
+        fan_in_fan_out=model.config.text_config.model_type == "gpt2",
+    )  # fmt: skip
+    return get_peft_model(model.language_model, asked)
 
 
 @torch.no_grad()
@@ -123,56 +208,6 @@ def start_at_words(model: Any, faces: Tensor, gain: float) -> None:
     layer.bias.copy_(-(layer.weight @ faces.mean(dim=0)))
     if model.config.ad_start_token_id < len(words):
         model.ad_start.copy_(words[model.config.ad_start_token_id])
-
-
-class Stage2Trainer(Trainer):
-    """Trains windows in their scheduled order; checkpoints hold trained parameters and buffers only."""
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
-        """The schedule is already shuffled."""
-        return SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """L_II, both parts over the supervised tokens of the global batch; keeps the parts for the log."""
-        output = model(**inputs, num_items_in_batch=num_items_in_batch)
-        self.parts = {"loss_auto": float(output.loss_auto.detach())}
-        if output.loss_distinctive is not None:
-            self.parts["loss_distinctive"] = float(output.loss_distinctive.detach())
-        loss = output.loss
-        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
-            loss = loss * self.accelerator.num_processes  # DDP averages what is already divided by the global count
-        return (loss, output) if return_outputs else loss
-
-    parts: dict[str, float]
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Adds the last batch's losses, unrounded."""
-        super().log({**logs, **(getattr(self, "parts", {}) if "loss" in logs else {})}, *args, **kwargs)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        """Writes the trained part of the state."""
-        folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        state = self.accelerator.unwrap_model(self.model).state_dict() if state_dict is None else state_dict
-        kept = {k: v.contiguous() for k, v in state.items() if not k.startswith(("vision_tower.", "language_model."))}
-        save_file(kept, folder / WEIGHTS)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Takes the trained part from a checkpoint.
-
-        Raises:
-            ValueError: something but the frozen towers is missing or unknown.
-        """
-        state = load_file(Path(resume_from_checkpoint) / WEIGHTS)
-        left = (model or self.model).load_state_dict(state, strict=False)
-        missing = [k for k in left.missing_keys if not k.startswith(("vision_tower.", "language_model."))]
-        if missing or left.unexpected_keys:
-            raise ValueError(
-                f"{resume_from_checkpoint}: missing {missing[:3]}, unknown {left.unexpected_keys[:3]}; expected this "
-                "model's trained part; resume with the configuration of the run, or delete the checkpoint"
-            )
 
 
 @torch.no_grad()
@@ -211,15 +246,20 @@ def evaluate_windows(model: Any, collator: WindowCollator, windows: list[Window]
     return {"loss": round(sum(losses) / len(losses), 4), **figures, **health}
 
 
-def save_whole(model: Any, processor: Any, output_dir: str, record: RunRecord, metrics: Any, curve: Any) -> None:
-    """Writes model, processor, code and run record in bfloat16 beside `output_dir`, then takes its place."""
+def save_whole(
+    model: Any, processor: Any, output_dir: str, record: RunRecord, metrics: Any, curve: Any, language: bool = True
+) -> None:
+    """Writes model, processor, code and run record in bfloat16 beside `output_dir`, then takes its place.
+
+    With `language` False the language model is named with its fingerprint instead of stored.
+    """
     target = Path(output_dir)
     new, old = target.with_name(target.name + ".new"), target.with_name(target.name + ".old")
     for folder in (new, old):
         shutil.rmtree(folder, ignore_errors=True)
     new.mkdir(parents=True)
     model.to(torch.bfloat16)
-    DistinctADPipeline(model, processor, device="cpu").save_pretrained(new)
+    DistinctADPipeline(model, processor, device="cpu").save_pretrained(new, save_language_model=language)
     record.write(new, metrics, curve)
     if target.exists():
         target.rename(old)
@@ -228,13 +268,14 @@ def save_whole(model: Any, processor: Any, output_dir: str, record: RunRecord, m
 
 
 def split_films(cache: FeatureCache, held_out_from: int) -> tuple[list[str], list[str]]:
-    """Training and held-out films of a cache.
+    """Training and held-out films of a cache: by their rows' `split` where they have one, else by the seed.
 
     Raises:
         ValueError: one of the two is empty.
     """
-    train = [film for film in cache.films if int(film) <= held_out_from]
-    held_out = [film for film in cache.films if int(film) > held_out_from]
+    of_split = {film: cache.rows[rows[0]].get("split") for film, rows in cache.films.items()}
+    held = {film: int(film) > held_out_from if split is None else split != "train" for film, split in of_split.items()}
+    train, held_out = ([film for film in cache.films if held[film] is wanted] for wanted in (False, True))
     if not train or not held_out:
         raise ValueError(
             f"{len(train)} training and {len(held_out)} held-out films around seed {held_out_from}; expected both; "
@@ -243,45 +284,90 @@ def split_films(cache: FeatureCache, held_out_from: int) -> tuple[list[str], lis
     return train, held_out
 
 
+def check_run(arguments: Stage2Arguments) -> None:
+    """Refuse choices that contradict each other.
+
+    Raises:
+        ValueError: they do.
+    """
+    if arguments.lora_rank and not arguments.store_language_model:
+        raise ValueError(
+            f"lora_rank={arguments.lora_rank} with store_language_model=False: the adapters are folded into the "
+            "weights, which would not be stored; set store_language_model=True or lora_rank=0"
+        )
+    if arguments.language_dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"language_dtype is {arguments.language_dtype!r}; expected float32 or bfloat16; choose one")
+
+
+def window_options(arguments: Stage2Arguments, seed: int) -> WindowOptions:
+    """How this run's windows become prompts."""
+    return WindowOptions(
+        arguments.max_people, seed, arguments.dist_stop_list, arguments.train_characters, arguments.test_characters,
+        arguments.context_ads, arguments.context_count,
+    )  # fmt: skip
+
+
 def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
-    """Trains, evaluates and saves; returns the metrics of the run record."""
+    """Trains, evaluates and saves; returns the metrics of the run record.
+
+    Raises:
+        ValueError: choices contradict each other, or the cache is another tower's.
+    """
+    check_run(arguments)
     torch.manual_seed(run.seed)
     processor = build_processor(arguments)
     cache = FeatureCache(arguments.features)
     films, held_out = split_films(cache, arguments.held_out_from)
     model = build_model(arguments, processor, cache, films)
-    if weights_sha256(model.vision_tower) != cache.meta["tower"]:
+    model.config.vision_sha256 = weights_sha256(model.vision_tower)
+    if model.config.vision_sha256 != cache.meta["tower"]:
         raise ValueError(
             f"{arguments.features} was made by another tower than {arguments.clip}; encode the films again"
         )
-    collator = WindowCollator(processor, cache, arguments.max_people, run.seed, arguments.dist_stop_list)
-    schedule = scheduled_windows(cache, films, arguments.window_size, run.seed, arguments.epochs)
+    lora = None
+    if arguments.lora_rank:
+        lora = add_lora(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_targets)
+    collator = WindowCollator(processor, cache, window_options(arguments, run.seed))
+    schedule = scheduled_windows(cache, films, arguments.window_size, run.seed, arguments.epochs, arguments.sampling)
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    steps = max(1, len(schedule) // (run.batch_size * world))
+    steps = max(1, len(schedule) // (run.batch_size * world * arguments.accumulate))
     steps = min(steps, arguments.max_steps) if arguments.max_steps > 0 else steps
     work = run.output_dir + ".training"
     settings = training_arguments(
         run, output_dir=work, max_steps=steps, warmup_steps=round(arguments.warmup_share * steps),
-        weight_decay=arguments.weight_decay,
+        weight_decay=arguments.weight_decay, gradient_accumulation_steps=arguments.accumulate,
+        ddp_broadcast_buffers=False,
     )  # fmt: skip
     data = fingerprint(cache.meta, arguments.held_out_from)
     record = RunRecord("stage2", {**vars(arguments), **vars(run), "steps": steps}, run.seed, data)
-    watched = WindowCollator(processor, cache, arguments.max_people, run.seed, arguments.dist_stop_list)
+    watched = WindowCollator(processor, cache, window_options(arguments, run.seed))
     test = consecutive_windows(cache, held_out, arguments.window_size)
     metrics: dict[str, Any] = {"start": evaluate_windows(model, watched, test)}
     trainer = Stage2Trainer(model=model, args=settings, train_dataset=schedule, data_collator=collator)
+    trainer.language_chunk = arguments.language_chunk
     trainer.train(resume_from_checkpoint=latest_checkpoint(work))
     metrics["end"] = evaluate_windows(model, watched, test)
     metrics["training_clips"], metrics["held_out_clips"] = dict(collator.counts), dict(watched.counts)
     metrics["trained_parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    if lora is not None:
+        lora.merge_and_unload()
     if trainer.is_world_process_zero():
-        save_whole(model, processor, run.output_dir, record, metrics, trainer.state.log_history)
+        stored = arguments.store_language_model
+        save_whole(model, processor, run.output_dir, record, metrics, trainer.state.log_history, stored)
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
     return metrics
 
 
 def main() -> None:
     """Runs Stage II from the command line."""
-    print(train(*parse_run(Stage2Arguments))["end"])
+    arguments, run = parse_run(Stage2Arguments)
+    if arguments.dry_run:
+        from train.dry_run import report
+
+        sys.exit(report(arguments, run))
+    print(train(arguments, run)["end"])
 
 
 if __name__ == "__main__":

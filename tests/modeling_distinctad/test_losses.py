@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+import torch.utils._python_dispatch
 from torch.nn.functional import normalize
 
 from modeling_distinctad.losses_distinctad import (
@@ -92,6 +93,73 @@ def test_gradient_flows_through_the_word_attention_query() -> None:
     unsampled[torch.arange(4), index] = False
     several_words = mask.sum(-1) > 1  # with a single word there is nothing to choose
     assert (v.grad[unsampled & several_words[:, None]].abs().amax(-1) > 0).all()
+
+
+def plain_fine_grained(
+    v: torch.Tensor, words: torch.Tensor, mask: torch.Tensor, index: torch.Tensor, scale: float, tau: float, unit: bool,
+    ids: torch.Tensor | None,
+) -> torch.Tensor:  # fmt: skip
+    """The formula with all (P, P, F) similarities and autograd's own backward pass."""
+    v, words = (normalize(v, dim=-1), normalize(words, dim=-1)) if unit else (v, words)
+    weights = (v @ words.transpose(1, 2) / tau).masked_fill(~mask[:, None], -torch.inf).softmax(-1)
+    attended = normalize(weights @ words, dim=-1) if unit else weights @ words
+    rows = torch.arange(len(v))
+    mass = ((scale if unit else 1.0) * torch.einsum("ic,jtc->ijt", v[rows, index], attended)).logsumexp(-1)
+    if ids is not None:
+        mass = mass.masked_fill((ids[:, None] == ids) & (rows[:, None] != rows), -torch.inf)
+    return (mass.logsumexp(-1) - mass.diagonal()).mean()
+
+
+@pytest.mark.parametrize("duplicates", [False, True])
+@pytest.mark.parametrize("unit", [True, False])
+@pytest.mark.parametrize("elements", [1, 40, 1 << 20])
+def test_tiles_change_neither_loss_nor_gradient(elements: int, unit: bool, duplicates: bool) -> None:
+    generator = torch.Generator().manual_seed(4)
+    v = torch.randn(7, 3, 6, generator=generator, requires_grad=True)
+    words = torch.randn(7, 5, 6, generator=generator)
+    mask = torch.arange(5) < torch.tensor([[5], [2], [1], [4], [3], [5], [2]])
+    index, ids = torch.randint(3, (7,), generator=generator), torch.tensor([3, 1, 3, 1, 3, 0, 2])
+    scale, tau = (30.0, 0.05) if unit else (1.0, 1.0)
+    expected = plain_fine_grained(v, words, mask, index, scale, tau, unit, ids if duplicates else None)
+    (gradient,) = torch.autograd.grad(expected, v)
+    found = fine_grained_loss(v, words, mask, index, scale, tau, unit, ids if duplicates else None, elements)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    found_gradient = torch.autograd.grad(found, v)[0]
+    assert (found_gradient - gradient).norm() < 1e-5 * gradient.norm()
+
+
+def test_no_tensor_of_the_multi_instance_loss_is_quadratic_in_the_clips() -> None:
+    """Counts the largest tensor that any operation makes, forward and backward."""
+
+    class Largest(torch.utils._python_dispatch.TorchDispatchMode):
+        numbers = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            result = function(*args, **(kwargs or {}))
+            for value in result if isinstance(result, tuple | list) else (result,):
+                if isinstance(value, torch.Tensor):
+                    self.numbers = max(self.numbers, value.untyped_storage().nbytes() // 4)
+            return result
+
+    def largest(clips: int, elements: int) -> int:
+        generator = torch.Generator().manual_seed(5)
+        v = torch.randn(clips, 4, 8, generator=generator, requires_grad=True)
+        words = torch.randn(clips, 6, 8, generator=generator)
+        mask, index = torch.ones(clips, 6, dtype=torch.bool), torch.zeros(clips, dtype=torch.long)
+        with Largest() as mode:
+            fine_grained_loss(v, words, mask, index, 10.0, text_ids=index, tile_elements=elements).backward()
+        return mode.numbers
+
+    assert largest(256, 2048) == 256 * 6 * 8  # the words themselves
+    assert largest(512, 2048) == 2 * largest(256, 2048)
+    assert largest(256, 1 << 30) == 256 * 256 * 4  # one tile: the quadratic one is seen
+
+
+def test_autocast_leaves_the_losses_in_float32() -> None:
+    v, pooled, words, mask, index = random_batch()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = stage1_loss(v, pooled, words, mask, index, 10.0)
+    assert torch.equal(inside.loss, stage1_loss(v, pooled, words, mask, index, 10.0).loss)
 
 
 def test_stage1_loss_mixes_by_gamma() -> None:

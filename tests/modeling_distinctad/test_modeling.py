@@ -13,6 +13,7 @@ from tiny_models import FACE, JOINT, LANGUAGE, START, VIDEO
 from modeling_distinctad.losses_distinctad import caption_loss, distinctive_loss
 
 KINDS = ("gpt2", "llama")
+MIXERS = ("em", "attention", "residual", "attention_residual", "none")
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -218,8 +219,7 @@ def test_without_portraits_the_face_projection_still_has_a_gradient() -> None:
 
 @pytest.mark.parametrize(
     ("mixer", "weights", "perceiver"),
-    list(itertools.product(("em", "attention", "residual", "none"), ((3, 1), (3, 0), (0, 1), (0, 0)), ("self",)))
-    + [("em", (3, 1), "cross")],
+    list(itertools.product(MIXERS, ((3, 1), (3, 0), (0, 1), (0, 0)), ("self",))) + [("em", (3, 1), "cross")],
 )
 def test_every_mixer_and_branch_runs_and_builds_only_what_trains(mixer: str, weights: tuple, perceiver: str) -> None:
     alpha, beta = weights

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
+from train.ablations import AblationArguments
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
 from train.features import FeatureArguments
 from train.stage1 import Stage1Arguments
@@ -20,6 +21,9 @@ CONFIGS = {
     "pocket_stage1.yaml": Stage1Arguments,
     "pocket_stage2.yaml": Stage2Arguments,
     "pocket_features.yaml": FeatureArguments,
+    "ablations_synthetic.yaml": AblationArguments,
+    "ablations_pocket.yaml": AblationArguments,
+    **{path.name: Stage2Arguments for path in sorted((TRAIN / "configs").glob("[!p]*_clip*_*.yaml"))},
 }
 CLASSES: dict[str, Any] = {
     kind.__name__: kind for kind in (RunArguments, Stage1Arguments, Stage2Arguments, FeatureArguments, DistinctADConfig)

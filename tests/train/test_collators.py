@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from datasets_scripts.pocket.story import make_film
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
-from train.collators import ClipCollator, WindowCollator, ad_ids, consecutive_windows, scheduled_windows
-from train.features import FeatureArguments, FeatureCache, build_cache, load_images, parse_seeds
+from train.collators import (
+    ClipCollator,
+    WindowCollator,
+    WindowOptions,
+    ad_ids,
+    consecutive_windows,
+    noisy_people,
+    people_told,
+    scheduled_windows,
+)
+from train.features import FeatureArguments, FeatureCache, build_cache, load_images, mapped_tensors, parse_seeds
 from train.stage2 import Stage2Arguments, build_processor
 
 
@@ -75,7 +86,7 @@ def test_a_window_says_places_for_names_and_leaves_out_the_unlisted(
     features: Path, processor: DistinctADProcessor
 ) -> None:
     cache = FeatureCache(features)
-    collator = WindowCollator(processor, cache, max_people=2, seed=1)
+    collator = WindowCollator(processor, cache, WindowOptions(max_people=2, seed=1))
     window = scheduled_windows(cache, ["1", "2"], 16, seed=1, epochs=1)[0]
     asked = collator.window(*window)
     batch = collator([window])
@@ -152,3 +163,71 @@ def test_stage1_batches_mask_the_end_and_the_padding(tokenizer: Any) -> None:
     assert batch["attention_mask"].sum(1).tolist() == [len(ids), len(ad_ids(tokenizer, rows[1]["text"]))]
     assert batch["word_mask"].sum(1).tolist() == (batch["attention_mask"].sum(1) - 1).tolist()
     assert tokenizer.decode(batch["input_ids"][1][batch["word_mask"][1]]) == " lifts the red lamp"
+
+
+def test_noisy_lists_look_like_recognition() -> None:
+    rng, kept, told, listed = random.Random(0), 0, 0, 0
+    for _ in range(2000):
+        people = noisy_people([3, 7], cast=20, most=10, rng=rng)
+        assert len(people) == len(set(people)) <= 10 and all(0 <= p < 20 for p in people)
+        kept, told, listed = kept + len({3, 7} & set(people)), told + 2, listed + len(people)
+    assert kept / told == pytest.approx(0.66, abs=0.03) and kept / listed == pytest.approx(0.3, abs=0.03)
+    assert len(noisy_people([0], cast=2, most=1, rng=rng)) <= 1
+
+
+def test_characters_and_contexts_by_choice(features: Path, processor: DistinctADProcessor) -> None:
+    cache = FeatureCache(features)
+    window = consecutive_windows(cache, ["1"], 8)[1]
+    rows = [cache.rows[number] for number in window[2]]
+
+    def asked(epoch: int, **options: Any) -> dict[str, Any]:
+        return WindowCollator(processor, cache, WindowOptions(**options)).window(epoch, *window[1:])
+
+    def places(found: dict[str, Any]) -> list[set[int]]:
+        return [{person["portrait"] for person in clip} for clip in found["characters"]]
+
+    everyone = set(range(len(rows[0]["names"])))
+    assert places(asked(0, train_characters="none")) == [set()] * 8
+    assert places(asked(0, train_characters="all")) == [everyone] * 8
+    truth = places(asked(0, train_characters="ground_truth"))
+    assert truth == [{p for p in (row["person"], row["partner"]) if p >= 0} for row in rows]
+    assert places(asked(-1, train_characters="all", test_characters="ground_truth")) == truth
+    noisy = [places(asked(epoch, train_characters="noisy")) for epoch in range(3)]
+    assert noisy[0] != noisy[1] and all(len(clip) <= 3 for found in noisy for clip in found)
+    before = [cache.rows[n]["text"] for n in cache.films["1"]]
+    context = asked(-1, context_ads="ground_truth", context_count=2)["context"]
+    assert context[0] == " ".join(before[6:8]) and context[3] == " ".join(before[9:11])
+    assert asked(0, context_ads="predicted", context_count=2)["context"] == context  # the truth stands in
+    assert asked(-1, context_ads="predicted")["context"] == [""] * 8 and "context" not in asked(-1)
+    batch = WindowCollator(processor, cache, WindowOptions(context_ads="ground_truth")).prompts([window])
+    text = processor.tokenizer.decode(batch["input_ids"][0, 3])
+    assert before[10] in text and cache.rows[window[2][3]]["text"] not in text and "labels" not in batch
+    with pytest.raises(ValueError, match="train_characters"):
+        WindowOptions(train_characters="truth")
+
+
+def test_people_told_are_found_by_name_where_places_are_not_known() -> None:
+    row = {"text": "Mara's dog greets Dr. Hale.", "names": ["Mara Lind", "Tom Hale", "Ann"]}
+    assert people_told(row) == [0, 1]
+    assert people_told({**row, "person": 2, "partner": -1}) == [2]
+
+
+def test_random_sampling_covers_every_clip_in_any_order(features: Path) -> None:
+    cache = FeatureCache(features)
+    schedule = scheduled_windows(cache, ["1", "2"], 8, seed=1, epochs=1, sampling="random")
+    assert sorted(n for _, _, rows in schedule for n in rows) == sorted(cache.films["1"] + cache.films["2"])
+    assert any(rows != sorted(rows) for _, _, rows in schedule)
+    assert all({cache.rows[n]["film"] for n in rows} == {film} for _, film, rows in schedule)
+    with pytest.raises(ValueError, match="sampling"):
+        scheduled_windows(cache, ["1"], 8, 1, 1, sampling="odd")
+
+
+def test_cached_frames_stay_on_disk(features: Path, tmp_path: Path) -> None:
+    frames, path = FeatureCache(features).frames, features / "features.safetensors"
+    assert frames.untyped_storage().nbytes() == path.stat().st_size  # a view of the mapped file
+    assert torch.equal(frames, load_file(path)["frames"])
+    short = tmp_path / "short.safetensors"
+    for content in (path.read_bytes()[:-5], b"nothing of the kind", b""):
+        short.write_bytes(content)
+        with pytest.raises(ValueError, match="shorter|no safetensors"):
+            mapped_tensors(short)

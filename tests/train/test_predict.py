@@ -5,12 +5,24 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from train.predict import COLUMNS, blacked, find_films, main, predict_films, read_intervals, swapped
+from train.predict import (
+    COLUMNS,
+    Share,
+    blacked,
+    find_films,
+    main,
+    predict_cache,
+    predict_films,
+    read_intervals,
+    swapped,
+    write_predictions,
+)
 
 HEADER = "movie,sentence,start,end\n"
 ROWS = "film_2,SECRET,5.5,7.25\nfilm_2,SECRET,1.0,3.0\n"
@@ -124,3 +136,90 @@ def test_bad_input_is_told(films: Path, tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no"):
         find_films(tmp_path / "empty")
+
+
+def test_ranks_share_the_films_and_the_last_one_joins_them(films: Path, tmp_path: Path) -> None:
+    out, found = tmp_path / "p.csv", find_films(films)
+    first, second = FakePipeline(), FakePipeline()
+    predict_films(first, found, out, settings(), Share(1, 2))
+    assert not out.exists() and first.seen == ["film_10"]
+    predict_films(second, found, out, settings(), Share(0, 2))
+    assert second.seen == ["film_2"]
+    assert [row["film"] for row in rows(out)] == ["film_2"] * 2 + ["film_10"] * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["films", "p.csv"]
+
+
+def test_a_lost_row_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="1 rows, expected 2"):
+        write_predictions({"a": 2}, lambda film: [{"film": film}], tmp_path / "p.csv", {})
+    assert not (tmp_path / "p.csv").exists()
+
+
+class CopyModel:
+    """Its text tells the context that it was given and how many people were listed."""
+
+    device = "cpu"
+
+    def eval(self) -> None:
+        """Nothing to do."""
+
+
+def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    count = 5
+    cache_rows = [
+        {"film": f"eval/{film}", "split": "eval", "text": "SECRET", "start_s": 2.0 * i, "end_s": 2.0 * i + 1,
+         "names": ["Mara"]}
+        for film in ("a", "b") for i in range(count)
+    ]  # fmt: skip
+
+    class FakeCache:
+        def __init__(self, folder: Any, tower: str) -> None:
+            self.rows, self.meta, self.frames = cache_rows, {"tower": tower}, torch.zeros(2 * count, 8, 4)
+            self.films = {"eval/a": list(range(count)), "eval/b": list(range(count, 2 * count))}
+
+        def film_faces(self, row: Any) -> Any:
+            return torch.zeros(0, 4)
+
+    class Tokens:
+        eos_token_id = pad_token_id = 0
+
+    class FakeProcessor:
+        window_size, tokenizer, person_slots = 3, Tokens(), False
+
+        def __call__(self, **asked: Any) -> dict[str, Any]:
+            assert "texts" not in asked and "SECRET" not in repr(asked)
+            self.asked = asked
+            clips = max(len(window) for window in asked["frame_features"])
+            mask = [[i < len(window) for i in range(clips)] for window in asked["frame_features"]]
+            return {"clip_mask": torch.tensor(mask)}
+
+        def batch_decode(self, ids: Any, names: Any) -> list[list[str]]:
+            context = self.asked.get("context")
+            return [[f"{len(context[b][n]) if context else 0}" for n in range(ids.shape[1])] for b in range(len(ids))]
+
+    class Model(CopyModel):
+        vision_tower = None
+        config = SimpleNamespace(vision_sha256=None)
+
+        def generate(self, clip_mask: Any, **rest: Any) -> Any:
+            return torch.zeros(*clip_mask.shape, 1, dtype=torch.long)
+
+    class Pipe:
+        model, processor = Model(), FakeProcessor()
+
+    monkeypatch.setattr("modeling_distinctad.towers_distinctad.weights_sha256", lambda tower: "t")
+    monkeypatch.setattr("train.features.FeatureCache", FakeCache)
+    options = {"characters": "none", "context_ads": "none", "max_people": 3, "batch_windows": 2}
+    predict_cache(Pipe(), tmp_path, "eval", tmp_path / "p.csv", options, Share())
+    written = rows(tmp_path / "p.csv")
+    assert [row["film"] for row in written] == ["a"] * 5 + ["b"] * 5
+    assert [row["window"] + row["position"] for row in written[:5]] == ["00", "01", "02", "10", "11"]
+    assert written[4]["start"] == "8.0"
+    # predicted contexts: nothing at first, then the texts of the up to three clips before, also of the window before
+    predict_cache(Pipe(), tmp_path, "eval", tmp_path / "c.csv", options | {"context_ads": "predicted"}, Share())
+    assert [row["text_gen"] for row in rows(tmp_path / "c.csv")] == ["0", "1", "3", "5", "5"] * 2
+    with pytest.raises(ValueError, match="no rows with times"):
+        predict_cache(Pipe(), tmp_path, "test", tmp_path / "d.csv", options, Share())
+    assert main(["--model", "m", "--set", "mad-eval", "--out", str(tmp_path / "e.csv")]) == 2

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+import tarfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import CLIPModel
 
 from datasets_scripts.pocket.story import make_film
+from train import stage1
 from train.arguments import RunArguments
 from train.features import frame_processor
-from train.stage1 import ClipDataset, Stage1Arguments, ranks, train
+from train.stage1 import ClipDataset, Stage1Arguments, train
 
 
 def run(folder: Path, steps: int) -> RunArguments:
@@ -22,10 +29,14 @@ def run(folder: Path, steps: int) -> RunArguments:
     )  # fmt: skip
 
 
-def arguments(towers: dict[str, str], steps: int) -> Stage1Arguments:
-    return Stage1Arguments(
-        clip=towers["clip"], seeds="1", held_out_seeds="800001", held_out_clips=8, max_steps=steps, num_frames=2
-    )
+def arguments(towers: dict[str, str], steps: int, **changes: Any) -> Stage1Arguments:
+    settings: dict[str, Any] = {"seeds": "1", "held_out_seeds": "800001", "held_out_clips": 8, "num_frames": 2}
+    return Stage1Arguments(**{"clip": towers["clip"], "max_steps": steps, **settings, **changes})
+
+
+def losses(folder: Path) -> list[float]:
+    curve = json.loads((folder / "run_record.json").read_text(encoding="utf-8"))["curve"]
+    return [line["loss"] for line in curve if "loss" in line]
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +61,9 @@ def test_the_record_holds_retrieval_before_and_after(trained: Path) -> None:
         for way in ("clip_to_ad", "ad_to_clip"):
             values = [metrics[when][f"{way}_r{k}"] for k in (1, 5, 10)]
             assert values == sorted(values) and values[2] == 1.0
-    losses = [line for line in record["curve"] if "loss" in line]
-    assert len(losses) == 3
-    first = losses[0]
+    lines = [line for line in record["curve"] if "loss" in line]
+    assert len(lines) == 3
+    first = lines[0]
     assert first["loss"] == pytest.approx(0.5 * (first["loss_global"] + first["loss_fine_grained"]), rel=1e-4)
 
 
@@ -62,14 +73,49 @@ def test_the_folder_is_a_plain_clip(trained: Path) -> None:
     frame_processor(str(trained))  # tokenizer and image processor are there
 
 
-def test_resuming_repeats_the_steps(towers: dict[str, str], trained: Path, tmp_path: Path) -> None:
-    train(arguments(towers, 2), run(tmp_path / "again", 2))  # the checkpoint of step 2
-    train(arguments(towers, 3), run(tmp_path / "again", 3))
-    whole, resumed = (
-        [line["loss"] for line in json.loads((path / "run_record.json").read_text("utf-8"))["curve"] if "loss" in line]
-        for path in (trained, tmp_path / "again")
-    )
-    assert len(resumed) == 3 and resumed == pytest.approx(whole, rel=1e-6)
+def test_chunks_train_alike(towers: dict[str, str], trained: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"chunk_size": 3, "gradient_checkpointing": True, "text_cache": str(tmp_path / "texts")}
+    train(arguments(towers, 3, **changes), run(tmp_path / "run", 3))
+    assert losses(tmp_path / "run") == pytest.approx(losses(trained), rel=1e-5)
+    assert list((tmp_path / "texts").glob("*.safetensors")) and not (tmp_path / "run" / "text_cache").exists()
+
+
+def test_resuming_repeats_the_steps_to_the_bit(towers: dict[str, str], tmp_path: Path) -> None:
+    clip = CLIPModel.from_pretrained(towers["clip"])
+    clip.config.vision_config.attention_dropout = 0.3
+    shutil.copytree(towers["clip"], tmp_path / "clip")
+    clip.save_pretrained(tmp_path / "clip")
+    changes: dict[str, Any] = {"clip": str(tmp_path / "clip"), "chunk_size": 3, "text_cache": str(tmp_path / "texts")}
+    train(arguments(towers, 3, **changes), run(tmp_path / "whole", 3))
+    train(arguments(towers, 2, **changes), run(tmp_path / "again", 2))  # the checkpoint of step 2
+    train(arguments(towers, 3, **changes), run(tmp_path / "again", 3))
+    assert len(losses(tmp_path / "again")) == 3 and losses(tmp_path / "again") == losses(tmp_path / "whole")
+    whole, again = (CLIPModel.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "again"))
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    train(arguments(towers, 3, **{**changes, "clip": towers["clip"]}), run(tmp_path / "dry", 3))
+    assert losses(tmp_path / "dry") != losses(tmp_path / "whole")  # dropout was on
+
+
+@pytest.mark.parametrize("changes", [{"logit_scale": 1.0}, {"normalize": False}, {"gamma": 1.0}, {"tau_w": 1.0}])
+def test_options_reach_the_loss(towers: dict[str, str], trained: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    train(arguments(towers, 1, **changes), run(tmp_path, 1))
+    assert abs(losses(tmp_path)[0] - losses(trained)[0]) > 1e-4
+
+
+def test_duplicate_texts_are_masked_on_demand(
+    towers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[torch.Tensor | None] = []
+    plain = stage1.stage1_loss
+
+    def watched(*values: Any) -> Any:
+        given.append(values[-1])
+        return plain(*values)
+
+    monkeypatch.setattr(stage1, "stage1_loss", watched)
+    train(arguments(towers, 1), run(tmp_path / "off", 1))
+    train(arguments(towers, 1, mask_duplicate_texts=True), run(tmp_path / "on", 1))
+    assert given[0] is None and given[1] is not None and given[1].shape == (4,)
 
 
 def test_clips_are_drawn_the_same_every_time(towers: dict[str, str]) -> None:
@@ -80,7 +126,35 @@ def test_clips_are_drawn_the_same_every_time(towers: dict[str, str]) -> None:
     assert first[30]["pixel_values"].shape == (2, 3, 32, 32)
 
 
-def test_ranks_by_hand_and_a_constant_is_at_chance() -> None:
-    similarity = torch.tensor([[0.9, 0.1, 0.2], [0.5, 0.4, 0.3], [0.5, 0.6, 0.1]])
-    assert ranks(similarity).tolist() == [1.0, 2.0, 3.0]
-    assert ranks(torch.zeros(5, 5)).tolist() == [3.0] * 5
+def test_a_pool_takes_from_every_film(towers: dict[str, str]) -> None:
+    processor = frame_processor(towers["clip"], 2)
+    pool = ClipDataset([1, 2, 3], "clear", processor, limit=8)
+    assert pool.clips == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2), (3, 0), (3, 1)]
+    assert pool.texts()[3] == make_film(2).clips[0].text
+
+
+def write_shard(path: Path, films: list[str]) -> Path:
+    """A tar of two clips a film, three random pictures each."""
+    rng = np.random.default_rng(len(films))
+    with tarfile.open(path, "w") as shard:
+        for number, film in enumerate(films * 2):
+            members = {"json": json.dumps({"text": f"AD {number} tells of {film}.", "film": film}).encode()}
+            for frame in range(3):
+                picture = io.BytesIO()
+                Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(picture, "png")
+                members[f"{frame:03d}.png"] = picture.getvalue()
+            for ending, content in members.items():
+                entry = tarfile.TarInfo(f"{number:05d}.{ending}")
+                entry.size = len(content)
+                shard.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def test_shards_train_too(towers: dict[str, str], tmp_path: Path) -> None:
+    clips, held_out = (write_shard(tmp_path / f"{name}.tar", list(name)) for name in ("abc", "de"))
+    changes: dict[str, Any] = {"source": "webdataset", "clips": str(clips), "held_out": str(held_out)}
+    metrics = train(arguments(towers, 1, **changes, frame_cache=str(tmp_path / "frames")), run(tmp_path / "run", 1))
+    assert metrics["training_clips"] == 6 and metrics["pool"] == 4 and metrics["after"]["pool_films"] == 2
+    assert losses(tmp_path / "run")[0] > 0
+    with pytest.raises(ValueError, match="has clips .* and held_out ''; expected"):
+        train(arguments(towers, 1, source="videos", clips=str(clips)), run(tmp_path / "none", 1))

@@ -15,7 +15,16 @@ from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGene
 from train.arguments import RunArguments
 from train.collators import WindowCollator, consecutive_windows
 from train.features import FeatureCache
-from train.stage2 import Stage2Arguments, build_model, build_processor, evaluate_windows, split_films, train
+from train.stage2 import (
+    Stage2Arguments,
+    build_model,
+    build_processor,
+    check_run,
+    evaluate_windows,
+    split_films,
+    train,
+    window_options,
+)
 
 FROZEN = ("vision_tower.", "language_model.")
 
@@ -24,7 +33,8 @@ def arguments(towers: dict[str, str], features: Path, **changes: Any) -> Stage2A
     return Stage2Arguments(
         **{
             "clip": towers["clip"], "language": towers["lm"], "features": str(features), "epochs": 2, "max_steps": 4,
-            "window_size": 8, "perceiver_depth": 1, "warmup_share": 0.25, "decode_num_beams": 1, **changes,
+            "window_size": 8, "train_characters": "predicted",
+            "perceiver_depth": 1, "warmup_share": 0.25, "decode_num_beams": 1, **changes,
         }
     )  # fmt: skip
 
@@ -146,3 +156,58 @@ def test_films_of_both_kinds_are_needed(features: Path) -> None:
     assert split_films(cache, 800_000) == (["1", "2"], ["800001"])
     with pytest.raises(ValueError, match="held-out"):
         split_films(cache, 900_000)
+
+
+def test_a_named_language_model_and_adapters_contradict_each_other(towers: dict[str, str], features: Path) -> None:
+    with pytest.raises(ValueError, match="lora_rank"):
+        check_run(arguments(towers, features, lora_rank=2, store_language_model=False))
+    with pytest.raises(ValueError, match="language_dtype"):
+        check_run(arguments(towers, features, language_dtype="int8"))
+
+
+def test_the_papers_prompt_holds_names_and_needs_no_person_slots(towers: dict[str, str], features: Path) -> None:
+    asked, cache = arguments(towers, features, prompt="paper", face_tokens="never"), FeatureCache(features)
+    processor = build_processor(asked)
+    model = build_model(asked, processor, cache, ["1", "2"])
+    assert model.face_projection is None and not processor.person_slots
+    window = consecutive_windows(cache, ["1"], 4)[0]
+    batch = WindowCollator(processor, cache, window_options(asked, 1))([window])
+    row = cache.rows[window[2][0]]
+    assert " ".join(row["text"].split()) in processor.tokenizer.decode(batch["input_ids"][0, 0])
+    with pytest.raises(ValueError, match="prompt is"):
+        build_processor(arguments(towers, features, prompt="odd"))
+
+
+def test_a_dry_run_counts_and_names_what_is_missing(
+    towers: dict[str, str], features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from train.dry_run import meta_model, report
+
+    assert report(arguments(towers, features), run(tmp_path / "model")) == 0
+    assert "paths: all there" in capsys.readouterr().out
+    missing = arguments(towers, features, clip=str(tmp_path / "clipad_b16"), language="meta-llama/Meta-Llama-3-8B")
+    assert report(missing, run(tmp_path / "model")) == 1
+    told = capsys.readouterr().out
+    assert "clip: " in told and "shape of openai/clip-vit-base-patch16" in told and "predicted: " in told
+    model, _ = meta_model(missing)
+    assert all(p.is_meta for p in model.parameters())
+    assert 8.0e9 < sum(p.numel() for p in model.language_model.parameters()) < 8.1e9
+    assert report(arguments(towers, features, language="nowhere/unknown"), run(tmp_path / "model")) == 2
+
+
+def test_the_fsdp_settings_are_read_by_accelerate() -> None:
+    from accelerate.commands.config.config_args import ClusterConfig
+
+    path = Path(__file__).resolve().parents[2] / "train" / "configs" / "accelerate_fsdp.yaml"
+    config = ClusterConfig.from_yaml_file(str(path))
+    assert str(config.distributed_type).endswith("FSDP") and config.fsdp_config["fsdp_version"] == 2
+    assert config.use_cpu is False and "RUN ON ACCELERATORS ONLY" in path.read_text(encoding="utf-8")
+
+
+def test_a_missing_base_model_is_refused_never_drawn_at_random(towers: dict[str, str], tmp_path: Path) -> None:
+    config: dict[str, Any] = {"video_token_id": 2, "face_token_id": 3, "ad_start_token_id": 4}
+    model = DistinctADForConditionalGeneration.from_towers(towers["clip"], towers["lm"], **config)
+    model.config.text_model_name_or_path = str(tmp_path / "gone")
+    model.save_pretrained(tmp_path / "named", save_language_model=False)
+    with pytest.raises(ValueError, match="gone: the checkpoint names it"):
+        DistinctADForConditionalGeneration.from_pretrained(tmp_path / "named")

@@ -1,0 +1,147 @@
+"""The ablation harness: tables, the synthetic world, equal treatment of arms, Figure 6, the benchmark's parts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from modeling_distinctad.configuration_distinctad import DistinctADConfig
+from train import ablations
+from train.ablation_tables import TABLES
+from train.arm_training import fit, numbers, search, split_overrides
+from train.figure6 import between_share, synthetic_parts, synthetic_window
+from train.figure6 import main as draw_figure
+from train.pocket_arms import foreign, shuffled, stage2_arguments
+from train.stage2 import Stage2Arguments
+from train.synthetic import SyntheticSettings, SyntheticWorld, build_model, train_language_model
+
+SMALL = SyntheticSettings(window_size=4, num_frames=2, joint_size=16, slots=2, width=16)
+
+
+@pytest.fixture(scope="module")
+def language() -> Any:
+    return train_language_model(SMALL, steps=2)
+
+
+def test_every_arm_names_what_stage_two_knows_and_every_table_its_baseline() -> None:
+    known = {f.name for f in fields(Stage2Arguments)}
+    assert {"table4c", "table5", "table6", "figure4_alpha", "figure4_beta", "figure4_k", "figure4_n"} <= set(TABLES)
+    for name, table in TABLES.items():
+        names = [arm.name for arm in table.arms]
+        assert table.baseline in names and len(set(names)) == len(names), name
+        for arm in table.arms:
+            assert set(arm.overrides) <= known, (name, arm.name)
+            stage2_arguments(ablations.AblationArguments(), arm)
+        for column in (table.paper or {}).values():
+            assert set(column) <= set(names)
+        if table.swept:
+            assert all(table.swept[0] in arm.overrides for arm in table.arms)
+
+
+def test_arms_become_configurations() -> None:
+    for arm in TABLES["table5"].arms:
+        _, overrides = split_overrides(arm.overrides, ("window_size", "sampling"))
+        config = DistinctADConfig(**ablations.model_fields(overrides))
+        assert config.alpha == arm.overrides.get("alpha", 3.0) and config.beta == arm.overrides.get("beta", 1.0)
+    literal = DistinctADConfig(**ablations.model_fields({"em_preset": "paper_literal"}))
+    assert literal.em_similarity == "dot" and literal.em_bases_norm == "none"
+
+
+def test_a_window_has_four_constant_things_and_one_new_in_each_clip() -> None:
+    world = SyntheticWorld(SyntheticSettings())
+    frames, told, shown = world.window(7)
+    assert frames.shape == (8, 4, 64) and torch.equal(frames, world.window(7)[0])
+    assert len({tuple(clip[:4]) for clip in shown}) == 1 and told == [clip[4] for clip in shown]
+    assert len({*shown[0][:4], *told}) == 12
+    control = SyntheticWorld(SyntheticSettings(novelty=0.0))
+    share = [t == clip[4] for n in range(60) for t, clip in zip(*control.window(n)[1:], strict=True)]
+    assert sum(share) / len(share) == pytest.approx(0.2, abs=0.07)
+    strangers = world.mixed(16)
+    assert len({tuple(clip[:4]) for clip in strangers[2]}) == 8
+    assert strangers[1][3] == world.window(19)[1][3]
+
+
+def test_batches_mark_the_new_thing_only_and_prompts_hold_no_answer() -> None:
+    world = SyntheticWorld(SyntheticSettings())
+    batch = world.batch([1, 2])
+    assert batch["distinctive_mask"].sum() == 16 and batch["input_ids"].shape == (2, 8, 10)
+    assert torch.equal(batch["labels"][batch["distinctive_mask"]], batch["input_ids"][..., 8].flatten())
+    prompt = world.batch([1, 2], answers=False)
+    assert set(prompt) == {"input_ids", "frame_features"} and prompt["input_ids"].shape[-1] == 5
+
+
+def test_equal_seeds_train_equal_models_and_the_search_takes_the_best(language: Any) -> None:
+    world, built = SyntheticWorld(SMALL), []
+
+    def build() -> Any:
+        torch.manual_seed(3)
+        built.append(build_model(SMALL, language, {}))
+        return built[-1]
+
+    def batch_of(step: int) -> dict[str, torch.Tensor]:
+        return world.batch([2 * step, 2 * step + 1])
+
+    model, chosen = search(build, batch_of, 2, [1e-3, 1e-2, 1e-1], lambda m: -abs(len(built) - 2))
+    assert model is built[1] and chosen["learning_rate"] == 1e-2 and len(built) == 3
+    again = build()
+    assert fit(again, batch_of, 2, 1e-2) == pytest.approx(chosen["training_loss"])
+    assert torch.equal(again.projection.weight, model.projection.weight)
+    found = world.evaluate(model, 100, 3)
+    assert 0 <= found["recall"] + found["constant"] + found["none"] <= 1.0 + 1e-9
+    assert numbers("1e-3,0.1") == [1e-3, 0.1]
+    with pytest.raises(ValueError, match="numbers"):
+        numbers("a")
+
+
+def test_a_table_is_run_written_and_resumed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[str] = []
+
+    def run_one(arm: Any, seed: int, folder: Path) -> Any:
+        calls.append(arm.name)
+        value = 10.0 * seed + len(arm.name)
+        return {"all": {"recall": value, "constant": 1.0, "repeated": 2.0, "foreign": 3.0}}
+
+    monkeypatch.setattr(ablations, "synthetic_run", lambda asked, run: run_one)
+    words = [str(tmp_path / "c.yaml"), "--tables", str(tmp_path / "tables"), "--seeds", "1-2"]
+    (tmp_path / "c.yaml").write_text(f"output_dir: {tmp_path / 'runs'}\n", encoding="utf-8")
+    assert ablations.main(["table6", *words]) == 0 and ablations.main(["table6", *words]) == 0
+    assert calls == ["consecutive", "not consecutive"] * 2
+    table = (tmp_path / "tables" / "table6_synthetic.md").read_text(encoding="utf-8")
+    assert "not consecutive" in table and "chance of a model that sees one clip: 20 %" in table
+    content = json.loads((tmp_path / "tables" / "table6_synthetic.json").read_text(encoding="utf-8"))
+    assert content["estimates"]["recall"]["consecutive"]["seeds"] == 2 and not content["missing"]
+    assert (tmp_path / "tables" / "table6_synthetic.png").stat().st_size > 1000
+    assert ablations.main(["figure4_k", *words]) == 0
+    assert (tmp_path / "tables" / "figure4_k_synthetic.png").is_file()
+    assert ablations.main(["table6", *words, "--steps", "5"]) == 2  # another configuration in the same folder
+    assert ablations.main(["table4c", *words]) == 2 and ablations.main(["table9", *words]) == 2
+    assert ablations.main(["list"]) == 0 and "table5" in capsys.readouterr().out
+
+
+def test_controls_change_order_or_neighbours_and_lose_no_clip() -> None:
+    windows = [
+        (-1, film, list(range(10 * k, 10 * k + n))) for k, (film, n) in enumerate([("a", 4), ("b", 4), ("c", 3)])
+    ]
+    mixed, strange = shuffled(windows), foreign(windows)
+    assert [sorted(rows) for _, _, rows in mixed] == [rows for _, _, rows in windows] and mixed != windows
+    assert sorted(n for _, _, rows in strange for n in rows) == sorted(n for _, _, rows in windows for n in rows)
+    assert all(len({n // 10 for n in rows}) > 1 for _, _, rows in strange)
+
+
+def test_figure_six(tmp_path: Path) -> None:
+    points = synthetic_window(4, 6)
+    parts = synthetic_parts(points, bases=4)
+    assert [part.shape for part in parts] == [(24, 3)] * 3
+    assert between_share(parts[0], 4) > 0.5 and between_share(parts[1], 4) > 0.5
+    flat = torch.tensor([[0.0], [2.0], [4.0], [6.0]])  # two clips of two: means 1 and 5, total 20, between 16
+    assert between_share(flat, 2) == pytest.approx(0.8)
+    out = tmp_path / "figure.png"
+    assert draw_figure(["--out", str(out), "--sources", "3", "--points", "5", "--perplexity", "4"]) == 0
+    assert out.stat().st_size > 10_000

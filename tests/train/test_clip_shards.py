@@ -1,0 +1,212 @@
+"""Stage I's clips from tars and Parquet files, and what in them is refused."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+import torch
+from pyarrow import parquet
+from torch.utils.data import DataLoader
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from clip_films import jpeg, write_film, write_tar
+
+from modeling_distinctad.video_distinctad import read_frames
+from train.clip_items import ClipError, TooManyFailures
+from train.clip_sources import build_source, plain_processor
+from train.stage1 import Stage1Arguments, build_data
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_film(tmp_path_factory.mktemp("films") / "film_1.mp4", 4.0)
+
+
+@pytest.fixture(scope="module")
+def processor() -> Any:
+    return plain_processor(edge=16, num_frames=4)
+
+
+def shades(item: dict[str, Any], processor: Any) -> list[int]:
+    images = processor.image_processor
+    values = item["pixel_values"][:, 0, 8, 8] * images.image_std[0] + images.image_mean[0]
+    return [round(float(value) * 255) for value in values]
+
+
+def seen(film: Path, processor: Any, times_s: list[float]) -> torch.Tensor:
+    return processor.frame_pixels(read_frames(film, times_s))
+
+
+def test_samples_of_a_tar(film: Path, processor: Any, tmp_path: Path) -> None:
+    pictures = {f"a/clip1.{i:03d}.png": jpeg(10 * i) for i in range(8)}
+    ads = [{"text": "One.", "film": "f", "start_s": 0.5, "end_s": 2.5}]
+    ads += [{"text": "Two.", "film": "f", "start_s": 9, "end_s": 99, "video_start_s": 1.0, "video_end_s": 3.0}]
+    members = {
+        **pictures, "a/clip1.json": {"text": " He runs. ", "film": "g"},
+        "b.mp4": film.read_bytes(), "b.json": {"video": "b", "ads": ads},
+        "c.mp4": film.read_bytes(), "c.txt": "Whole.", "README": "no sample",
+    }  # fmt: skip
+    write_tar(tmp_path / "train-00000.tar", members)
+    source = build_source("webdataset", tmp_path, processor, cache=tmp_path / "cache", progress=False)
+    assert source.texts() == ["He runs.", "One.", "Two.", "Whole."] and not source.failures.found
+    assert [source.film(i) for i in range(4)] == ["g", "f", "f", "train-00000"]
+    assert shades(source[0], processor) == [0, 20, 40, 60]
+    assert torch.equal(source[1]["pixel_values"], seen(film, processor, [0.75, 1.25, 1.75, 2.25]))
+    assert torch.equal(source[2]["pixel_values"], seen(film, processor, [1.25, 1.75, 2.25, 2.75]))
+    assert torch.equal(source[3]["pixel_values"], seen(film, processor, [0.5, 1.5, 2.5, 3.5]))
+
+
+def test_pictures_go_by_number_and_workers_agree(processor: Any, tmp_path: Path) -> None:
+    for shard in range(2):
+        members: dict[str, Any] = {}
+        for clip in range(3):
+            members |= {f"{shard}{clip}.{i}.png": jpeg(5 * i + clip) for i in (10, 2, 1, 30)}
+            members[f"{shard}{clip}.txt"] = f"Clip {shard}{clip}."
+        write_tar(tmp_path / f"s-{shard}.tar", members)
+    source = build_source("webdataset", tmp_path, processor)
+    assert shades(source[4], processor) == [6, 11, 51, 151]
+    loader = DataLoader(source, batch_size=2, num_workers=1, collate_fn=list)
+    items = [item for batch in loader for item in batch]
+    assert [item["text"] for item in items] == source.texts() and len(items) == 6
+    assert torch.equal(items[5]["pixel_values"], source[5]["pixel_values"])
+
+
+def test_bad_samples_are_named_and_left_out(film: Path, processor: Any, tmp_path: Path) -> None:
+    members = {
+        "good.png": jpeg(7), "good.txt": "Good.", "mute.png": jpeg(1), "blind.txt": "No picture.",
+        "broken.png": b"\x89PNG no", "broken.txt": "Broken.", "late.mp4": film.read_bytes(),
+        "late.json": {"text": "Late.", "start_s": 3.0, "end_s": 30.0}, "odd.png": jpeg(1), "odd.json": "{no json",
+        "wrong.mp4": film.read_bytes(), "wrong.json": {"text": "Wrong.", "start_s": 2.0, "end_s": float("nan")},
+        "list.png": jpeg(1), "list.json": [1],
+    }  # fmt: skip
+    tar = write_tar(tmp_path / "s.tar", members)
+    source = build_source("webdataset", tar, processor, cache=tmp_path / "c", max_failed_share=1.0, progress=False)
+    assert source.texts() == ["Good."]
+    found = {failure.row.removeprefix("sample "): failure.reason for failure in source.failures.found}
+    assert set(found) == {"mute", "blind", "broken", "late", "odd", "wrong", "list"}
+    assert "has no text" in found["mute"] and "neither pictures nor" in found["blind"]
+    assert "the video ends at 4.00 s" in found["late"] and "expected two numbers" in found["wrong"]
+    with pytest.raises(TooManyFailures, match="s.tar, sample mute"):
+        build_source("webdataset", tar, processor)
+
+
+def link(name: str, kind: bytes, target: str = "good.png") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"../evil.txt": "x"}, {"/etc/evil.txt": "x"}, {"a/../../evil.txt": "x"}, {"a\\..\\evil.txt": "x"},
+        {"l": link("evil.txt", tarfile.SYMTYPE, "/etc/passwd")}, {"l": link("evil.txt", tarfile.LNKTYPE)},
+        {"l": link("evil.txt", tarfile.CHRTYPE)}, {"l": link("evil.txt", tarfile.FIFOTYPE)},
+    ],
+)  # fmt: skip
+def test_path_tricks_refuse_the_shard(member: dict[str, Any], processor: Any, tmp_path: Path) -> None:
+    tar = write_tar(tmp_path / "s.tar", {"good.png": jpeg(7), "good.txt": "Good.", **member})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match="evil"):
+        build_source("webdataset", tar, processor)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_tar_that_is_cut_off_compressed_or_empty_is_refused(processor: Any, tmp_path: Path) -> None:
+    members = {f"{i}.png": jpeg(i) for i in range(40)} | {f"{i}.txt": "Text." for i in range(40)}
+    raw = write_tar(tmp_path / "whole.tar", members).read_bytes()
+    for size in (len(raw) // 3, len(raw) // 2 // 512 * 512, 100):
+        (tmp_path / "cut.tar").write_bytes(raw[:size])
+        with pytest.raises(ValueError, match="cut.tar"):
+            build_source("webdataset", tmp_path / "cut.tar", processor)
+    with tarfile.open(tmp_path / "z.tar", "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("a.txt"), io.BytesIO())
+    with pytest.raises(ValueError, match="z.tar"):
+        build_source("webdataset", tmp_path / "z.tar", processor)
+    write_tar(tmp_path / "none.tar", {"README": "x"})
+    with pytest.raises(ValueError, match="holds no sample"):
+        build_source("webdataset", tmp_path / "none.tar", processor)
+    with pytest.raises(ValueError, match="no shard"):
+        build_source("webdataset", tmp_path / "gone", processor)
+
+
+def write_parquet(path: Path, rows: list[dict[str, Any]], group: int = 2) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path, row_group_size=group)
+    return path
+
+
+def test_rows_of_parquet_files(film: Path, processor: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    plain = [{"text": f"Row {i}.", "film": "f", "frames": [jpeg(10 * i + j) for j in range(4)]} for i in range(5)]
+    as_images = [{"text": "Image.", "frames": [{"bytes": jpeg(99), "path": "x.png"}, {"bytes": jpeg(3), "path": None}]}]
+    embedded = [{"text": "Video.", "video": film.read_bytes(), "start_s": 0.5, "end_s": 2.5}]
+    struct = [{"text": "Struct.", "video": {"bytes": film.read_bytes(), "path": "a.mp4"}}]
+    beside = [{"text": "Beside.", "video": "sub/film.mp4", "start_s": 7.0, "end_s": 8.0}]
+    beside[0] |= {"video_start_s": 1.0, "video_end_s": 3.0}
+    for number, rows in enumerate((plain, as_images, embedded, struct, beside)):
+        write_parquet(folder / f"train-{number}.parquet", rows)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "film.mp4").write_bytes(film.read_bytes())
+    source = build_source("parquet", folder, processor, root=tmp_path)
+    assert source.texts() == [*(f"Row {i}." for i in range(5)), "Image.", "Video.", "Struct.", "Beside."]
+    assert shades(source[3], processor) == [30, 31, 32, 33] and source[3]["film"] == "f"
+    assert shades(source[5], processor) == [99, 99, 3, 3] and source[5]["film"] == "train-1"
+    assert torch.equal(source[6]["pixel_values"], seen(film, processor, [0.75, 1.25, 1.75, 2.25]))
+    assert torch.equal(source[7]["pixel_values"], seen(film, processor, [0.5, 1.5, 2.5, 3.5]))
+    assert torch.equal(source[8]["pixel_values"], seen(film, processor, [1.25, 1.75, 2.25, 2.75]))
+    items = [i for b in DataLoader(source, batch_size=4, num_workers=1, collate_fn=list) for i in b]
+    assert all(torch.equal(items[i]["pixel_values"], source[i]["pixel_values"]) for i in range(9))
+
+
+def test_bad_rows_are_named_and_left_out(processor: Any, tmp_path: Path) -> None:
+    frames = [jpeg(1)]
+    rows: list[dict[str, Any]] = [
+        {"text": "Good.", "frames": frames, "video": None}, {"text": " ", "frames": frames, "video": None},
+        {"text": None, "frames": frames, "video": None}, {"text": "Empty.", "frames": [], "video": None},
+        {"text": "Broken.", "frames": [b"no"], "video": None}, {"text": "Gone.", "frames": [], "video": "no.mp4"},
+        {"text": "Out.", "frames": [], "video": "../s.mp4"},
+    ]  # fmt: skip
+    path = write_parquet(tmp_path / "p" / "s.parquet", rows)
+    source = build_source("parquet", path, processor, cache=tmp_path / "c", max_failed_share=1.0, progress=False)
+    assert source.texts() == ["Good."]
+    found = {failure.row: failure.reason for failure in source.failures.found}
+    assert list(found) == [f"row {i}" for i in (1, 2, 3, 4, 5, 6)] and "has no text" in found["row 1"]
+    assert "neither frames nor" in found["row 3"] and "no picture" in found["row 4"]
+    assert "no such file" in found["row 5"] and "inside the data's folder" in found["row 6"]
+
+
+def test_what_is_no_shard_is_refused(processor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(ValueError, match="no whole Parquet file"):
+        build_source("parquet", tmp_path, processor)
+    path = write_parquet(tmp_path / "b" / "b.parquet", [{"text": "No pictures."}])
+    with pytest.raises(ValueError, match=r"columns \['text'\]; expected text and frames or video"):
+        build_source("parquet", path, processor)
+    path = write_parquet(tmp_path / "c" / "c.parquet", [{"text": "A.", "frames": [jpeg(1)]}])
+    monkeypatch.setattr("train.clip_parquet.MOST_GROUP_BYTES", 10)
+    with pytest.raises(ValueError, match="write row groups of 64 clips"):
+        build_source("parquet", path, processor)
+    assert issubclass(ClipError, ValueError)
+
+
+def test_stage1_lists_what_its_source_leaves_out(processor: Any, tmp_path: Path) -> None:
+    members = {f"{i}.png": jpeg(i) for i in range(3)} | {f"{i}.txt": "He runs." for i in range(2)}
+    clips, held_out = (write_tar(tmp_path / f"{name}.tar", members) for name in ("clips", "held_out"))
+    arguments = Stage1Arguments(
+        source="webdataset", clips=str(clips), held_out=str(held_out), max_failed_share=0.4,
+        frame_cache=str(tmp_path / "cache"),
+    )  # fmt: skip
+    data, pool = build_data(arguments, processor, tmp_path / "run")
+    assert len(data) == len(pool) == 2 and data.failures.log == tmp_path / "run" / "failed_clips.jsonl"
+    assert '"row": "sample 2"' in (tmp_path / "run" / "failed_held_out.jsonl").read_text("utf-8")
+    arguments.max_failed_share = 0.3
+    with pytest.raises(TooManyFailures, match="1 of 3 clips"):
+        build_data(arguments, processor, tmp_path / "run")

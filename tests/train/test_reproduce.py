@@ -1,0 +1,74 @@
+"""docs/reproduce.md: its commands, options and configurations exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from train.arguments import RunArguments
+from train.predict import _parser
+from train.stage1 import Stage1Arguments
+from train.stage2 import Stage2Arguments
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8")
+BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)).replace("\\\n", " ")
+COMMANDS = [shlex.split(line, comments=True) for line in BLOCKS.splitlines() if line and not line.startswith("#")]
+
+
+def options_of(script: str) -> set[str]:
+    """Names of a training script's options."""
+    if script == "predict.py":
+        return {word.lstrip("-") for action in _parser()._actions for word in action.option_strings}
+    from train.ablations import AblationArguments
+    from train.set_features import SetArguments
+
+    kinds: dict[str, Any] = {
+        "stage1.py": Stage1Arguments, "stage2.py": Stage2Arguments, "set_features.py": SetArguments,
+        "ablations.py": AblationArguments,
+    }  # fmt: skip
+    return {f.name for kind in (kinds[script], RunArguments) for f in fields(kind)}
+
+
+@pytest.mark.parametrize("script", ["stage1.py", "stage2.py", "set_features.py", "predict.py", "ablations.py"])
+def test_options_of_training_commands_exist(script: str) -> None:
+    own = [words for words in COMMANDS if f"train/{script}" in words]
+    assert own
+    for words in own:
+        given = words[words.index(f"train/{script}") + 1 :]
+        assert {word[2:] for word in given if word.startswith("--")} <= options_of(script)
+        assert all((ROOT / word).is_file() for word in given if word.startswith("train/"))
+
+
+def test_commands_of_the_command_line_exist() -> None:
+    from typer.main import get_command
+
+    from distinctad.cli import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for words in COMMANDS:
+        if words[0] == "distinctad":
+            command = commands[words[1]]
+            rest = words[2:]
+            if hasattr(command, "commands"):
+                command, rest = command.commands[rest[0]], rest[1:]
+            known = {word for parameter in command.params for word in parameter.opts}
+            assert {word for word in rest if word.startswith("--")} <= known, words
+
+
+def test_named_files_exist_and_every_configuration_is_named() -> None:
+    named = set(re.findall(r"train/[\w/]+\.(?:py|yaml)", TEXT))
+    assert not [name for name in named if not (ROOT / name).is_file()]
+    rows = {f"train/configs/{p.name}" for p in (ROOT / "train" / "configs").glob("[!p]*_clip*_*.yaml")}
+    assert len(rows) == 6 and rows <= named
+
+
+def test_options_in_the_table_of_ablations_exist() -> None:
+    table = TEXT[TEXT.index("| table | changes") :].split("\n\n")[0]
+    asked = set(re.findall(r"--(\w+)", table))
+    assert asked <= options_of("stage2.py") | options_of("stage1.py")

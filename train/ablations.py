@@ -1,0 +1,209 @@
+"""Tables 4c, 5 and 6, Figure 4 and our own questions: arms x seeds, resumable, with intervals, tables and plots.
+
+Two sources: "synthetic" (features alone, no CLIP, minutes; `train/synthetic.py`) and "pocket" (a feature cache of
+pocket films and the pocket language model; `train/pocket_arms.py`). Equal steps and the same small search of the
+learning rate for every arm, A0 included.
+
+Run: `python train/ablations.py TABLE|all|list CONFIG.yaml [--key value]`, e.g. `table5
+train/configs/ablations_synthetic.yaml`. Finished runs are kept on a restart; `--part 0/2` and `--part 1/2` share the
+work between two processes; arms and seeds that tables have in common are not shared, so that each stands alone.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+
+from modeling_distinctad.configuration_distinctad import DistinctADConfig
+from train.ablation_tables import TABLES, Table
+from train.arguments import RunArguments, parse_run
+from train.arm_training import numbers, search, split_overrides
+from train.experiments.report import Column, Report, log_text, plot_arms, plot_sweep, write_table
+from train.experiments.runs import Arm, Figures, Record, RunOne, missing, run_arms
+from train.experiments.summary import summarise
+from train.features import parse_seeds
+from train.synthetic import TEST, VALIDATION, SyntheticSettings, SyntheticWorld, build_model, language_model
+
+
+@dataclass
+class AblationArguments:
+    """What is trained, tested and repeated; `batch_size` is in windows, `learning_rate` is not read."""
+
+    source: str = field(default="synthetic", metadata={"help": "synthetic | pocket"})
+    seeds: str = field(default="1-3", metadata={"help": "seeds of every arm"})
+    steps: int = field(default=600, metadata={"help": "optimiser steps of every run"})
+    learning_rates: str = field(default="0.001,0.003", metadata={"help": "searched for every arm and seed"})
+    window_size: int = field(default=8, metadata={"help": "N clips in a window"})
+    novelty: float = field(default=1.0, metadata={"help": "synthetic: 1, or 0 for the control"})
+    validation: int = field(default=32, metadata={"help": "synthetic: windows that choose the learning rate"})
+    test: int = field(default=128, metadata={"help": "synthetic: windows of the figures"})
+    clip: str = field(default="runs/pocket/clip_ad", metadata={"help": "pocket: the tower of the features"})
+    language: str = field(default="runs/pocket/lm", metadata={"help": "pocket: language model"})
+    features: str = field(default="runs/pocket/features", metadata={"help": "pocket: cache with all films named here"})
+    films: str = field(default="1-400", metadata={"help": "pocket: training films"})
+    validation_films: str = field(default="800001-800002", metadata={"help": "pocket: choose the learning rate"})
+    film_sets: str = field(default="800003-800009;800010-800016", metadata={"help": "pocket: test films, sets by ;"})
+    num_beams: int = field(default=2, metadata={"help": "pocket: beams"})
+    max_new_tokens: int = field(default=32, metadata={"help": "pocket: longest AD told"})
+    encoder: str = field(default="", metadata={"help": "pocket: text encoder of R@k/N; empty: shared words' F1"})
+    encoder_layer: int = field(default=6, metadata={"help": "its layer"})
+    tables: str = field(default="docs/tables", metadata={"help": "folder of tables, JSON and plots"})
+    part: str = field(default="0/1", metadata={"help": "i/n: this process takes every n-th run from the i-th"})
+    quick: bool = field(default=False, metadata={"help": "a short run that proves nothing but that it runs"})
+
+
+SYNTHETIC_COLUMNS = (
+    Column("recall", "names the new thing, %", 1),
+    Column("constant", "names a constant thing, %", 1),
+    Column("repeated", "says what another clip says, %", 1),
+    Column("foreign", "with strangers' neighbours, %", 1),
+)
+POCKET_COLUMNS = (
+    Column("distinctive", "distinctive words, recall", 1), Column("cider", "CIDEr", 1), Column("r1_5", "R@1/5", 1),
+    Column("r1_16", "R@1/16", 1), Column("r5_16", "R@5/16", 1), Column("repeated", "repeated words", 1),
+)  # fmt: skip
+
+
+def model_fields(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the model's configuration that an arm asks for, its EM preset resolved."""
+    given = dict(overrides)
+    preset = DistinctADConfig.em_preset(given.pop("em_preset", "default"))
+    return {**preset, **given}
+
+
+def synthetic_run(asked: AblationArguments, run: RunArguments) -> RunOne:
+    """One run in the synthetic world: search, then the figures of the test windows, x100."""
+    language = language_model(SyntheticSettings(), Path(run.output_dir).parent / "synthetic_lm")
+
+    def run_one(arm: Arm, seed: int, folder: Path) -> Figures:
+        own, fields = split_overrides(arm.overrides, ("window_size", "sampling"))
+        size = int(own.get("window_size", asked.window_size))
+        world = SyntheticWorld(SyntheticSettings(window_size=size, novelty=asked.novelty))
+        count = max(1, run.batch_size * asked.window_size // size)  # the same clips a step at every N
+        mixed = own.get("sampling") == "random"
+
+        def build() -> Any:
+            torch.manual_seed(seed)
+            model = build_model(world.settings, language, model_fields(fields))
+            model.scale_projections(world.batch(list(range(4)))["frame_features"])
+            return model
+
+        def batch_of(step: int) -> dict[str, torch.Tensor]:
+            first = 1_000_000 * seed + step * count
+            return world.batch(list(range(first, first + count)), mixed=mixed)
+
+        rates = numbers(asked.learning_rates)
+        found = search(
+            build, batch_of, asked.steps, rates, lambda m: world.evaluate(m, VALIDATION, asked.validation)["recall"]
+        )
+        model, chosen = found
+        figures = world.evaluate(model, TEST, asked.test)
+        figures["foreign"] = world.evaluate(model, TEST, asked.test, mixed=True)["recall"]
+        return {"all": {**{k: 100 * v for k, v in figures.items()}, **chosen}}
+
+    return run_one
+
+
+def make_report(name: str, table: Table, asked: AblationArguments, run: RunArguments) -> Report:
+    """Columns, the paper's figures, and what a reader must know."""
+    synthetic = asked.source == "synthetic"
+    paper = {} if synthetic else (table.paper or {})
+    columns = SYNTHETIC_COLUMNS if synthetic else POCKET_COLUMNS
+    told = [replace(column, paper=paper.get(column.metric)) for column in columns]
+    notes = [
+        f"Every arm: {asked.steps} steps of {run.batch_size} windows of {asked.window_size} clips, the best of the "
+        f"learning rates {asked.learning_rates} on validation windows."
+    ]
+    if synthetic:
+        notes.append(
+            f"Synthetic features, novelty {asked.novelty:g}: 4 things in all clips of a window, 1 new in each, the AD "
+            "names the new one; chance of a model that sees one clip: 20 %. No films, no CLIP."
+        )
+    else:
+        measure = f"{asked.encoder} layer {asked.encoder_layer}" if asked.encoder else "F1 of shared words"
+        notes.append(f"Pocket films from cached features; R@k/N by {measure}. Paper: other films and models.")
+    if asked.quick:
+        notes.append("QUICK: a test that the line works; the figures mean nothing.")
+    title = table.title + (", synthetic world" if synthetic else ", pocket films")
+    return Report(title, table.arms, parse_seeds(asked.seeds), told, table.baseline, notes)
+
+
+def write_results(name: str, report: Report, records: list[Record], table: Table, folder: Path) -> Path:
+    """Table, JSON and plot of one table."""
+    target = folder / f"{name}.md"
+    write_table(target, report, records)
+    if table.swept is None:
+        plot_arms(target.with_suffix(".png"), report, records)
+        return target
+    key, log = table.swept
+    column = report.columns[0]
+    found = summarise(records, column.metric)
+    points = [(float(arm.overrides[key]), found[arm.name]) for arm in report.arms if arm.name in found]
+    plot_sweep(target.with_suffix(".png"), points, key, column.label, report.title, log_x=log)
+    return target
+
+
+def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: RunOne) -> list[tuple[str, int]]:
+    """Runs, writes and prints one table; returns the runs that are missing.
+
+    Raises:
+        ValueError: finished runs of another configuration, or an impossible part.
+    """
+    table, seeds = TABLES[name], parse_seeds(asked.seeds)
+    first, of = (int(number) for number in asked.part.split("/"))
+    settings: dict[str, Any] = {**vars(asked), "batch_size": run.batch_size}
+    for left in ("seeds", "tables", "part", "quick"):
+        settings.pop(left)  # decide which runs there are and where, not what one run finds
+    folder = Path(run.output_dir) / asked.source / name
+    records = run_arms(table.arms, seeds, run_one, folder, settings, (first, of))
+    if records:
+        report = make_report(name, table, asked, run)
+        target = folder if asked.quick else Path(asked.tables)
+        write_results(f"{name}_{asked.source}", report, records, table, target)
+        command = f"python train/ablations.py {name}"
+        print(log_text(report, records, command, datetime.date.today().isoformat()), flush=True)
+    return missing(records, table.arms, seeds)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs tables; returns 0, 1 when a run failed, 2 for bad input."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    which = words.pop(0) if words else ""
+    if which == "list":
+        print("\n".join(f"{name:20} {len(table.arms):3} arms  {table.title}" for name, table in TABLES.items()))
+        return 0
+    if which != "all" and which not in TABLES:
+        print(f"error: table is {which!r}; expected all, list or one of {', '.join(TABLES)}", file=sys.stderr)
+        return 2
+    asked, run = parse_run(AblationArguments, words)
+    if asked.quick:
+        asked = replace(asked, seeds="1", steps=2, learning_rates="0.001", validation=1, test=2)
+        run.output_dir += "_quick"
+    names = [which] if which != "all" else list(TABLES)
+    if asked.source == "synthetic":
+        names = [name for name in names if not TABLES[name].pocket_only]
+    try:
+        if not names or asked.source not in ("synthetic", "pocket"):
+            raise ValueError(f"{which} with source {asked.source!r}; expected pocket for it; set --source pocket")
+        if asked.source == "synthetic":
+            run_one = synthetic_run(asked, run)
+        else:
+            from train.pocket_arms import pocket_run
+
+            run_one = pocket_run(asked, run)
+        lost = [pair for name in names for pair in run_table(name, asked, run, run_one)]
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

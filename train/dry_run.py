@@ -1,0 +1,169 @@
+"""`--dry_run true`: resolves a Stage II run, builds it on the meta device, checks its paths and says what it takes.
+
+Nothing is loaded and nothing is computed. Shapes of towers that are not at hand come from a table of their published
+configurations; memory and hours are counted, not measured, and say so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, CLIPVisionConfig, GPT2Config, LlamaConfig
+
+from modeling_distinctad.configuration_distinctad import DistinctADConfig
+from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
+from train.arguments import RunArguments
+from train.features import FEATURES, META
+from train.stage2 import Stage2Arguments, check_run, config_fields
+
+PUBLISHED: dict[str, Any] = {
+    "openai/clip-vit-base-patch32": CLIPVisionConfig(projection_dim=512, patch_size=32),
+    "openai/clip-vit-base-patch16": CLIPVisionConfig(projection_dim=512, patch_size=16),
+    "openai/clip-vit-large-patch14": CLIPVisionConfig(
+        hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, patch_size=14,
+        projection_dim=768,
+    ),
+    "gpt2": GPT2Config(),
+    "meta-llama/Llama-2-7b-hf": LlamaConfig(
+        hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32, vocab_size=32000
+    ),
+    "meta-llama/Meta-Llama-3-8B": LlamaConfig(
+        hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
+        num_key_value_heads=8, vocab_size=128256, max_position_embeddings=8192,
+    ),
+}  # fmt: skip
+"""Towers of the paper's rows by Hub id; shapes as their published configurations give them."""
+SHAPES_OF_FOLDERS = {"b32": "openai/clip-vit-base-patch32", "b16": "openai/clip-vit-base-patch16"}
+"""A CLIP_AD folder that does not exist yet has the shape of the tower that its name holds."""
+MAD_TRAIN_CLIPS = 334_296
+PROMPT_TOKENS, AD_TOKENS = 48, 14
+"""Assumed tokens of a prompt beside the visual slots (three people, their faces) and of an AD with its end."""
+BF16_PEAK_FLOPS, UTILISATION = 989e12, 0.35
+"""Dense bf16 peak of an H100 SXM and the share assumed to be reached; a prediction, not a measurement."""
+
+
+def tower_config(source: str, vision: bool) -> tuple[Any, str]:
+    """Configuration of a tower and where it was found, without its weights.
+
+    Raises:
+        ValueError: it is neither a folder nor in the table.
+    """
+    if (Path(source) / "config.json").is_file():
+        config = AutoConfig.from_pretrained(source)
+        inner = getattr(config, "vision_config", None) if vision else None
+        if inner is not None:
+            inner.projection_dim = getattr(config, "projection_dim", inner.projection_dim)
+        return inner or config, "folder"
+    name = source if source in PUBLISHED else ""
+    if vision and not name:
+        name = next((known for part, known in SHAPES_OF_FOLDERS.items() if part in Path(source).name), "")
+    if not name:
+        raise ValueError(f"{source} is no folder with a config.json and no known tower; expected one; mend the path")
+    return PUBLISHED[name], f"shape of {name}"
+
+
+def meta_model(arguments: Stage2Arguments) -> tuple[DistinctADForConditionalGeneration, dict[str, str]]:
+    """The whole model without any weight, and where each tower's shape came from.
+
+    Raises:
+        ValueError: a tower is not known.
+    """
+    vision, seen = tower_config(arguments.clip, vision=True)
+    language, read = tower_config(arguments.language, vision=False)
+    slots = {"video_token_id": 1, "face_token_id": 2, "ad_start_token_id": 3}
+    config = DistinctADConfig(vision_config=vision, text_config=language, **config_fields(arguments), **slots)
+    with torch.device("meta"):
+        model = DistinctADForConditionalGeneration(config)
+    return model, {"vision": seen, "language": read}
+
+
+def count_cost(model: Any, arguments: Stage2Arguments, run: RunArguments, clips: int) -> dict[str, float]:
+    """Bytes and operations of a run, counted.
+
+    Activations of the language model: 34 L D + 5 L^2 heads bytes a layer and clip without checkpointing (Korthikanti et
+    al. 2022, equation 2, flash attention leaves the second term out), 2 L D with it. Operations: 2 a parameter and
+    token forward, and for a frozen model 2 more backward (no gradient of weights).
+
+    Args:
+        model: on the meta device.
+        arguments: of the run.
+        run: of the run.
+        clips: of one epoch.
+
+    Returns:
+        Gigabytes (`weights_gb`, `trained_gb` with gradients and Adam's moments, `activations_gb`, `logits_gb`,
+        `total_gb`), `steps`, `flops` and `hours`.
+    """
+    language = sum(p.numel() for p in model.language_model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in model.parameters()) - trained
+    width = 2 if arguments.language_dtype == "bfloat16" else 4
+    text: Any = model.config.text_config
+    rows = run.batch_size * arguments.window_size
+    rows = min(rows, arguments.language_chunk) if arguments.language_chunk else rows
+    tokens = arguments.num_prompt_vectors + PROMPT_TOKENS + AD_TOKENS
+    each = 2 if arguments.activation_checkpointing else 34 if text.model_type != "gpt2" else 40
+    activations = rows * tokens * text.hidden_size * each * text.num_hidden_layers * width / 2
+    logits = rows * (AD_TOKENS + 4) * text.vocab_size * (4 + 4 + width)
+    recompute = 2 if arguments.activation_checkpointing else 0
+    flops = clips * arguments.epochs * tokens * language * (4 + recompute)
+    sizes = {"weights": frozen * width, "trained": 16 * trained, "activations": activations, "logits": logits}
+    found = {f"{name}_gb": size / 1e9 for name, size in sizes.items()}
+    found["total_gb"] = sum(found.values())
+    steps = clips * arguments.epochs / (run.batch_size * arguments.window_size * arguments.accumulate)
+    return {**found, "steps": steps, "flops": flops, "hours": flops / (BF16_PEAK_FLOPS * UTILISATION) / 3600}
+
+
+def check_paths(arguments: Stage2Arguments, run: RunArguments) -> list[str]:
+    """What is missing on this machine, one line each."""
+    wanted = {
+        "clip": Path(arguments.clip) / "config.json",
+        "features": Path(arguments.features) / META,
+        "features, tensors": Path(arguments.features) / FEATURES,
+    }
+    if not arguments.language.count("/") == 1 and arguments.language not in PUBLISHED:
+        wanted["language"] = Path(arguments.language) / "config.json"
+    lost = [f"{name}: {path} is not there" for name, path in wanted.items() if not path.is_file()]
+    parent = Path(run.output_dir).resolve()
+    while not parent.exists():
+        parent = parent.parent
+    return lost if os.access(parent, os.W_OK) else [*lost, f"output_dir: {run.output_dir} cannot be written"]
+
+
+def report(arguments: Stage2Arguments, run: RunArguments) -> int:
+    """Prints everything; returns 0, 1 when a path is missing, 2 when the run contradicts itself."""
+    try:
+        check_run(arguments)
+        model, origin = meta_model(arguments)
+    except ValueError as error:
+        print(f"error: {error}")
+        return 2
+    changed = {
+        f.name: getattr(arguments, f.name) for f in fields(Stage2Arguments) if getattr(arguments, f.name) != f.default
+    }
+    print("changed from the defaults:", json.dumps(changed, ensure_ascii=False))
+    print(f"towers: vision from {origin['vision']}, language from {origin['language']}")
+    meta = Path(arguments.features) / META
+    clips = MAD_TRAIN_CLIPS
+    if meta.is_file():
+        rows = (meta.parent / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+        clips = max(1, sum('"split": "eval"' not in row for row in rows))
+    found = count_cost(model, arguments, run, clips)
+    sizes = ", ".join(f"{key.removesuffix('_gb')} {value:.2f}" for key, value in found.items() if key.endswith("_gb"))
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    print(f"trained parameters: {trained:,} of {sum(p.numel() for p in model.parameters()):,}")
+    print(f"memory, GB, counted: {sizes}")
+    source = "of the cache" if meta.is_file() else "assumed, MAD-train"
+    print(f"{clips:,} clips an epoch ({source}), {found['steps']:,.0f} steps, {found['flops']:.2e} operations")
+    print(f"predicted: {found['hours']:.2f} h on one H100 at {UTILISATION:.0%} of its bf16 peak (not measured)")
+    lost = check_paths(arguments, run)
+    print("paths: all there" if not lost else "missing:\n  " + "\n  ".join(lost))
+    return 1 if lost else 0
+
+
+__all__ = ["PUBLISHED", "check_paths", "count_cost", "meta_model", "report", "tower_config"]

@@ -1,0 +1,252 @@
+"""Writes what an experiment found: a Markdown table, a JSON file and a plot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from train.experiments.runs import Arm, Record, missing
+from train.experiments.summary import Estimate, paired_difference, summarise
+
+COLOUR, SECOND = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion: safe for colour-blind readers
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric as a column.
+
+    Attributes:
+        metric: its key in the records.
+        label: as printed.
+        digits: decimals.
+        paper: the paper's value by arm name, where it has one.
+    """
+
+    metric: str
+    label: str
+    digits: int = 2
+    paper: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """An experiment as it is written.
+
+    Attributes:
+        title: heading.
+        arms: rows, in order.
+        seeds: that were asked for.
+        columns: metrics.
+        baseline: arm that the others are compared with, pair by pair, or None.
+        notes: lines under the table: what was run, on what, how long.
+    """
+
+    title: str
+    arms: Sequence[Arm]
+    seeds: Sequence[int]
+    columns: Sequence[Column]
+    baseline: str | None = None
+    notes: Sequence[str] = ()
+
+
+def markdown_table(report: Report, records: Sequence[Record]) -> str:
+    """The table with its notes; an arm without a finished run has dashes, and missing runs are named."""
+    found = {column.metric: summarise(records, column.metric) for column in report.columns}
+    heads = ["arm"]
+    for column in report.columns:
+        heads.append(f"{column.label} [95 %]")
+        heads += [f"minus {report.baseline}"] if report.baseline else []
+        heads += ["paper"] if column.paper else []
+    lines = [f"# {report.title}", "", _row([*heads, "runs"]), _row(["---"] * (len(heads) + 1))]
+    for arm in report.arms:
+        cells = [arm.name + (f" ({arm.note})" if arm.note else "")]
+        for column in report.columns:
+            cells += _cells(report, column, arm.name, found[column.metric].get(arm.name), records)
+        lines.append(_row([*cells, str(sum(record.arm == arm.name for record in records))]))
+    lines += ["", *(f"* {note}" for note in _notes(report, records))]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(report: Report, column: Column, arm: str, estimate: Estimate | None, records: Sequence[Record]) -> list[str]:
+    """An arm's cells under one metric."""
+    cells = [estimate.text(column.digits) if estimate else "-"]
+    if report.baseline:
+        compared = estimate and arm != report.baseline
+        difference = paired_difference(records, arm, report.baseline, column.metric) if compared else None
+        cells.append(difference.text(column.digits, sign=True) if difference else "-")
+    if column.paper:
+        cells.append(f"{column.paper[arm]:.1f}" if arm in column.paper else "")
+    return cells
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _notes(report: Report, records: Sequence[Record]) -> list[str]:
+    """What a reader must know to judge the table."""
+    sets = sorted({name for record in records for name in record.figures})
+    notes = [
+        f"{len(report.seeds)} seeds ({', '.join(map(str, report.seeds))}), {len(sets)} film sets ({', '.join(sets)}); "
+        "95 % intervals of the mean over seeds and film sets, differences paired by both."
+    ]
+    if records:
+        hours = sum(record.wall_s for record in records) / 3600
+        notes.append(f"{len(records)} runs, {hours:.2f} h in all.")
+    lost = missing(records, report.arms, report.seeds)
+    if lost:
+        notes.append(f"MISSING {len(lost)} runs: " + ", ".join(f"{arm} seed {seed}" for arm, seed in lost) + ".")
+    return [*notes, *report.notes]
+
+
+def findings(report: Report, records: Sequence[Record]) -> list[str]:
+    """One sentence an arm and metric: is its paired difference from the baseline told apart from nothing?"""
+    found = []
+    for arm in report.arms if report.baseline else ():
+        for column in report.columns:
+            compared = arm.name != report.baseline
+            difference = paired_difference(records, arm.name, str(report.baseline), column.metric) if compared else None
+            if difference is None or difference.lower is None or difference.upper is None:
+                continue
+            verdict = "higher" if difference.lower > 0 else "lower" if difference.upper < 0 else "not told apart"
+            shown = difference.text(column.digits, sign=True)
+            found.append(f"{arm.name} minus {report.baseline}, {column.label}: {shown}, {verdict}.")
+    return found
+
+
+def log_text(report: Report, records: Sequence[Record], command: str, day: str) -> str:
+    """A dated entry for the experiment log: command, table and findings.
+
+    Args:
+        report: what was asked.
+        records: finished runs.
+        command: as typed.
+        day: ISO date.
+    """
+    table = markdown_table(report, records).split("\n", 2)[2]
+    said = "".join(f"* {sentence}\n" for sentence in findings(report, records))
+    return f"## {day}: {report.title}\n`{command}`\n\n{table}\n{said}"
+
+
+def write_table(path: Path, report: Report, records: Sequence[Record]) -> str:
+    """Writes the Markdown table and, beside it, the same as JSON with every run's figures; returns the Markdown."""
+    text = markdown_table(report, records)
+    content: dict[str, Any] = {
+        "title": report.title,
+        "baseline": report.baseline,
+        "arms": {arm.name: dict(arm.overrides) for arm in report.arms},
+        "estimates": {
+            column.metric: {arm: e.to_json() for arm, e in summarise(records, column.metric).items()}
+            for column in report.columns
+        },
+        "runs": [{"arm": r.arm, "seed": r.seed, "figures": r.figures, "wall_s": r.wall_s} for r in records],
+        "missing": missing(records, report.arms, report.seeds),
+        "notes": list(report.notes),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+    write_whole(path.with_suffix(".json"), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return text
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text so that what carries the name is whole."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    """Saves and closes a figure."""
+    from matplotlib import pyplot
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+    pyplot.close(figure)
+    return path
+
+
+def plot_arms(path: Path, report: Report, records: Sequence[Record]) -> Path:
+    """One panel a metric: every arm's mean with its interval, single values behind it, the baseline as a line."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = [arm.name for arm in report.arms if any(record.arm == arm.name for record in records)]
+    count = len(report.columns)
+    figure, axes = pyplot.subplots(
+        1, count, figsize=(2.2 + 3.4 * count, 1.2 + 0.42 * len(rows)), sharey=True, squeeze=False
+    )
+    for axis, column in zip(axes[0], report.columns, strict=True):
+        found = summarise(records, column.metric)
+        for place, arm in enumerate(rows):
+            single = [v[column.metric] for r in records if r.arm == arm for v in r.figures.values()]
+            axis.plot(single, [place] * len(single), ".", color="#BBBBBB", zorder=1)
+            _draw(axis, found[arm], place, horizontal=True)
+        if report.baseline in rows:
+            axis.axvline(found[str(report.baseline)].mean, color=SECOND, linewidth=1, linestyle="--", zorder=0)
+        axis.set_xlabel(f"{column.label}, 95 % interval")
+        axis.grid(axis="x", color="#E5E5E5")
+        axis.set_axisbelow(True)
+    axes[0][0].set_yticks(range(len(rows)), rows)
+    axes[0][0].invert_yaxis()
+    figure.suptitle(report.title)
+    return _save(figure, path)
+
+
+def _draw(axis: Any, estimate: Estimate, place: float, horizontal: bool) -> None:
+    """A mean and its interval; without one, the mean alone."""
+    x, y = (estimate.mean, place) if horizontal else (place, estimate.mean)
+    error = None
+    if estimate.lower is not None and estimate.upper is not None:
+        error = [[estimate.mean - estimate.lower], [estimate.upper - estimate.mean]]
+    bars = {"xerr" if horizontal else "yerr": error}
+    axis.errorbar(x, y, **bars, fmt="o", color=COLOUR, capsize=3, zorder=3)
+
+
+def plot_sweep(
+    path: Path,
+    points: Sequence[tuple[float, Estimate]],
+    x_label: str,
+    y_label: str,
+    title: str = "",
+    levels: Sequence[tuple[str, float]] = (),
+    log_x: bool = False,
+) -> Path:
+    """A swept setting against a metric.
+
+    Args:
+        path: picture to write.
+        points: (setting, estimate).
+        x_label: name of the setting.
+        y_label: name of the metric.
+        title: heading.
+        levels: (label, value) drawn as dashed lines, such as a baseline or an oracle.
+        log_x: logarithmic setting.
+
+    Returns:
+        `path`.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(4.8, 3.4))
+    ordered = sorted(points, key=lambda point: point[0])
+    axis.plot([x for x, _ in ordered], [e.mean for _, e in ordered], color=COLOUR, linewidth=1)
+    for x, estimate in ordered:
+        _draw(axis, estimate, x, horizontal=False)
+    for label, value in levels:
+        axis.axhline(value, color=SECOND, linestyle="--", linewidth=1)
+        axis.annotate(label, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=SECOND)
+    if log_x:
+        axis.set_xscale("log")
+        axis.set_xticks([x for x, _ in ordered], [f"{x:g}" for x, _ in ordered], minor=False)
+    axis.set(xlabel=x_label, ylabel=y_label, title=title)
+    axis.grid(color="#E5E5E5")
+    return _save(figure, path)

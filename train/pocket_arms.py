@@ -1,0 +1,184 @@
+"""One run of an ablation on pocket films: cached features, the frozen pocket language model, figures of the film sets.
+
+Beside the arm's figures stand two controls of its own model: windows in another order (contextual EM is blind to it)
+and neighbours of other films (what is rare in one's own film is then unknowable).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluate_metrics.cider.cider_d import cider
+from evaluate_metrics.distinctiveness.distinctive import distinctiveness
+from evaluate_metrics.recall_at_k_within_n.recall import Setting, recall_table
+from evaluate_metrics.repetition.repeats import repetition
+from modeling_distinctad.towers_distinctad import load_language, load_vision
+from train.arguments import RunArguments
+from train.arm_training import numbers, search
+from train.collators import Window, WindowCollator, consecutive_windows, scheduled_windows
+from train.describe_cache import describe_windows
+from train.experiments.report import write_whole
+from train.experiments.runs import Arm, Figures, RunOne
+from train.features import FeatureCache, parse_seeds
+from train.stage2 import Stage2Arguments, build_model, build_processor, window_options
+from train.table4 import film_sets, shared_words
+
+RECALLS = ((1, 5), (1, 16), (5, 16))
+
+
+def stage2_arguments(asked: Any, arm: Arm) -> Stage2Arguments:
+    """The arm's Stage II.
+
+    Raises:
+        ValueError: an override that Stage II does not know.
+    """
+    known = {f.name for f in fields(Stage2Arguments)}
+    common = {
+        "clip": asked.clip, "language": asked.language, "features": asked.features, "window_size": asked.window_size,
+        "train_characters": "predicted", "decode_num_beams": asked.num_beams,
+    }  # fmt: skip
+    if unknown := sorted(set(arm.overrides) - known):
+        raise ValueError(f"arm {arm.name} overrides {unknown}; expected fields of Stage2Arguments; mend the table")
+    return Stage2Arguments(**{**common, **arm.overrides})
+
+
+@dataclass
+class PocketLine:
+    """Trains and tests arms; a `RunOne`.
+
+    Attributes:
+        asked: `AblationArguments`.
+        run: batch size and output folder.
+        cache: features of all films.
+        similarity: of texts, for R@k/N.
+    """
+
+    asked: Any
+    run: RunArguments
+    cache: FeatureCache
+    similarity: Callable[..., Any]
+
+    def __call__(self, arm: Arm, seed: int, folder: Path) -> Figures:
+        """Figures of every film set, x100."""
+        asked, arguments = self.asked, stage2_arguments(self.asked, arm)
+        processor = build_processor(arguments)
+        collator = WindowCollator(processor, self.cache, window_options(arguments, seed))
+        films = [str(s) for s in parse_seeds(asked.films)]
+        size = arguments.window_size
+        count = max(1, self.run.batch_size * asked.window_size // size)  # the same clips a step at every N
+        schedule = scheduled_windows(self.cache, films, size, seed, 1, arguments.sampling)
+        while len(schedule) < count * asked.steps:
+            epoch = schedule[-1][0] + 1
+            more = scheduled_windows(self.cache, films, size, seed + 1000 * epoch, 1, arguments.sampling)
+            schedule += [(epoch, film, rows) for _, film, rows in more]
+        towers = {"vision": load_vision(asked.clip), "language": load_language(asked.language)[0]}
+
+        def build() -> Any:
+            torch.manual_seed(seed)
+            return build_model(arguments, processor, self.cache, films, towers)
+
+        def batch_of(step: int) -> dict[str, torch.Tensor]:
+            return collator(schedule[step * count : (step + 1) * count])
+
+        watched = consecutive_windows(self.cache, [str(s) for s in parse_seeds(asked.validation_films)], size)
+        rates = numbers(asked.learning_rates)
+        model, chosen = search(build, batch_of, asked.steps, rates, lambda m: -validation_loss(m, collator, watched))
+        figures = {}
+        for name, seeds in film_sets(asked.film_sets).items():
+            windows = consecutive_windows(self.cache, [str(s) for s in seeds], size)
+            told = self.describe(model, collator, windows)
+            write_whole(folder / f"told_{name.replace(' ', '_')}.json", json.dumps(told, ensure_ascii=False))
+            figures[name] = self.figures(told) | chosen
+            for control, changed in (("shuffled", shuffled(windows)), ("foreign", foreign(windows))):
+                figures[name][f"distinctive_{control}"] = self.figures(self.describe(model, collator, changed))[
+                    "distinctive"
+                ]
+        return figures
+
+    def describe(self, model: Any, collator: WindowCollator, windows: Sequence[Window]) -> dict[int, str]:
+        """Row number -> text."""
+        asked = self.asked
+        limits = {"num_beams": asked.num_beams, "max_new_tokens": asked.max_new_tokens}
+        return describe_windows(model, collator, windows, self.run.batch_size, **limits)
+
+    def figures(self, told: dict[int, str]) -> dict[str, float]:
+        """Of described rows, in the cache's order."""
+        members = sorted(told)
+        rows = [self.cache.rows[number] for number in members]
+        texts, truths = [told[number] for number in members], [row["text"] for row in rows]
+        films = [row["film"] for row in rows]
+        names = {row["film"]: row["names"] for row in rows}
+        recalls = recall_table(texts, truths, self.similarity, [Setting(k, n) for k, n in RECALLS], films)
+        found = {f"r{k}_{n}": float(r["recall"] or 0.0) for (k, n), r in zip(RECALLS, recalls, strict=True)}
+        words = distinctiveness(texts, truths, films, window=self.asked.window_size, names=names)
+        repeated = repetition(texts, films=films, names=names)["repeated_words"]
+        return {
+            **found, "cider": float(cider(texts, truths)["cider"]), "distinctive": float(words["recall"]),
+            "repeated": float(repeated or 0.0),
+        }  # fmt: skip
+
+
+@torch.no_grad()
+def validation_loss(model: Any, collator: WindowCollator, windows: Sequence[Window]) -> float:
+    """L_auto on test windows: the same measure for every arm, with and without L_dist."""
+    model.eval()
+    losses = [float(model(**collator([window]), loss_only=True).loss_auto) for window in windows]
+    return sum(losses) / len(losses)
+
+
+def shuffled(windows: Sequence[Window]) -> list[Window]:
+    """The same windows with their clips in another order."""
+    changed = []
+    for epoch, film, rows in windows:
+        order = list(rows)
+        random.Random(f"shuffled {film} {rows[0]}").shuffle(order)
+        changed.append((epoch, film, order))
+    return changed
+
+
+def foreign(windows: Sequence[Window]) -> list[Window]:
+    """Windows in which every clip's neighbours are of other films, as far as there are as many films.
+
+    People and portraits are taken from the first clip's film, so only what the neighbours lend may be compared.
+    """
+    pool = [(film, row) for _, film, rows in windows for row in rows]
+    size = max(len(rows) for _, _, rows in windows)
+    by_film: dict[str, list[int]] = {}
+    for film, row in pool:
+        by_film.setdefault(film, []).append(row)
+    order = [row for place in range(max(map(len, by_film.values())))
+             for rows in by_film.values() if place < len(rows) for row in [rows[place]]]  # fmt: skip
+    return [(-1, "", order[at : at + size]) for at in range(0, len(order), size)]
+
+
+def pocket_run(asked: Any, run: RunArguments) -> RunOne:
+    """The runs of pocket films.
+
+    Args:
+        asked: `AblationArguments`.
+        run: batch size and output folder.
+
+    Raises:
+        ValueError: the cache is not there, or lacks a film.
+    """
+    cache = FeatureCache(asked.features)
+    sets = [*film_sets(asked.film_sets).values(), parse_seeds(asked.films), parse_seeds(asked.validation_films)]
+    if lost := [str(s) for seeds in sets for s in seeds if str(s) not in cache.films]:
+        raise ValueError(f"{asked.features} lacks {len(lost)} films ({', '.join(lost[:3])}); encode them too")
+    similarity: Any = shared_words
+    if asked.encoder:
+        from evaluate_metrics.recall_at_k_within_n.pair_f1 import PairF1
+        from train.reconstruction import installed
+
+        similarity = PairF1(str(installed(asked.encoder)), asked.encoder_layer)
+    return PocketLine(asked, run, cache, similarity)
+
+
+__all__ = ["PocketLine", "foreign", "pocket_run", "shuffled", "stage2_arguments", "validation_loss"]

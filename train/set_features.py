@@ -1,0 +1,183 @@
+"""Caches what Stage II reads of MAD, CMD-AD and TV-AD: frame features, portraits, casts and recognised people.
+
+The rows come from the data room's readers, with their rules for every quirk; the frames from MAD's features (h5, as
+`distinctad features` writes them too) or from videos and frame folders through CLIP_AD. The cache has the layout of
+`train/features.py`, its rows also hold times, split and, where the annotations know it, who was recognised.
+
+Run: `python train/set_features.py CONFIG.yaml [--key value]`. Finished films are kept on a restart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+from transformers import AutoTokenizer
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from datasets_scripts.builders import BUILDERS
+from datasets_scripts.frames import row_frames
+from datasets_scripts.mad_features import MadFeatures
+from datasets_scripts.schema import ADRow
+from modeling_distinctad.processing_distinctad import DistinctADProcessor
+from modeling_distinctad.towers_distinctad import embed_images, load_vision, weights_sha256
+from train.arguments import parse_run
+from train.features import META, join_chunks, load_images
+
+
+@dataclass
+class SetArguments:
+    """Which set, where its files lie, and which tower sees it."""
+
+    set: str = field(default="mad-eval", metadata={"help": "mad-eval | cmd-ad | tv-ad"})
+    clip: str = field(default="runs/clip_ad", metadata={"help": "tower of the features: folder or Hub id"})
+    train: str = field(default="", metadata={"help": "annotations of the training split; empty: none"})
+    eval: str = field(default="", metadata={"help": "annotations of the evaluation split"})
+    bank: str = field(default="", metadata={"help": "character bank; empty: prompts without people"})
+    keys: str = field(default="", metadata={"help": "mad2imdb.json where the bank needs it"})
+    portraits: str = field(default="", metadata={"help": "folder of portraits by id"})
+    root: str = field(default="", metadata={"help": "folder of videos or frames"})
+    feature_file: str = field(default="", metadata={"help": "h5 file of features instead of videos"})
+    trust_unnamed: bool = field(default=False, metadata={"help": "MAD's own h5 names no tower: it is vanilla CLIP"})
+    recognised: bool = field(default=False, metadata={"help": "the annotations hold pred_ids (TV-AD with faces)"})
+    num_frames: int = field(default=8, metadata={"help": "T frames a clip"})
+    frame_fit: str = field(default="crop", metadata={"help": "crop | pad | squash"})
+
+
+class FilmEncoder:
+    """Reads one film after another and turns it into tensors and rows.
+
+    Args:
+        asked: what to read.
+    """
+
+    def __init__(self, asked: SetArguments) -> None:
+        self.asked = asked
+        self.tower = load_vision(asked.clip).eval()
+        self.sha256 = weights_sha256(self.tower)
+        tokenizer = AutoTokenizer.from_pretrained(asked.clip)
+        self.processor = DistinctADProcessor(load_images(asked.clip), tokenizer, frame_fit=asked.frame_fit)
+        self.features = None
+        if asked.feature_file:
+            trusted = asked.trust_unnamed
+            self.features = MadFeatures(asked.feature_file, tower_sha256=self.sha256, trust_unnamed=trusted)
+        self.files = {name: path for name, path in (("train", asked.train), ("eval", asked.eval)) if path}
+        if not self.files:
+            raise ValueError("train and eval are both empty; expected an annotation file; name one")
+        self.readers = self._readers("cast" if asked.bank else "none")
+        self.seen = self._readers("predicted") if asked.recognised else {}
+
+    def _readers(self, characters: str) -> dict[str, Any]:
+        asked = self.asked
+        optional = {"bank": asked.bank, "keys": asked.keys, "portraits": asked.portraits, "root": asked.root,
+                    "feature_file": asked.feature_file}  # fmt: skip
+        builder: Any = BUILDERS[asked.set](
+            annotations=self.files, characters=characters, num_frames=asked.num_frames,
+            **{key: value for key, value in optional.items() if value},
+        )  # fmt: skip
+        return {split: builder.reader(split) for split in self.files}
+
+    def films(self) -> list[tuple[str, str]]:
+        """(split, film) of every film."""
+        return [(split, film) for split, reader in self.readers.items() for film in reader.films]
+
+    @torch.no_grad()
+    def embed(self, images: list[Any]) -> Tensor:
+        """Embeds (n, C) float16 of n pictures."""
+        return embed_images(self.tower, self.processor.frame_pixels(images)).to(torch.float16)
+
+    def frames(self, row: ADRow) -> Tensor:
+        """Features (T, C) float16 of one clip."""
+        count = self.asked.num_frames
+        if self.features is not None:
+            return torch.from_numpy(self.features.frame_features(row.film, row.start_s, row.end_s, count)).half()
+        pictures = row_frames(row, Path(self.asked.root), count)
+        return self.embed([pictures[i * len(pictures) // count] for i in range(count)])
+
+    def film(self, split: str, film: str) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        """Tensors and rows of a film; no rows where the reader refused them all."""
+        rows = self.readers[split].read(film)
+        if not rows:
+            return {}, []
+        found = {r.provenance.row: r.characters for r in self.seen[split].read(film)} if self.seen else {}
+        people = {person.id: person for row in rows for person in (*row.characters, *found.get(row.provenance.row, ()))}
+        cast = list(people.values())
+        places = {person.id: place for place, person in enumerate(cast)}
+        faces = self._faces([person.portrait for person in cast])
+        told = []
+        for row in rows:
+            cells: dict[str, Any] = {
+                "film": f"{split}/{film}", "index": row.index, "text": row.text, "split": split,
+                "start_s": row.start_s, "end_s": row.end_s, "names": [person.name for person in cast],
+                "actors": [person.actor for person in cast], "portraits": [bool(p.portrait) for p in cast],
+            }  # fmt: skip
+            if self.seen:
+                cells["predicted"] = [places[person.id] for person in found.get(row.provenance.row, ())]
+            told.append(cells)
+        told[0]["faces"] = len(faces)
+        return {"frames": torch.stack([self.frames(row) for row in rows]), "faces": faces}, told
+
+    def _faces(self, portraits: list[str]) -> Tensor:
+        """Embeds (people, C) float16, 0 for those without a portrait."""
+        width = int(getattr(self.tower.config, "projection_dim", None) or self.tower.config.hidden_size)
+        faces = torch.zeros(len(portraits), width, dtype=torch.float16)
+        for place, portrait in enumerate(portraits):
+            if portrait:
+                from PIL import Image
+
+                with Image.open(Path(self.asked.portraits) / portrait) as picture:
+                    faces[place] = self.embed([picture.convert("RGB")])[0]
+        return faces
+
+
+def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
+    """Encodes all films of a set and joins them.
+
+    Args:
+        asked: the set and its tower.
+        output_dir: folder of the cache.
+
+    Returns:
+        The folder; `FeatureCache` reads it.
+    """
+    folder, encoder = Path(output_dir), FilmEncoder(asked)
+    meta = {"tower": encoder.sha256, **vars(asked)}
+    if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:
+        return folder
+    parts = folder / f"parts_{hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:12]}"
+    parts.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, (split, film) in enumerate(tqdm(encoder.films(), unit="film", desc="features")):
+        path = parts / f"{number:06d}.safetensors"
+        lines = path.with_suffix(".jsonl")
+        if not lines.is_file():
+            tensors, rows = encoder.film(split, film)
+            if rows:
+                save_file(tensors, path)
+            partial = lines.with_suffix(".partial")
+            partial.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
+            partial.replace(lines)  # comes last: the film is whole
+        if lines.stat().st_size:
+            paths.append(path)
+    join_chunks(folder, paths, meta)
+    for split, reader in encoder.readers.items():
+        print(f"{split}: {reader.report.facts or reader.report}")
+    return folder
+
+
+def main() -> None:
+    """Writes the cache to `output_dir`."""
+    arguments, run = parse_run(SetArguments)
+    build_set_cache(arguments, run.output_dir)
+
+
+if __name__ == "__main__":
+    main()
