@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-HEADER = ("figure", "value", "95 % over films", "chance", "lower / chance", "n scored / expected")
+from distinctad.score_plots import write_plots
+
+HEADER = ("figure", "value", "95 % over films", "chance", "lower / chance", "truths", "n scored / expected")
+COMPARED = ("figure", "this", "other", "difference", "95 % over films", "p")
 
 
 def rounded(value: Any, digits: int = 6) -> Any:
@@ -24,18 +27,44 @@ def _number(value: float | None, form: str = ".1f") -> str:
     return "-" if value is None else format(value, form)
 
 
+def _interval(figure: dict[str, Any], form: str) -> str:
+    return "-" if figure["lower"] is None else f"{figure['lower']:{form}} to {figure['upper']:{form}}"
+
+
+def comparison_rows(scores: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The paired tests as rows of text, in the order of `COMPARED`."""
+    return [
+        (
+            entry["label"],
+            _number(entry["value"], ".2f"),
+            _number(entry["other"], ".2f"),
+            _number(entry["difference"], "+.2f"),
+            _interval(entry, "+.2f"),
+            _number(entry["p"], ".4f"),
+        )
+        for entry in scores.get("comparison", [])
+    ]
+
+
+def _markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    head = [f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
+    return head + [f"| {' | '.join(row)} |" for row in cells]
+
+
 def table_rows(scores: dict[str, Any]) -> list[tuple[str, ...]]:
     """The figures as rows of text, in the order of `HEADER`."""
     rows: list[tuple[str, ...]] = []
     for figure in scores["figures"]:
-        interval = "-" if figure["lower"] is None else f"{figure['lower']:.1f} to {figure['upper']:.1f}"
+        form = ".1f" if figure["unit"] in ("percent", "cider") else ".2f"
         rows.append(
             (
                 figure["label"],
-                _number(figure["value"]),
-                interval,
-                _number(figure["chance"]),
+                _number(figure["value"], form),
+                _interval(figure, form),
+                _number(figure["chance"], form),
                 _number(figure["lower_over_chance"], ".2f"),
+                _number(figure["reference"], form),
                 f"{figure['n']} / {figure['n_expected']}",
             )
         )
@@ -57,62 +86,28 @@ def notes(scores: dict[str, Any]) -> list[str]:
 
 def markdown(scores: dict[str, Any]) -> str:
     """The report as Markdown."""
-    lines = ["# Scores", "", f"| {' | '.join(HEADER)} |", "|---|" + "---:|" * (len(HEADER) - 1)]
-    lines += [f"| {' | '.join(row)} |" for row in table_rows(scores)]
+    lines = ["# Scores", "", *_markdown_table(HEADER, table_rows(scores))]
+    if scores.get("comparison"):
+        lines += ["", "Against the other file (p: systems exchanged within films at random, two-sided):", ""]
+        lines += _markdown_table(COMPARED, comparison_rows(scores))
     lines += ["", *(f"* {note}" for note in notes(scores)), "", "Chance of each figure:", ""]
     lines += [f"* {figure['label']}: {figure['chance_is']}." for figure in scores["figures"]]
     signature = json.dumps(rounded(scores["signature"]), indent=1, sort_keys=True, ensure_ascii=False)
     return "\n".join([*lines, "", "Signature:", "", "```json", signature, "```", ""])
 
 
-def plot(scores: dict[str, Any], path: Path) -> None:
-    """Bars with their intervals, a black line at each figure's chance; CIDEr has a panel (and scale) of its own.
-
-    Args:
-        scores: what `distinctad.score.score` returned.
-        path: the PNG file to write.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panels = [
-        ("percent", [f for f in scores["figures"] if f["value"] is not None and f["unit"] == "percent"]),
-        ("CIDEr (x100)", [f for f in scores["figures"] if f["value"] is not None and f["unit"] != "percent"]),
-    ]
-    panels = [(title, figures) for title, figures in panels if figures]
-    heights = [len(figures) + 0.8 for _, figures in panels] or [1]
-    canvas = Figure(figsize=(7.0, 0.8 + 0.42 * sum(heights)), layout="constrained")
-    axes = canvas.subplots(len(heights), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
-    for axis, (title, figures) in zip(axes, panels, strict=False):
-        for place, figure in enumerate(figures):
-            axis.barh(place, figure["value"], height=0.6, color="#4477aa")
-            if figure["lower"] is not None:
-                axis.hlines(place, figure["lower"], figure["upper"], color="#222222", linewidth=1.2)
-                ends = [figure["lower"], figure["upper"]]
-                axis.vlines(ends, place - 0.1, place + 0.1, color="#222222", linewidth=1.2)
-            if figure["chance"] is not None:
-                axis.vlines(figure["chance"], place - 0.38, place + 0.38, color="#cc3311", linewidth=2.0)
-        axis.set_yticks(range(len(figures)), [figure["label"] for figure in figures])
-        axis.invert_yaxis()
-        axis.set_xlim(left=0)
-        axis.set_xlabel(f"{title}; whisker: 95 % over films; red line: chance")
-        axis.spines[["top", "right"]].set_visible(False)
-    FigureCanvasAgg(canvas).print_png(path, metadata={"Software": None})
-
-
 def write_report(scores: dict[str, Any], out: Path) -> list[Path]:
-    """Write scores.json, scores.md and scores.png into the folder `out` and return their paths.
+    """Write scores.json, scores.md and the plots into the folder `out` and return their paths.
 
     Raises:
         OSError: if the folder cannot be written to.
     """
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(rounded(scores), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    files = [out / "scores.json", out / "scores.md", out / "scores.png"]
+    files = [out / "scores.json", out / "scores.md"]
     files[0].write_bytes(text.encode("utf-8", "backslashreplace"))
     files[1].write_bytes(markdown(scores).encode("utf-8", "backslashreplace"))
-    plot(scores, files[2])
-    return files
+    return files + write_plots(scores, out)
 
 
 def print_table(scores: dict[str, Any]) -> None:
@@ -121,12 +116,14 @@ def print_table(scores: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="Scores")
-    for i, column in enumerate(HEADER):
-        table.add_column(column, justify="right" if i else "left", overflow="fold")
-    for row in table_rows(scores):
-        table.add_row(*(Text(cell) for cell in row))
     console = Console()
-    console.print(table)
+    tables = [("Scores", HEADER, table_rows(scores)), ("Against the other file", COMPARED, comparison_rows(scores))]
+    for title, header, rows in tables if scores.get("comparison") else tables[:1]:
+        table = Table(title=title)
+        for i, column in enumerate(header):
+            table.add_column(column, justify="right" if i else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)
     for note in notes(scores):
         console.print(Text(note))

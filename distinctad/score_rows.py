@@ -120,7 +120,21 @@ def _column(found: Sequence[str], wanted: Sequence[str], what: str, path: Path) 
     )
 
 
-def read_csv_rows(path: Path, text_columns: Sequence[str], films: Collection[str] = ()) -> list[Row]:
+def read_records(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file as they stand, at least one.
+
+    Raises:
+        UserError: if it cannot be read, is no sound CSV or has no rows.
+    """
+    records = _csv_records(path)
+    if not records:
+        raise UserError(f"{path} has a header and no rows", "Give at least one row.")
+    return records
+
+
+def read_csv_rows(
+    path: Path, text_columns: Sequence[str], films: Collection[str] = (), film: str | None = None, times: bool = True
+) -> list[Row]:
     """Read a prediction or annotation CSV.
 
     Args:
@@ -128,24 +142,26 @@ def read_csv_rows(path: Path, text_columns: Sequence[str], films: Collection[str
         text_columns: names of the text's column, the preferred one first.
         films: what the other file calls its films; a column that knows one of them is preferred (CMD-AD numbers its
             movies and also has their IMDb ids).
+        film: the film's column; None = found as above.
+        times: False = the file needs no start and end (rows are at 0.0 s).
 
     Raises:
         UserError: naming the file, the row and what is wrong with it.
     """
-    records = _csv_records(path)
-    if not records:
-        raise UserError(f"{path} has a header and no rows", "Give at least one row.")
+    records = read_records(path)
     found = list(records[0])
     known = [n for n in FILM_COLUMNS if n in found and any(record[n].strip() in films for record in records)]
-    film = known[0] if known else _column(found, FILM_COLUMNS, "film", path)
+    column = film or (known[0] if known else None)
+    if times or column is not None:
+        column = _column(found, (column,) if column else FILM_COLUMNS, "film", path)
     text = _column(found, text_columns, "text", path)
-    for name in ("start", "end"):
+    for name in ("start", "end") if times else ():
         _column(found, (name,), name, path)
     return [
         Row(
-            record[film].strip(),
-            _seconds(record["start"], "start", path, i),
-            _seconds(record["end"], "end", path, i),
+            record[column].strip() if column else "",
+            _seconds(record["start"], "start", path, i) if times else 0.0,
+            _seconds(record["end"], "end", path, i) if times else 0.0,
             _text(record[text]),
             i,
             dict(record),
@@ -197,7 +213,12 @@ def align(given: Sequence[Row], expected: Sequence[Row], given_path: Path, expec
     waiting = []
     for row in given:
         if free.get(row.key):
-            placed[free[row.key].pop(0)] = row
+            spots = free[row.key]
+            # One interval several times: the annotation whose text the prediction carries goes first.
+            true = row.columns.get("text_gt")
+            spot_of_text = next((i for i in spots if len(spots) > 1 and expected[i].text == true), spots[0])
+            spots.remove(spot_of_text)
+            placed[spot_of_text] = row
         else:
             waiting.append(row)
     duplicates, extras = [], []

@@ -90,6 +90,53 @@ def _similarity(candidate: _Vector, reference: _Vector) -> float:
     return total / MAX_N * math.exp(-(delta**2) / (2 * SIGMA**2))
 
 
+class CiderScorer:
+    """CIDEr-D against one set of references; the vectors of texts seen before are kept.
+
+    Args:
+        references: one text or a list of texts an item.
+        frequencies: document frequencies; counted from `references` if None. Pass those of the whole set when
+            only a part of it is scored, together with `n_items`.
+        n_items: number of items behind `frequencies`.
+
+    Raises:
+        ValueError: if an item has no reference or only one of `frequencies` and `n_items` is given.
+    """
+
+    def __init__(
+        self,
+        references: Sequence[str | None | Sequence[str]],
+        frequencies: Mapping[tuple[str, ...], int] | None = None,
+        n_items: int | None = None,
+    ) -> None:
+        """Count the document frequencies; see the class."""
+        if (frequencies is None) != (n_items is None):
+            raise ValueError("frequencies and n_items belong together; give both or none")
+        self._lists = as_reference_lists(references)
+        self._frequencies = document_frequencies(self._lists) if frequencies is None else frequencies
+        self._log_items = math.log(max(1, len(self._lists) if n_items is None else n_items))
+        self._vectors: dict[str, _Vector] = {}
+
+    def _vector(self, text: str) -> _Vector:
+        if text not in self._vectors:
+            self._vectors[text] = _Vector(tokens(text), self._frequencies, self._log_items)
+        return self._vectors[text]
+
+    def scores(self, predictions: Sequence[str | None]) -> list[float]:
+        """CIDEr-D of each prediction, on the papers' scale; None and "" score 0.
+
+        Raises:
+            ValueError: if there are not as many predictions as references.
+        """
+        if len(predictions) != len(self._lists):
+            raise ValueError(f"{len(predictions)} predictions for {len(self._lists)} references; give one each")
+        scores = []
+        for prediction, item in zip(predictions, self._lists, strict=True):
+            candidate = self._vector(prediction or "")
+            scores.append(SCALE * sum(_similarity(candidate, self._vector(text)) for text in item) / len(item))
+        return scores
+
+
 def cider_scores(
     predictions: Sequence[str | None],
     references: Sequence[str | None | Sequence[str]],
@@ -113,17 +160,7 @@ def cider_scores(
     """
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
-    if (frequencies is None) != (n_items is None):
-        raise ValueError("frequencies and n_items belong together; give both or none")
-    lists = as_reference_lists(references)
-    counts: Mapping[tuple[str, ...], int] = document_frequencies(lists) if frequencies is None else frequencies
-    log_items = math.log(max(1, len(lists) if n_items is None else n_items))
-    scores = []
-    for prediction, item in zip(predictions, lists, strict=True):
-        candidate = _Vector(tokens(prediction), counts, log_items)
-        similarities = [_similarity(candidate, _Vector(tokens(text), counts, log_items)) for text in item]
-        scores.append(SCALE * sum(similarities) / len(similarities))
-    return scores
+    return CiderScorer(references, frequencies, n_items).scores(predictions)
 
 
 def cider(

@@ -11,7 +11,9 @@ ours equals what it gives for the pair alone.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +35,7 @@ class PairF1:
         layer: hidden layer whose states are compared, 1 = after the first block; the papers use 17.
         batch_size: sentences a forward pass; changes speed only.
         device: torch device name, or "auto" (the accelerator if there is one).
+        progress: show a bar of the sentences encoded, on the error stream.
 
     Attributes:
         n_encoded: how many sentences went through the encoder so far.
@@ -41,7 +44,14 @@ class PairF1:
         ValueError: if no encoder is given, it cannot be loaded, has no such layer, or the device is not there.
     """
 
-    def __init__(self, encoder: str | None, layer: int | None, batch_size: int = 64, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        encoder: str | None,
+        layer: int | None,
+        batch_size: int = 64,
+        device: str = "cpu",
+        progress: bool = False,
+    ) -> None:
         """Load the encoder; see the class."""
         if not encoder or layer is None:
             raise ValueError(
@@ -73,7 +83,7 @@ class PairF1:
         except (AssertionError, RuntimeError) as error:  # torch raises either for a device that is not there
             raise ValueError(f"device {device!r} cannot be used; pass cpu, or a device of this machine") from error
         self.encoder, self.layer, self.batch_size, self.device = str(encoder), layer, batch_size, device
-        self.n_encoded = 0
+        self.n_encoded, self.progress = 0, progress
         # A tokeniser saved without a limit gives a huge number; positions are the model's real limit.
         places = getattr(model.config, "max_position_embeddings", None) or 512
         self.max_tokens = min(self.tokenizer.model_max_length, places)
@@ -81,7 +91,10 @@ class PairF1:
         self._markers = {self.tokenizer.cls_token_id, self.tokenizer.sep_token_id} - {None}
 
     def signature(self) -> dict[str, Any]:
-        """What makes two results comparable: the encoder's name (last part of its path) and the layer."""
+        """What makes two results comparable: the encoder's name (last part of its path), revision, layer, versions."""
+        import torch
+        import transformers
+
         name = self.encoder.rstrip("/\\").replace("\\", "/").split("/")[-1]
         config = self.model.config
         return {
@@ -90,7 +103,18 @@ class PairF1:
             "encoder_model_type": config.model_type,
             "encoder_hidden_size": config.hidden_size,
             "layer": self.layer,
+            "encoder_revision": self._revision(),
+            "versions": {"transformers": transformers.__version__, "torch": torch.__version__, "pair_f1": 1},
         }
+
+    def _revision(self) -> str | None:
+        """The Hub's commit; of a local folder the SHA-256 of its weights file, where it is one safetensors file."""
+        commit = getattr(self.model.config, "_commit_hash", None)
+        weights = Path(self.encoder) / "model.safetensors"
+        if commit or not weights.is_file():
+            return commit
+        with weights.open("rb") as handle:
+            return f"sha256:{hashlib.file_digest(handle, 'sha256').hexdigest()}"
 
     def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         stripped = [text.strip() for text in texts]
@@ -106,6 +130,7 @@ class PairF1:
             without tokens of its own).
         """
         import torch
+        from tqdm import tqdm
 
         ids = self._token_ids(texts)
         by_length: dict[int, list[int]] = {}
@@ -114,9 +139,11 @@ class PairF1:
         where: dict[str, tuple[int, int]] = {}
         vectors: dict[int, torch.Tensor] = {}
         weights: dict[int, torch.Tensor] = {}
+        bar = tqdm(total=len(texts), desc="sentences encoded", disable=not self.progress)
         for length, members in sorted(by_length.items()):
             where.update({texts[i]: (length, place) for place, i in enumerate(members)})
             if not length:
+                bar.update(len(members))
                 continue
             states = []
             table = torch.tensor([ids[i] for i in members])
@@ -126,13 +153,28 @@ class PairF1:
                     out = self.model(input_ids=batch, attention_mask=torch.ones_like(batch), output_hidden_states=True)
                 states.append(torch.nn.functional.normalize(out.hidden_states[self.layer], dim=-1))
                 self.n_encoded += len(batch)
+                bar.update(len(batch))
             vectors[length] = torch.cat(states)
             own = torch.tensor([[float(t not in self._markers) for t in ids[i]] for i in members])
             weights[length] = (own / own.sum(1, keepdim=True).clamp(min=1)).to(self.device)
+        bar.close()
         return where, vectors, weights
 
     def __call__(self, predictions: Sequence[str], truths: Sequence[str], pairs: np.ndarray) -> np.ndarray:
-        """F1 of the pairs (prediction index, truth index); see the class."""
+        """F1 (P,) float64 of the pairs (P, 2) of prediction index and truth index; see the class."""
+        return self.precision_recall_f1(predictions, truths, pairs)[:, 2]
+
+    def precision_recall_f1(self, predictions: Sequence[str], truths: Sequence[str], pairs: np.ndarray) -> np.ndarray:
+        """BERTScore of chosen pairs.
+
+        Args:
+            predictions: texts.
+            truths: texts.
+            pairs: (P, 2) int64, prediction index and truth index.
+
+        Returns:
+            (P, 3) float64: precision, recall, F1, rounded to 6 decimals.
+        """
         import torch
 
         needed = {predictions[i] for i in pairs[:, 0]} | {truths[j] for j in pairs[:, 1]}
@@ -140,7 +182,7 @@ class PairF1:
         buckets: dict[tuple[int, int], list[int]] = {}
         for row, (i, j) in enumerate(pairs):
             buckets.setdefault((where[predictions[i]][0], where[truths[j]][0]), []).append(row)
-        scores = np.zeros(len(pairs))
+        scores = np.zeros((len(pairs), 3))
         for (length_a, length_b), rows in buckets.items():
             if not length_a or not length_b:
                 continue
@@ -156,5 +198,6 @@ class PairF1:
                 # A text without tokens of its own has weights 0, hence precision or recall 0, hence F1 0.
                 both = (precision + recall).double()
                 f1 = torch.where(both > 0, 2 * precision.double() * recall.double() / both, torch.zeros_like(both))
-                scores[some] = f1.cpu().numpy()
+                three = torch.stack([precision.double(), recall.double(), f1], dim=1)
+                scores[some] = torch.where(f1[:, None] > 0, three, torch.zeros_like(three)).cpu().numpy()
         return np.round(scores, DECIMALS)

@@ -116,6 +116,7 @@ def slot_accuracy(
     table: Table,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    per_item: bool = False,
 ) -> dict[str, Any]:
     """Share of ADs whose slots are told right.
 
@@ -127,6 +128,7 @@ def slot_accuracy(
         table: the synonym table.
         resamples: of the bootstrap over films.
         seed: of the bootstrap.
+        per_item: also return `hits`: {figure: [(film, right or wrong as 1.0 or 0.0), ...]}, over its n ADs in order.
 
     Returns:
         For each of `character` (the first named person is the right one), `character_any` (the right one is named
@@ -144,7 +146,9 @@ def slot_accuracy(
     if not truths:
         raise ValueError("no truths, expected at least one; pass the rows of a truth file")
     counts, values = _collect(predictions, truths, {str(film): names for film, names in casts.items()}, table)
-    figures = {name: _figure(counts[name], values.get(name), resamples, seed) for name in FIGURES}
+    figures: dict[str, Any] = {n: _figure(counts[n], values.get(n), resamples, seed) for n in FIGURES}
+    if per_item:
+        figures["hits"] = {n: list(zip(c.films, c.hits, strict=True)) for n, c in counts.items()}
     return {
         **figures,
         "n_expected": len(truths),

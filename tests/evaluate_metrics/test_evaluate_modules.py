@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOM = Path(__file__).resolve().parents[2] / "evaluate_metrics"
-METRICS = ("cider", "rouge_l", "recall_at_k_within_n", "slot_accuracy")
+METRICS = (
+    "action_score", "bertscore", "bleu", "cider", "critic", "distinctiveness", "length", "llm_ad_eval", "meteor",
+    "name_accuracy", "recall_at_k_within_n", "repetition", "rouge_l", "slot_accuracy", "spice",
+)  # fmt: skip
 SCRIPT = """
 import json, sys
 import evaluate
@@ -26,6 +29,13 @@ cider, slots = load("cider"), load("slot_accuracy")
 cider.add_batch(predictions=texts[:1], references=several[:1])
 cider.add_batch(predictions=texts[1:], references=several[1:])
 casts = {"f": ["Mara", "Otto"]}
+told, true, films = ["Mara waves.", "She waves."], ["Mara waves.", "Mara sings."], ["f", "f"]
+import numpy as np
+def refused(name, **options):
+    try:
+        load(name).compute(predictions=told, references=true, **options)
+    except ValueError as error:
+        return str(error)
 print(json.dumps({
     "cider": cider.compute(),
     "one": load("cider").compute(predictions=texts, references=[r[0] for r in several]),
@@ -33,6 +43,19 @@ print(json.dumps({
     "recall": load("recall_at_k_within_n").compute(predictions=list("abc"), references=list("abd"), k=1, n=3,
         similarity=lambda p, t, pairs: [float(p[i] == t[j]) for i, j in pairs]),
     "rows": slots.compute(predictions=["Mara picks up a scarlet mug."], references=[truth], casts=casts),
+    "bleu": load("bleu").compute(predictions=texts, references=several, per_item=True),
+    "repetition": load("repetition").compute(predictions=told, references=true, films=films, last_k=1),
+    "distinctiveness": load("distinctiveness").compute(predictions=told, references=true, films=films, window=2),
+    "names": load("name_accuracy").compute(predictions=told, references=true, films=films, casts=casts),
+    "length": load("length").compute(predictions=told, references=true, durations_s=[1.0, 3.0]),
+    "critic": load("critic").compute(predictions=told, references=true, films=films, casts=casts),
+    "bertscore": load("bertscore").compute(predictions=told, references=true,
+        pair_scores=lambda p, t, pairs: np.full((len(pairs), 3), 0.5)),
+    "action": load("action_score").compute(predictions=told, references=true,
+        similarity=lambda a, b: np.ones((len(a), len(b)))),
+    "marks": load("llm_ad_eval").compute(predictions=told, references=true, judge=lambda c: ["{'score': 3}"] * len(c)),
+    "meteor": refused("meteor", java="no-such-program"),
+    "spice": refused("spice", java="no-such-program"),
     "lines": slots.compute(predictions=["Otto."], references=[json.dumps({**truth, "index": 3})], casts=casts),
 }))
 """
@@ -60,6 +83,15 @@ def test_load_from_the_repository_and_from_a_copy(tmp_path):
     assert here["recall"]["recall"] == pytest.approx(100 * (1 + 1 + 1 / 3) / 3)
     assert [here["rows"][slot]["accuracy"] for slot in ("character", "action", "object", "colour")] == [100.0] * 4
     assert here["lines"]["character"]["accuracy"] == 0.0
+    assert here["bleu"]["bleu_1"] > 0 and len(here["bleu"]["scores"]) == 3
+    assert here["repetition"]["repeated_words"] == pytest.approx(100 / 3)  # waves of mara, waves, waves
+    assert here["repetition"]["reference_repeated_words"] == 25.0  # mara of mara, waves, mara, sings
+    assert here["distinctiveness"]["n_words"] == 2 and here["names"]["recall"] == 50.0
+    assert here["length"]["words_per_second"] == 1.0 and here["critic"]["critic"] == 100.0
+    assert here["bertscore"]["f1"] == 50.0 and here["marks"]["llm_ad_eval"] == 3.0
+    assert here["action"]["action_score"] == pytest.approx(100 * ((1 + 0.8) / 2 - 0.25) * 2)
+    assert "no Java program" in here["meteor"] and "no Java program" in here["spice"]
+    assert all("signature" in result for result in here.values() if isinstance(result, dict))
     assert here["rows"]["signature"]["synonyms_sha256"] == here["lines"]["signature"]["synonyms_sha256"]
 
 
@@ -94,12 +126,44 @@ def test_cards_tell_what_a_reader_needs(name):
     assert "sdk: gradio" in card and "app_file: app.py" in card
 
 
+class Recorder:
+    """In place of a loaded metric: says what it was asked."""
+
+    def compute(self, **given):
+        return {name: value for name, value in given.items() if isinstance(value, str | int | float | list | dict)}
+
+
 @pytest.mark.parametrize("name", METRICS)
-def test_apps_build_without_starting(name, tmp_path, monkeypatch):
+def test_apps_launch_and_answer(name, monkeypatch):
+    """The page starts, shows its parts over HTTP, and the button's function passes the table on to the metric."""
     gradio = pytest.importorskip("gradio")
     evaluate = pytest.importorskip("evaluate")
     import runpy
+    import urllib.request
 
-    monkeypatch.setattr(evaluate, "load", lambda path: {"folder": path})
-    namespace = runpy.run_path(str(ROOM / name / "app.py"), run_name="app")
-    assert isinstance(namespace["build"](), gradio.Blocks)
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    monkeypatch.setattr(evaluate, "load", lambda path: Recorder() if Path(path) == ROOM / name else None)
+    page = runpy.run_path(str(ROOM / name / "app.py"), run_name="app")["build"]()
+    assert isinstance(page, gradio.Blocks)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    try:
+        with urllib.request.urlopen(f"{url}config", timeout=20) as answer:
+            config = json.load(answer)
+    finally:
+        page.close()
+    kinds = {component["type"] for component in config["components"]}
+    assert {"dataframe", "button", "json"} <= kinds
+    [press] = [function for function in page.fns.values() if function.fn is not None]
+    table, *others = [block.value for block in press.inputs]
+    given = press.fn(table["data"] if isinstance(table, dict) else table, *others)
+    assert given["predictions"][0] == "Mara picks up a red cup." or name == "slot_accuracy"
+    assert len(given["references"]) == len(given["predictions"])
+
+
+def test_copies_of_shared_files_are_equal():
+    """A metric's folder works alone, so the files that several need are there several times, byte by byte the same."""
+    words = (ROOM.parent / "datasets_scripts" / "words.py").read_bytes()
+    for name in ("repetition", "distinctiveness", "name_accuracy"):
+        assert (ROOM / name / "words.py").read_bytes() == words, name
+    pairs = [(ROOM / name / "pair_f1.py").read_bytes() for name in ("recall_at_k_within_n", "bertscore")]
+    assert pairs[0] == pairs[1]

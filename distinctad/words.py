@@ -1,0 +1,227 @@
+"""`distinctad words FILE`: each AD of a file with its distinctive words, those that stand in no other AD of its window.
+
+The same words weigh double in Stage II's loss; the command shows them to a person, with their share, and with a
+tokenizer also the sub-words that carry them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distinctad.errors import UserError, one_line
+from distinctad.score_rows import FILM_COLUMNS, read_records
+
+TEXT_COLUMNS = ("text", "sentence", "text_gt", "text_gen")
+WINDOW = 16
+
+
+@dataclass(frozen=True)
+class ADWords:
+    """One AD.
+
+    Attributes:
+        film: its film, "" where the file names none.
+        window: number of its window within the film, from 0.
+        text: as it stands.
+        count: words in it.
+        kept: those of them that are distinctive, in their order, repetitions kept.
+        tokens: (sub-word as the tokenizer spells it, whether it carries a distinctive word); () without a tokenizer.
+    """
+
+    film: str
+    window: int
+    text: str
+    count: int
+    kept: tuple[str, ...]
+    tokens: tuple[tuple[str, bool], ...] = ()
+
+
+def read_ads(path: Path) -> list[tuple[dict[str, str], str]]:
+    """Rows and texts of a CSV in the order in which windows are cut, or the lines of a .txt file.
+
+    Films keep the order of their first row; within a film the clip's number (CMD-AD) and the start decide.
+
+    Raises:
+        UserError: it cannot be read or has no text column.
+    """
+    if path.suffix.lower() == ".txt":
+        try:
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} cannot be read as UTF-8 text", "Check the path and the encoding.") from error
+        return [({}, line.strip()) for line in lines if line.strip()]
+    records = read_records(path)
+    column = next((name for name in TEXT_COLUMNS if name in records[0]), None)
+    if column is None:
+        raise UserError(f"{path} has no column for the text", f"Name one {' or '.join(TEXT_COLUMNS)}.")
+    film = film_column(records[0])
+    first = {record.get(film, ""): place for place, record in reversed(list(enumerate(records)))}
+
+    def place(record: dict[str, str]) -> tuple[float, ...]:
+        return first[record.get(film, "")], _number(record.get("cmd_clip_idx")), _number(record.get("start"))
+
+    return [(record, record[column]) for record in sorted(records, key=place)]
+
+
+def film_column(record: dict[str, str]) -> str:
+    """The column that names a row's film, "" without one."""
+    return next((name for name in FILM_COLUMNS if name in record), "")
+
+
+def _number(cell: str | None) -> float:
+    try:
+        return float(cell) if cell else 0.0
+    except ValueError:
+        return 0.0
+
+
+class Casts:
+    """Names of each film's people.
+
+    Args:
+        path: a JSON list of people, or an object film id -> list; people are names or have "role" or "name".
+
+    Raises:
+        UserError: it is neither.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Read the file; None: no names are known."""
+        self.known: dict[str, list[str]] = {}
+        if path is None:
+            return
+        try:
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            groups = content if isinstance(content, dict) else {"": content}
+            self.known = {film: [_role(person) for person in people] for film, people in groups.items()}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"{path} holds no cast ({one_line(str(error), 80)})",
+                'Write a list of names or of {"role": ...}, or an object film -> list.',
+            ) from error
+
+    def of(self, record: dict[str, str]) -> list[str]:
+        """The names of a row's film, found by any of its ids; [] where none is known."""
+        ids = [record[name].strip() for name in FILM_COLUMNS if record.get(name)]
+        return next((self.known[key] for key in [*ids, ""] if key in self.known), [])
+
+
+def _role(person: Any) -> str:
+    return person if isinstance(person, str) else str(person.get("role") or person["name"])
+
+
+def tell_words(
+    ads: Sequence[tuple[dict[str, str], str]],
+    casts: Casts,
+    window: int = WINDOW,
+    stop_list: bool = True,
+    tokenizer: Any = None,
+) -> list[ADWords]:
+    """Find the distinctive words of every AD.
+
+    Args:
+        ads: as `read_ads` gives them.
+        casts: names are no distinctive words; without any, words capitalised inside sentences stand in for them.
+        window: N consecutive ADs of a film.
+        stop_list: leave closed-class words and names out.
+        tokenizer: a fast tokenizer, to show sub-words.
+
+    Returns:
+        One entry an AD.
+    """
+    from datasets_scripts.windows import windows
+    from datasets_scripts.words import distinctive_words, words
+
+    films: dict[str, list[int]] = {}
+    for place, (record, _) in enumerate(ads):
+        films.setdefault(record.get(film_column(record), ""), []).append(place)
+    found: list[ADWords] = []
+    for film, places in films.items():
+        names = casts.of(ads[places[0]][0])
+        for number, rows in enumerate(windows(len(places), window)):
+            texts = [ads[places[row]][1] for row in rows]
+            for text, own in zip(texts, distinctive_words(texts, names, stop_list), strict=True):
+                said = words(text)
+                kept = tuple(word for word in said if word in own)
+                tokens = tuple(subwords(tokenizer, text, own)) if tokenizer is not None else ()
+                found.append(ADWords(film, number, text, len(said), kept, tokens))
+    return found
+
+
+def subwords(tokenizer: Any, text: str, wanted: set[str]) -> Iterator[tuple[str, bool]]:
+    """Each sub-word of an AD and whether it carries a distinctive word, as the loss's mask is made.
+
+    Args:
+        tokenizer: a fast tokenizer with an end token.
+        text: the AD; it is tokenised with one leading blank.
+        wanted: its distinctive words.
+    """
+    from modeling_distinctad.prompt_distinctad import PromptTokenizer
+
+    row = PromptTokenizer(tokenizer).rows([[]], [" ".join(text.split())], [wanted])[0]
+    pairs = [(i, marked) for i, label, marked in zip(row.ids, row.labels, row.distinctive, strict=True) if label >= 0]
+    for token, (_, marked) in zip(tokenizer.convert_ids_to_tokens([i for i, _ in pairs]), pairs, strict=True):
+        yield token, marked
+
+
+def shares(found: Sequence[ADWords]) -> dict[str, float]:
+    """`words` kept as distinctive and ADs that are `empty` of them, both shares 0..1; `ads` counts them."""
+    total = sum(ad.count for ad in found)
+    return {
+        "words": sum(len(ad.kept) for ad in found) / total if total else 0.0,
+        "empty": sum(not ad.kept for ad in found) / len(found) if found else 0.0,
+        "ads": float(len(found)),
+    }
+
+
+def _load_tokenizer(source: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            f"the tokenizer '{source}' cannot be loaded ({one_line(str(error), 100)})", "Give a folder or a Hub id."
+        ) from error
+
+
+def words_command(
+    file: Annotated[Path, typer.Argument(help="ADs: a CSV with a text column, or .txt with one AD a line.")],
+    window: Annotated[int, typer.Option(help="N consecutive ADs of a film.", min=1)] = WINDOW,
+    cast: Annotated[Path | None, typer.Option(help="JSON with the people's names, by film or for all.")] = None,
+    stop_list: Annotated[bool, typer.Option(help="Leave out pronouns, prepositions and the like, and names.")] = True,
+    film: Annotated[str | None, typer.Option(help="Only this film.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="Also show the sub-words: tokenizer folder or Hub id.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object an AD instead of text.")] = False,
+) -> None:
+    """Print every AD with its distinctive words, and how many words are."""
+    ads = read_ads(file)
+    if film is not None:
+        ads = [(record, text) for record, text in ads if record.get(film_column(record), "") == film]
+        if not ads:
+            raise UserError(f"{file} has no film '{film}'", "Give a film as the file names it.")
+    loaded = _load_tokenizer(tokenizer) if tokenizer else None
+    found = tell_words(ads, Casts(cast), window, stop_list, loaded)
+    if as_json:
+        for ad in found:
+            typer.echo(json.dumps({**vars(ad), "tokens": list(ad.tokens)}, ensure_ascii=False))
+        return
+    before: tuple[str, int] | None = None
+    for ad in found:
+        if (ad.film, ad.window) != before:
+            before = ad.film, ad.window
+            typer.echo(f"\n{ad.film or file.name}, window {ad.window}")
+        typer.echo(f"  {' '.join(ad.text.split())}\n    -> {', '.join(dict.fromkeys(ad.kept)) or '(none)'}")
+        if ad.tokens:
+            typer.echo("       " + " ".join(f"[{token}]" if marked else token for token, marked in ad.tokens))
+    figures = shares(found)
+    typer.echo(
+        f"\n{len(found)} ADs; {figures['words']:.1%} of their words are distinctive; "
+        f"{figures['empty']:.1%} of the ADs have none"
+    )

@@ -1,0 +1,1 @@
+"""Action score: are the true actions told?"""

@@ -1,0 +1,1 @@
+"""BERTScore of each prediction with its own truth."""

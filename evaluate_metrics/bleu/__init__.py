@@ -1,0 +1,1 @@
+"""BLEU 1 to 4 as captioning computes it."""

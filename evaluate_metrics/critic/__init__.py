@@ -1,0 +1,1 @@
+"""CRITIC: are the right characters in each description, pronouns resolved?"""

@@ -1,0 +1,49 @@
+"""CRITIC as an `evaluate` module: `evaluate.load("evaluate_metrics/critic")`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datasets
+import evaluate
+
+from .characters import critic
+from .first_names import FEMALE, MALE
+from .resolver import resolve
+
+_DESCRIPTION = f"""Intersection over union of the characters of generated and true audio descriptions, found by names
+and resolved pronouns. Built-in coreference: rules, with {len(FEMALE) + len(MALE)} common first names as a hint;
+pluggable."""
+_INPUTS = """
+Args:
+    predictions: generated ADs, whole films; "" holds no one.
+    references: true ADs, aligned.
+    films: the film of each row.
+    casts: {film: [names]}.
+    times_s: the time of each row in seconds (default: the rows' order).
+    resolver: a function (descriptions of one film, names) -> list of sets of names (default: the rules).
+Returns:
+    critic, n_with_character, n_invented, n_expected, n_scored, n_empty, n_films, signature.
+"""
+_CITATION = """@inproceedings{han2024autoad3,
+  title={AutoAD III: The Prequel - Back to the Pixels},
+  author={Han, Tengda and Bain, Max and Nagrani, Arsha and Varol, G{\\"u}l and Xie, Weidi and Zisserman, Andrew},
+  booktitle={CVPR}, year={2024}
+}"""
+
+
+class Critic(evaluate.Metric):
+    """Thin wrapper of `characters.critic`."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        text = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features({"predictions": text, "references": text}),
+            reference_urls=["https://arxiv.org/abs/2404.14412"],
+        )
+
+    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
+        return critic(list(predictions), list(references), **{"resolver": resolve, **options})

@@ -1,0 +1,1 @@
+"""Share of the distinctive words of a window that the predictions recover."""

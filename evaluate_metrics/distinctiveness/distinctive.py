@@ -1,0 +1,144 @@
+"""Share of the distinctive words that predictions recover.
+
+Source: DistinctAD, section 3.3: the distinctive words w_d of an AD are those that no other AD of its window of N holds,
+without names, prepositions, pronouns. The paper trains on them; scoring by them is our own. Windows follow one another
+from the start of a film; the last one reaches back to hold N ADs, and each AD is scored in one window only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .words import capitalised_words, distinctive_words, words
+
+WINDOW = 16
+SIGNATURE: dict[str, Any] = {
+    "metric": "distinctiveness",
+    "words": "words v1, without closed-class words and names",
+    "scale": "x100, counts of the whole set",
+    "version": 1,
+}
+
+
+def scoring_windows(count: int, size: int) -> list[tuple[list[int], list[int]]]:
+    """Cut `count` rows into (window, rows scored in it): 0..N-1, N..2N-1, ...; the last reaches back to hold N rows."""
+    cut = []
+    for start in range(0, count, size):
+        stop = min(start + size, count)
+        cut.append((list(range(max(0, stop - size), stop)), list(range(start, stop))))
+    return cut
+
+
+def _film_order(films: Sequence[Any], times_s: Sequence[float] | None) -> dict[str, list[int]]:
+    members: dict[str, list[int]] = {}
+    for row, film in enumerate(films):
+        members.setdefault(str(film), []).append(row)
+    if times_s is None:
+        return members
+    return {film: sorted(rows, key=lambda row: (times_s[row], row)) for film, rows in members.items()}
+
+
+def distinctive_statistics(
+    predictions: Sequence[str | None], references: Sequence[str | None], films: Sequence[Any],
+    times_s: Sequence[float] | None = None, window: int = WINDOW, names: Mapping[str, Iterable[str]] | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Each AD's share of the sums of recall and precision.
+
+    Args:
+        predictions: generated ADs; None and "" recover nothing.
+        references: true ADs, aligned.
+        films: the film of each row.
+        times_s: the time of each row in seconds; None = the rows' order.
+        window: N.
+        names: the cast of each film; a film without an entry: words that the film's ADs capitalise inside a sentence.
+
+    Returns:
+        (n, 4) float64: distinctive words of the truth that the prediction says, distinctive words of the truth,
+        distinctive words of the prediction (among the window's predictions) that the truth says, distinctive words of
+        the prediction.
+
+    Raises:
+        ValueError: if lengths differ or the window is below 2.
+    """
+    columns = {"references": references, "films": films, **({} if times_s is None else {"times_s": times_s})}
+    for name, column in columns.items():
+        if len(column) != len(predictions):
+            raise ValueError(f"{len(column)} {name} for {len(predictions)} predictions; give one each")
+    if window < 2:
+        raise ValueError(f"window is {window}, expected 2 or more; raise it")
+    statistics = np.zeros((len(predictions), 4))
+    for film, rows in _film_order(films, times_s).items():
+        told, true = [predictions[row] or "" for row in rows], [references[row] or "" for row in rows]
+        given = (names or {}).get(film)
+        people = list(given) if given is not None else sorted(capitalised_words([*true, *told]))
+        for block, scored in scoring_windows(len(rows), window):
+            # Without a single name the guess from capitals would be made again, window by window: say "no name" by "-".
+            stop = people or ["-"]
+            of_truth = distinctive_words([true[i] for i in block], stop)
+            of_told = distinctive_words([told[i] for i in block], stop)
+            for i in scored:
+                mine, yours = of_told[i - block[0]], of_truth[i - block[0]]
+                said, truth = set(words(told[i])), set(words(true[i]))
+                statistics[rows[i]] = [len(said & yours), len(yours), len(mine & truth), len(mine)]
+    return statistics
+
+
+def distinctive_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Recall, precision and F1 (0..100) of sums of `distinctive_statistics`.
+
+    Args:
+        sums: (..., 4) float64, added up over the ADs to be scored together.
+
+    Returns:
+        (..., 3) float64; 0 where there is no word at all.
+    """
+    sums = np.asarray(sums, dtype=np.float64)
+    recall = sums[..., 0] / np.maximum(sums[..., 1], 1)
+    precision = sums[..., 2] / np.maximum(sums[..., 3], 1)
+    both = recall + precision
+    f1 = np.divide(2 * recall * precision, both, out=np.zeros_like(both), where=both > 0)
+    return 100.0 * np.stack([recall, precision, f1], axis=-1)
+
+
+def distinctiveness(
+    predictions: Sequence[str | None], references: Sequence[str | None], films: Sequence[Any] | None = None,
+    times_s: Sequence[float] | None = None, window: int = WINDOW, names: Mapping[str, Iterable[str]] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Recall, precision and F1 of distinctive words over a set.
+
+    Args:
+        predictions: generated ADs, one an item; None and "" are silence.
+        references: true ADs, aligned.
+        films: the film of each row; None = one film.
+        times_s: the time of each row in seconds; None = the rows' order.
+        window: N.
+        names: the cast of each film, see `distinctive_statistics`.
+
+    Returns:
+        `recall` (share of the truths' distinctive words said), `precision` (share of the predictions' own distinctive
+        words that the truth says), `f1` (0..100), `n_words`, `n_predicted_words`, `n_expected`, `n_scored`, `n_empty`,
+        `n_films`, `signature`.
+
+    Raises:
+        ValueError: if there is nothing to score, or see `distinctive_statistics`.
+    """
+    if not predictions:
+        raise ValueError("no predictions, expected at least one; pass the texts of whole films")
+    groups = ["all"] * len(predictions) if films is None else list(films)
+    sums = distinctive_statistics(predictions, references, groups, times_s, window, names).sum(0)
+    recall, precision, f1 = distinctive_of_sums(sums).tolist()
+    return {
+        "recall": recall,
+        "precision": precision,
+        "f1": f1,
+        "n_words": int(sums[1]),
+        "n_predicted_words": int(sums[3]),
+        "n_expected": len(references),
+        "n_scored": len(predictions),
+        "n_empty": sum(not words(text or "") for text in predictions),
+        "n_films": len(set(map(str, groups))),
+        "signature": {**SIGNATURE, "window": window, "names": "given" if names is not None else "capitalised words"},
+    }

@@ -1,0 +1,1 @@
+"""Length ratio and words per second."""

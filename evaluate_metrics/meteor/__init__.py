@@ -1,0 +1,1 @@
+"""METEOR through its reference jar."""

@@ -1,0 +1,46 @@
+"""A page that computes METEOR on typed texts; run it from anywhere with `python app.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import evaluate
+import gradio as gr
+
+EXAMPLE = [
+    ["Mara picks up a red cup.", "Mara lifts the red cup."],
+    ["Mara picks up a red cup again.", "Otto dances in the park."],
+]
+
+
+def build() -> gr.Blocks:
+    """Make the page: a table of prediction and reference, a button, the result."""
+    metric = evaluate.load(str(Path(__file__).resolve().parent))
+
+    def compute(rows: list[list[str]], jar: str) -> dict[str, Any]:
+        kept = [[str(cell or "") for cell in row] for row in rows if any(row)]
+        if not kept:
+            raise gr.Error("Type at least one row.")
+        predictions, references = [row[0] for row in kept], [row[1] for row in kept]
+        try:
+            return metric.compute(
+                predictions=predictions,
+                references=references,
+                jar=jar.strip() or None,
+                per_item=True,
+            )
+        except ValueError as error:
+            raise gr.Error(str(error)) from error
+
+    with gr.Blocks(title="METEOR", analytics_enabled=False) as page:
+        gr.Markdown("# METEOR\nNeeds Java and meteor-1.5.jar.")
+        table = gr.Dataframe(EXAMPLE, headers=["prediction", "reference"], type="array", interactive=True)
+        jar = gr.Textbox("", label="meteor-1.5.jar (empty: the installed one)")
+        button = gr.Button("Score", variant="primary")
+        button.click(compute, [table, jar], gr.JSON(label="Result"))
+    return page
+
+
+if __name__ == "__main__":
+    build().launch()

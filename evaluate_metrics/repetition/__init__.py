@@ -1,0 +1,1 @@
+"""How much a film's descriptions repeat what was just said."""

@@ -1,0 +1,1 @@
+"""SPICE through its reference jars."""

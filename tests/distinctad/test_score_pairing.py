@@ -1,0 +1,252 @@
+"""`distinctad score` on the public layouts: keys, sets, comparison, views, metrics that need something outside."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from distinctad.errors import UserError
+from distinctad.score import METRICS, score
+from distinctad.score_casts import read_actions, read_names
+from distinctad.score_compare import compare
+from distinctad.score_figures import Figure, Options
+from distinctad.score_pairing import pair
+from distinctad.score_report import markdown, write_report
+from distinctad.score_rows import Row, read_csv_rows
+from distinctad.score_sets import check_whole
+
+WORDS = "Lisa George lifts drops a red blue cup ball slowly runs garden opens".split()
+QUICK = Options(("cider", "rouge_l", "repetition", "name_accuracy", "length"), resamples=100)
+
+
+def write(path: Path, rows: list[dict]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def cmd(tmp_path: Path) -> tuple[Path, list[dict]]:
+    """A small set in CMD-AD's layout: 4 films of 2 clips of 4 ADs; one AD is there twice, two start alike."""
+    rng = random.Random(5)
+    rows = []
+    for film in range(4):
+        for i in range(8):
+            start = 100.0 * film + 10.0 * i
+            rows.append(
+                {"text": " ".join(rng.sample(WORDS, 6)) + ".", "start": start, "end": start + 2.5, "movie": 7000 + film,
+                 "scaled_start": 10.0 * (i % 4), "scaled_end": 10.0 * (i % 4) + 2.5,
+                 "cmd_filename": f"2014/clip{film}{i // 4}", "imdbid": f"tt{film}"}
+            )  # fmt: skip
+    rows[1]["text"] = rows[0]["text"]
+    return write(tmp_path / "cmd.csv", rows), rows
+
+
+def told(rows: list[dict], **columns: str) -> list[dict]:
+    """Perfect predictions in another order, with the columns named: {column: column of the annotations}."""
+    return [{**{new: row[old] for new, old in columns.items()}, "text_gen": row["text"]} for row in reversed(rows)]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"imdbid": "imdbid", "start": "start", "end": "end"},
+        {"movie": "movie", "start": "start", "end": "end"},
+        {"vid": "imdbid", "start": "start", "end": "end", "text_gt": "text"},  # AutoAD-Zero
+        {"vid": "cmd_filename", "start": "start", "end": "end"},
+        {"vid": "cmd_filename", "start": "scaled_start", "end": "scaled_end"},
+        {"vid": "cmd_filename", "text_gt": "text"},  # AutoAD III's CRITIC
+        {"imdbid": "imdbid", "text_gt": "text"},
+    ],
+)
+def test_keys_of_the_public_layouts(cmd, tmp_path, columns):
+    path, rows = cmd
+    expected = read_csv_rows(path, ("text",), film="imdbid")
+    placed = pair(write(tmp_path / "p.csv", told(rows, **columns)), expected, path)
+    assert [row.text for row in placed if row] == [row.text for row in expected]
+
+
+def test_rows_by_their_number(cmd, tmp_path):
+    path, rows = cmd
+    expected = read_csv_rows(path, ("text",), film="imdbid")
+    numbered = [{"anno_idx": i, "imdbid": row["imdbid"], "text_gen": row["text"]} for i, row in enumerate(rows)]
+    placed = pair(write(tmp_path / "p.csv", numbered[::-1]), expected, path)
+    assert [row.text for row in placed if row] == [row.text for row in expected]
+    for wrong in ("99", "-1", "one", "0"):
+        with pytest.raises(UserError, match="anno_idx is"):
+            pair(write(tmp_path / "p.csv", [*numbered, {**numbered[1], "anno_idx": wrong}]), expected, path)
+
+
+def test_no_key_no_luck(cmd, tmp_path):
+    path, rows = cmd
+    expected = read_csv_rows(path, ("text",), film="imdbid")
+    for columns in ({}, {"imdbid": "imdbid"}, {"text_gt": "text"}):
+        with pytest.raises(UserError, match="no key that fits"):
+            pair(write(tmp_path / "p.csv", told(rows, **columns)), expected, path)
+    other = [{**row, "text_gt": "Something else."} for row in told(rows, vid="imdbid", start="start", end="end")]
+    with pytest.raises(UserError, match="text_gt of 32 of 32 rows is not the text"):
+        pair(write(tmp_path / "p.csv", other), expected, path)
+    with pytest.raises(UserError, match="its text_gt is not"):
+        pair(write(tmp_path / "p.csv", [{"vid": "tt0", "text_gt": "?", "text_gen": "x"}]), expected, path)
+
+
+def test_a_shared_interval_goes_by_the_true_text(tmp_path):
+    expected = [Row("f", 1.0, 2.0, text, i, {}) for i, text in enumerate(("one", "two"), 1)]
+    rows = [{"film": "f", "start": 1, "end": 2, "text_gt": t, "text_gen": t.upper()} for t in ("two", "one")]
+    placed = pair(write(tmp_path / "p.csv", rows), expected, tmp_path / "a.csv")
+    assert [row.text for row in placed if row] == ["ONE", "TWO"]
+
+
+def test_sets_must_be_whole(cmd):
+    path, _ = cmd
+    rows = read_csv_rows(path, ("text",), film="imdbid")
+    check_whole("pocket", rows, path)
+    with pytest.raises(UserError, match="has 32 ADs of 4 films, cmd-ad has 7316 of 98"):
+        check_whole("cmd-ad", rows, path)
+    with pytest.raises(UserError, match="no set 'imax'"):
+        check_whole("imax", rows, path)
+
+
+def test_a_set_chooses_its_columns(cmd, tmp_path, monkeypatch):
+    from distinctad import score_sets
+
+    path, rows = cmd
+    small = score_sets.EvaluationSet("imdbid", "text", 32, 4, ((1, 5),), ("film", "cmd_filename"))
+    monkeypatch.setitem(score_sets.SETS, "cmd-ad", small)
+    predictions = write(tmp_path / "p.csv", told(rows, movie="movie", start="start", end="end"))
+    scores = score(predictions, annotations=path, options=Options(("cider",), resamples=50, set_name="cmd-ad"))
+    assert [entry["film"] for entry in scores["by_film"]] == ["tt0", "tt1", "tt2", "tt3"]
+    assert scores["signature"]["set"] == "cmd-ad" and scores["counts"]["n_missing"] == 0
+
+
+def test_comparison_of_two_files(cmd, tmp_path):
+    path, rows = cmd
+    right = told(rows, imdbid="imdbid", start="start", end="end")
+    wrong = [{**row, "text_gen": "Lisa."} for row in right]
+    mine, other = write(tmp_path / "p.csv", right), write(tmp_path / "o.csv", wrong)
+    scores = score(mine, annotations=path, options=QUICK, other=other)
+    found = {entry["name"]: entry for entry in scores["comparison"]}
+    assert found["rouge_l"]["difference"] > 80 and found["rouge_l"]["lower"] > 80
+    assert found["rouge_l"]["p"] == pytest.approx(2 / 16) and found["rouge_l"]["exact"]  # 4 films: 16 exchanges
+    same = score(mine, annotations=path, options=QUICK, other=mine)["comparison"]
+    assert all(entry["difference"] == 0 and entry["p"] == 1.0 for entry in same if entry["difference"] is not None)
+    report = markdown(scores)
+    assert "Against the other file" in report and "| ROUGE-L |" in report
+    assert "compare" in scores["signature"]["inputs_sha256"]
+
+
+def test_p_values_are_fair():
+    """Two systems that differ by noise alone: about one in ten p-values is at most 0.1."""
+    rng, low = np.random.default_rng(0), 0
+    films = [f"f{i:02d}" for i in range(30) for _ in range(4)]
+    for _ in range(100):
+        values = rng.normal(size=(2, len(films))) + np.repeat(rng.normal(size=30), 4)
+        a, b = (
+            Figure("x", "x", np.stack([v, np.ones(len(v))], 1), lambda s: s[..., 0] / s[..., 1], films, len(films))
+            for v in values
+        )
+        found = compare(a, b, 50, 1)
+        low += found["p"] <= 0.1
+        assert found["exact"] is False and found["n_films"] == 30
+    assert 3 <= low <= 19
+
+
+def test_one_film_cannot_be_compared():
+    figure = Figure("x", "x", np.ones((3, 2)), lambda s: s[..., 0] / s[..., 1], ["f"] * 3, 3)
+    found = compare(figure, figure, 50, 0)
+    assert found["difference"] == 0.0 and found["p"] is None and found["lower"] is None
+    nothing = Figure("x", "x", np.zeros((0, 2)), lambda s: s[..., 0] / s[..., 1], [], 0)
+    assert compare(nothing, figure, 50, 0)["difference"] is None
+
+
+def test_views_by_hand(cmd, tmp_path):
+    path, rows = cmd
+    predictions = told(rows, imdbid="imdbid", start="start", end="end")
+    for row in predictions:
+        if row["imdbid"] == "tt2":
+            row["text_gen"] = ""
+    scores = score(write(tmp_path / "p.csv", predictions), annotations=path, options=QUICK)
+    by_film = {entry["film"]: entry for entry in scores["by_film"]}
+    assert by_film["tt2"]["rouge_l"]["value"] == 0.0 and by_film["tt1"]["rouge_l"]["value"] == pytest.approx(100.0)
+    [lengths] = scores["by_length"]
+    assert (lengths["from_s"], lengths["to_s"], lengths["n"]) == (2.0, 3.0, 32)
+    assert lengths["rouge_l"]["value"] == pytest.approx(75.0) and lengths["rouge_l"]["lower"] < 75
+    assert len(scores["repeats_by_place"]) == 10
+    words = next(f for f in scores["figures"] if f["name"] == "words_per_second")
+    assert words["value"] == pytest.approx(0.75 * 6 / 2.5) and words["reference"] == pytest.approx(6 / 2.5)
+    assert scores["counts"]["n_empty"] == 8 and all(f["n_expected"] >= f["n"] for f in scores["figures"])
+    files = write_report(scores, tmp_path / "out")
+    assert [file.name for file in files][2:] == ["scores.png", "films.png", "clip_length.png", "repeats.png"]
+
+
+def test_casts_of_the_public_banks(cmd, tmp_path):
+    bank = tmp_path / "bank.json"
+    cast = [{"id": "nm1", "name": "An Actor", "role": "Lisa Jorgenson"}, {"name": "George"}, "Matty", 7, {}]
+    bank.write_text(json.dumps({"tt0": cast, "tt1": ["Lisa"], "tt9": []}), encoding="utf-8")
+    names = read_names(bank, ["tt0", "tt1", "tt2"])
+    assert names == {"tt0": ["Lisa Jorgenson", "George", "Matty"], "tt1": ["Lisa"]}
+    with pytest.raises(UserError, match="lists none of the 1 films"):
+        read_names(bank, ["tt7"])
+    bank.write_text("[", encoding="utf-8")
+    with pytest.raises(UserError, match="no readable JSON"):
+        read_names(bank, ["tt0"])
+    path, rows = cmd
+    bank.write_text(json.dumps({f"tt{i}": ["Lisa", "George"] for i in range(4)}), encoding="utf-8")
+    predictions = write(tmp_path / "p.csv", told(rows, imdbid="imdbid", start="start", end="end"))
+    options = Options(("critic", "name_accuracy"), resamples=50)
+    scores = score(predictions, annotations=path, casts=bank, options=options)
+    values = {f["name"]: f["value"] for f in scores["figures"]}
+    assert values["critic"] == pytest.approx(100.0) and values["names_f1"] == pytest.approx(100.0)
+    with pytest.raises(UserError, match="critic needs the casts"):
+        score(predictions, annotations=path, options=Options(("critic",)))
+
+
+def test_true_actions_of_the_public_column():
+    rows = [Row("f", 0, 1, "He sits.", 1, {"gt_action": cell}) for cell in ("['He sits.', ' ']", "0", "[", "[]")]
+    assert read_actions(rows) == [["He sits."]] * 4
+    assert read_actions([Row("f", 0, 1, "x", 1, {})]) is None
+
+
+def test_what_is_missing_is_said(cmd, tmp_path, monkeypatch):
+    path, rows = cmd
+    predictions = write(tmp_path / "p.csv", told(rows, imdbid="imdbid", start="start", end="end"))
+    for metric, message in (
+        ("bertscore", "Pass --encoder"), ("action_score", "Pass --encoder"), ("llm_ad_eval", "Pass --judge"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            score(predictions, annotations=path, options=Options((metric,)))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for metric in ("meteor", "spice"):
+        with pytest.raises(UserError, match="no Java program"):
+            score(predictions, annotations=path, options=Options((metric,)))
+
+
+def test_the_default_run_needs_nothing_outside(cmd, tmp_path):
+    path, rows = cmd
+    predictions = write(tmp_path / "p.csv", told(rows, imdbid="imdbid", start="start", end="end"))
+    scores = score(predictions, annotations=path, options=Options(resamples=50))
+    run = {"cider", "rouge_l", "bleu", "repetition", "distinctiveness", "name_accuracy", "length"}
+    assert set(scores["not_run"]) == set(METRICS) - run
+    assert all(f["value"] is None or math.isfinite(f["value"]) for f in scores["figures"])
+
+
+def test_command_with_set_and_comparison(cmd, tmp_path):
+    cli = pytest.importorskip("distinctad.cli")
+    path, rows = cmd
+    predictions = write(tmp_path / "p.csv", told(rows, imdbid="imdbid", start="start", end="end"))
+    arguments = ["score", predictions, "--annotations", path, "--out", tmp_path / "out", "--resamples", 20]
+    arguments += ["--metrics", "rouge_l,length", "--compare", predictions]
+    done = CliRunner().invoke(cli.app, list(map(str, arguments)))
+    assert done.exit_code == 0, done.output
+    assert "Against the other file" in done.stdout
+    wrong = CliRunner().invoke(cli.app, [*map(str, arguments), "--set", "mad-eval"])
+    assert wrong.exit_code == 2

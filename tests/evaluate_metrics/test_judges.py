@@ -1,0 +1,165 @@
+"""LLM-AD-eval, the Action score and BERTScore with stand-ins: reading of answers, conventions, resuming, sums."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from evaluate_metrics.action_score.actions import action_score, action_scores, pieces_of
+from evaluate_metrics.action_score.verbs import verbs_of
+from evaluate_metrics.bertscore.aligned import bertscore
+from evaluate_metrics.llm_ad_eval.marks import PROMPT, llm_ad_eval, messages_of, read_mark, read_prompt
+
+
+@pytest.mark.parametrize(
+    ("answer", "mark"),
+    [
+        ("{'score': 3}", 3), (' {"score": 0}\n', 0), ("<s>{'score': 5}</s>", 5), ("{'score': 6}", None), ("3", None),
+        ("{'score': 3.0}", None), ("{'score': True}", None), ("{'score': '3'}", None), ("Score: {'score': 3}", None),
+        ("{'score': }", None), ("", None), ("__import__('os')", None), ("[" * 5000, None), ("{'mark': 3}", None),
+    ],
+)  # fmt: skip
+def test_answers_are_read_strictly(answer, mark):
+    assert read_mark(answer) == mark
+
+
+def test_both_conventions_for_unread_answers():
+    answers = {"a": "{'score': 4}", "b": "I think 3", "c": "{'score': 1}"}
+
+    def judge(chats):
+        return [next(a for word, a in answers.items() if f": {word}\n" in chat[-1]["content"]) for chat in chats]
+
+    result = llm_ad_eval(["x", "y", ""], ["a", "b", "c"], judge, "stand-in", batch_size=2, per_item=True)
+    assert result["llm_ad_eval"] == pytest.approx(5 / 3) and result["llm_ad_eval_parsed"] == 2.5
+    assert result["parse_rate"] == pytest.approx(200 / 3) and result["marks"] == [4, None, 1]
+    assert (result["n_unparsed"], result["n_empty"], result["n_scored"]) == (1, 1, 3)
+    nothing = llm_ad_eval(["x"], ["a"], lambda chats: ["?"])
+    assert nothing["llm_ad_eval"] == 0.0 and nothing["llm_ad_eval_parsed"] is None
+
+
+def test_resuming_asks_only_what_is_new(tmp_path):
+    asked = []
+
+    def judge(chats):
+        asked.extend(chat[-1]["content"] for chat in chats)
+        return ["{'score': 2}"] * len(chats)
+
+    kept = tmp_path / "answers.jsonl"
+    llm_ad_eval(["x", "x", "y"], ["a", "a", "b"], judge, "j", resume=kept)
+    assert len(asked) == 2  # equal pairs are asked once
+    with kept.open("a", encoding="utf-8") as handle:
+        handle.write('\n{"key": "cut o')  # an interrupted write
+    again = llm_ad_eval(["x", "z", "y"], ["a", "a", "b"], judge, "j", resume=kept)
+    assert len(asked) == 3 and again["llm_ad_eval"] == 2.0
+    llm_ad_eval(["x", "z", "y"], ["a", "a", "b"], judge, "j", resume=kept)
+    assert len(asked) == 3
+    llm_ad_eval(["x"], ["a"], judge, "another judge", resume=kept)
+    assert len(asked) == 4
+
+
+def test_the_prompt_is_ours_or_a_file(tmp_path):
+    [system, user] = messages_of("He\u2028 waves {x}.", None, PROMPT)
+    assert system["role"] == "system" and "Generated audio description: He waves {x}.\n" in user["content"]
+    assert "{'score': 3}" in user["content"]
+    path = tmp_path / "prompt.json"
+    path.write_text(json.dumps({"system": "", "user": "{reference} / {prediction}"}), encoding="utf-8")
+    assert messages_of("p", "r", read_prompt(path)) == [{"role": "user", "content": "r / p"}]
+    own = llm_ad_eval(["x"], ["a"], lambda c: ["{'score': 1}"])["signature"]
+    other = llm_ad_eval(["x"], ["a"], lambda c: ["{'score': 1}"], prompt=path)["signature"]
+    assert own["prompt_sha256"] != other["prompt_sha256"] and (own["prompt"], other["prompt"]) == ("own", "given")
+    path.write_text('{"user": "no places"}', encoding="utf-8")
+    with pytest.raises(ValueError, match="has no {reference}"):
+        read_prompt(path)
+    with pytest.raises(ValueError, match="is no prompt"):
+        read_prompt(tmp_path / "none.json")
+    with pytest.raises(ValueError, match="gave 0 answers for 1"):
+        llm_ad_eval(["x"], ["a"], lambda chats: [])
+
+
+TEMPLATE = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}answer"
+
+
+def test_a_tiny_chat_model_with_scripted_answers():
+    """The real generate of transformers over a model of one layer whose logits are written down beforehand."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    from evaluate_metrics.llm_ad_eval.chat_judge import ChatJudge
+
+    pieces = ["<pad>", "<end>", "<unk>", "{'score':", "4}", "well", "answer"]
+    core = tokenizers.Tokenizer(tokenizers.models.WordLevel(dict(zip(pieces, range(7), strict=True)), "<unk>"))
+    core.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="<end>")
+
+    class Scripted(transformers.GPT2LMHeadModel):
+        """Says "{'score': 4}" to prompts whose text is longer than the shortest of the batch, else "well"."""
+
+        def forward(self, input_ids=None, attention_mask=None, **given):
+            out = super().forward(input_ids=input_ids, attention_mask=attention_mask, **given)
+            whole = torch.zeros(len(input_ids), dtype=torch.bool)  # generate leaves a mask of ones out
+            padded = whole if attention_mask is None else attention_mask[:, 0] == 0
+            script = {6: torch.where(padded, 5, 3), 3: 4 * torch.ones_like(padded).long()}
+            logits = torch.full_like(out.logits, -9.0)
+            for row, last in enumerate(input_ids[:, -1].tolist()):
+                logits[row, -1, int(script[last][row]) if last in script else 1] = 9.0
+            out.logits = logits
+            return out
+
+    config = transformers.GPT2Config(
+        vocab_size=7, n_embd=8, n_layer=1, n_head=1, n_positions=512, bos_token_id=1, eos_token_id=1, pad_token_id=0
+    )
+    model = Scripted(config)
+    with pytest.raises(ValueError, match="no chat template"):
+        ChatJudge(model, tokenizer)
+    tokenizer.chat_template = TEMPLATE
+    judge = ChatJudge(model, tokenizer)
+    result = llm_ad_eval(["a", "a much longer one"], ["b", "b"], judge, judge.describe(), per_item=True)
+    assert result["marks"] == [None, 4] and result["answers"][0] == "well"
+    assert "greedy" in result["signature"]["judge"]
+    sampled = ChatJudge(model, tokenizer, sampling="autoad3", seed=3)
+    assert llm_ad_eval(["a"], ["b"], sampled)["llm_ad_eval"] == 4.0 and "seed 3" in sampled.describe()
+    with pytest.raises(ValueError, match="sampling is 'beam'"):
+        ChatJudge(model, tokenizer, sampling="beam")
+
+
+def test_verbs():
+    assert verbs_of("He picks up a cup and his look hardens.") == {"pick"}
+    assert verbs_of("She is sitting, then ran; they hurry. It flies, stopping.") == {
+        "sit",
+        "run",
+        "hurry",
+        "fly",
+        "stop",
+    }
+
+
+def words_in_common(first, second):
+    bags = [[set(text.lower().strip(".").split()) for text in side] for side in (first, second)]
+    return np.array([[len(a & b) / len(a | b) for b in bags[1]] for a in bags[0]])
+
+
+def test_action_score_by_hand():
+    assert pieces_of("He sits, she runs.") == ["He sits, she runs.", "He sits.", "she runs."]
+    assert pieces_of(" ... ") == pieces_of(None) == []
+    scores = action_scores(["he sits, she runs.", "he naps.", ""], [["he sits."], ["he sits."], ["x"]], words_in_common)
+    assert scores == [pytest.approx(1.0), pytest.approx(0.8 / 3), None]
+    result = action_score(["he sits.", None], [["he sits."], ["he sits."]], words_in_common)
+    assert result["action_score"] == pytest.approx(50.0) and result["without_silence"] == pytest.approx(150.0)
+    assert (result["n_empty"], result["n_scored"]) == (1, 2)
+    with pytest.raises(ValueError, match=r"actions\[0\]"):
+        action_score(["a"], [[]], words_in_common)
+    with pytest.raises(ValueError, match="mend it"):
+        action_score(["a"], [["a"]], lambda a, b: np.zeros(3))
+
+
+def test_bertscore_pairs_each_with_its_own():
+    def stand_in(predictions, truths, pairs):
+        return np.array([[len(predictions[i]), len(truths[j]), i == j] for i, j in pairs]) / 10
+
+    result = bertscore(["ab", None], ["abcd", "x"], stand_in, per_item=True)
+    assert (result["precision"], result["recall"], result["f1"]) == pytest.approx((10.0, 25.0, 10.0))
+    assert result["n_empty"] == 1 and len(result["scores"]) == 2
+    with pytest.raises(ValueError, match="gave"):
+        bertscore(["a"], ["b"], lambda p, t, pairs: np.zeros(1))
