@@ -1,4 +1,4 @@
-"""The command line: `distinctad describe | pocket | score`.
+"""The command line: `distinctad describe | plan | convert | pocket | score`.
 
 Only typer is imported here; each command imports what it needs when it runs. Whatever a user got wrong arrives as a
 `UserError` and leaves as one line on the error stream and exit code 2, for every command, at one place (`_Group`).
@@ -16,14 +16,21 @@ import typer
 from typer.core import TyperGroup
 
 from distinctad import __version__
-from distinctad.describe import Described
+from distinctad.data import data_app
+from distinctad.describe import Described, Export
 from distinctad.describe import describe as describe_film
 from distinctad.errors import UserError
 from distinctad.exports import REVIEW
+from distinctad.features import features_command
+from distinctad.formats.convert import convert_command
 from distinctad.intervals import GapRules
+from distinctad.introduce import Naming
 from distinctad.plan import Characters, Overlaps, Plan, Settings, plan
+from distinctad.planner_command import plan_command
 from distinctad.pocket import pocket_command
 from distinctad.score import score_command
+from distinctad.track import TrackSettings
+from distinctad.words import words_command
 
 GAPS = GapRules()
 
@@ -53,6 +60,11 @@ app = typer.Typer(
 )
 app.command("pocket")(pocket_command)
 app.command("score")(score_command)
+app.command("plan")(plan_command)
+app.command("convert")(convert_command)
+app.command("features")(features_command)
+app.command("words")(words_command)
+app.add_typer(data_app)
 
 
 def _say_version(wanted: bool) -> None:
@@ -105,6 +117,13 @@ def describe_command(
     film_id: Annotated[str | None, typer.Option(help="What the intervals file calls this film.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of an earlier run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the intervals; no model is needed.")] = False,
+    export: Annotated[
+        Export, typer.Option(help="text: the four files; all: also DAPT, transcript, narration, mix, films, page.")
+    ] = "text",
+    voice: Annotated[str, typer.Option(help="Who speaks in --export all: auto, espeak-ng, ...")] = "auto",
+    duck: Annotated[float, typer.Option(help="Gain of the film's sound under a description (dB).")] = -10.0,
+    candidates: Annotated[int, typer.Option(help="Texts a clip to choose among, for --export all (1 to 4).")] = 1,
+    naming: Annotated[Naming, typer.Option(help="Name people at once, or once dialogue has.")] = "early",
 ) -> None:
     """Describe a film: find or read the intervals, draft a text for each, write CSV, JSON, SRT and WebVTT."""
     gaps = GapRules(min_gap, guard, max_length, every)
@@ -123,6 +142,7 @@ def describe_command(
         return
     if out is None:
         raise UserError("--out is missing", "Give a folder to write to, or --dry-run to see the intervals.")
+    given |= {"export": export, "track": TrackSettings(voice, duck, candidates, naming)}
     with _progress() as step:
         described = describe_film(film, out, **given, model=model, overwrite=overwrite, progress=step)
     _print_described(described)

@@ -9,17 +9,21 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from distinctad import exports
 from distinctad.errors import UserError, one_line
+from distinctad.formats.script import script_of
 from distinctad.intervals import Interval
 from distinctad.plan import PathLike, Plan, Settings, name_of, plan, reason_of, sha256_of, without_path
+from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
 
 Pipe = Callable[..., list[dict[str, Any]]]
 Progress = Callable[[int, int], None]
+Export = Literal["text", "all"]
 
 PLACEHOLDER = "No description."
+OTHER_BEAMS = (1, 2, 5, 8)  # widths of the searches that give a clip's other candidates
 FORCED_LENGTHS = (2, 8)  # shortest lengths in tokens that an empty text is tried again with: one may be a blank
 
 
@@ -53,6 +57,8 @@ def describe(
     overwrite: bool = False,
     pipe: Pipe | None = None,
     progress: Progress | None = None,
+    export: Export = "text",
+    track: TrackSettings | None = None,
 ) -> Described:
     """Describe a film.
 
@@ -67,6 +73,9 @@ def describe(
         overwrite: whether an earlier run's files in `out` may be replaced.
         pipe: a `DistinctADPipeline` or a stand-in, called instead of loading `model`.
         progress: called with clips done and clips in all.
+        export: "text" writes the four files of `exports.FILES`; "all" fits the texts to a voice and writes the scripts,
+            sound, films and page of `track` too.
+        track: how drafts become a track, for "all".
 
     Returns:
         The document, one cue with a text for each interval, and the files.
@@ -75,24 +84,55 @@ def describe(
         UserError: for whatever cannot be used; then nothing is left in `out`.
     """
     job = plan(film, subtitles=subtitles, cast=cast, intervals=intervals, settings=settings)
+    if export == "all":
+        if out is None:
+            raise UserError("--export all has no folder to write to", "Give --out.")
+        return _describe_all(
+            Track(job, subtitles, track or TrackSettings()), Path(out), overwrite, model, pipe, progress
+        )
     if out is None:
-        return Described(_run(job, model, pipe, progress), [])
+        return Described(_run(job, model, pipe, progress)[0], [])
     with exports.OutputFolder(Path(out), overwrite) as folder:
-        document = _run(job, model, pipe, progress)
-        makers = (exports.to_csv, exports.to_json, exports.to_srt, exports.to_vtt)
-        texts = {name: make(document) for name, make in zip(exports.FILES, makers, strict=True)}
-        return Described(document, folder.write(texts))
+        document, _ = _run(job, model, pipe, progress)
+        return Described(document, folder.write(_texts_of(document)))
 
 
-def _run(job: Plan, model: PathLike | None, pipe: Pipe | None, progress: Progress | None) -> dict[str, Any]:
-    """Load the model if none is given, describe and make the document."""
+def _describe_all(
+    track: Track, out: Path, overwrite: bool, model: PathLike | None, pipe: Pipe | None, progress: Progress | None
+) -> Described:
+    names = (*exports.FILES, *TEXT_FILES, *MEDIA_FILES)
+    with exports.OutputFolder(out, overwrite, names) as folder:
+        draft, options = _run(track.job, model, pipe, progress, track.settings.candidates)
+        document = track.fitted(draft, options)
+        texts = {**_texts_of(document), **track.texts(document)}
+        return Described(document, folder.write(texts, track.makers(script_of(document))))
+
+
+def _texts_of(document: dict[str, Any]) -> dict[str, str]:
+    makers = (exports.to_csv, exports.to_json, exports.to_srt, exports.to_vtt)
+    return {name: make(document) for name, make in zip(exports.FILES, makers, strict=True)}
+
+
+def _run(
+    job: Plan, model: PathLike | None, pipe: Pipe | None, progress: Progress | None, candidates: int = 1
+) -> tuple[dict[str, Any], list[list[str]]]:
+    """Load the model if none is given, describe, make the document; and for each cue its candidates, best first."""
     asked = {"device": job.settings.device, "dtype": job.settings.dtype, "num_beams": None}
     used: dict[str, Any] = {"name": "given pipeline", "sha256": None, **asked}
     if pipe is None:
         from distinctad.loading import load_pipeline
 
         pipe, used = load_pipeline(model, job.settings.device, job.settings.dtype, job.settings.seed)
-    return _document(job, used, _texts(job, pipe, progress))
+    document = _document(job, used, _texts(job, pipe, progress))
+    options = [[cue["text"]] for cue in document["cues"]]
+    own = document["generation"]["num_beams"]
+    # The model gives one sequence a search: other candidates come from searches of other widths.
+    for beams in [width for width in OTHER_BEAMS if width != own][: candidates - 1]:
+        for texts, record in zip(options, _call(job, pipe, job.intervals, None, num_beams=beams), strict=True):
+            text = exports.clean_text(record["text"])
+            if text and text not in texts:
+                texts.append(text)
+    return document, options
 
 
 def _texts(job: Plan, pipe: Pipe, progress: Progress | None) -> list[dict[str, Any]]:
@@ -142,8 +182,7 @@ def _call(
                 max_people=settings.max_people,
                 batch_windows=settings.batch_windows,
                 progress=progress,
-                **beams,
-                **generation,
+                **{**beams, **generation},
             )
     except VideoError as error:
         message = f"the film '{job.film.name}' cannot be decoded: {reason_of(error, job.film)}"

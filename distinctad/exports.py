@@ -1,4 +1,4 @@
-"""What `describe` writes: descriptions.csv, .json, .srt and .vtt, all or none of them.
+"""What `describe` writes: descriptions.csv, .json, .srt and .vtt (the formats' own modules do the work), all or none.
 
 Nothing here looks at a clock, the host or a path: equal documents give equal bytes.
 """
@@ -6,22 +6,21 @@ Nothing here looks at a clock, the host or a path: equal documents give equal by
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from distinctad.errors import UserError
+from distinctad.formats import subrip, table, webvtt_descriptions
+from distinctad.formats.script import script_of
 
 REVIEW = "unreviewed machine draft: a person must check every description before anyone relies on it"
 FILES = ("descriptions.csv", "descriptions.json", "descriptions.srt", "descriptions.vtt")
-CSV_COLUMNS = ("film", "index", "start", "end", "text", "characters")
 SCHEMA_FILE = Path(__file__).with_name("descriptions.schema.json")
 
 
@@ -38,7 +37,7 @@ def clean_text(text: str) -> str:
 
 
 def to_csv(document: dict[str, Any]) -> str:
-    """Write the cues as CSV (`CSV_COLUMNS`; times in seconds, characters joined by "; ").
+    """Write the cues as CSV (times in seconds, characters joined by "; ").
 
     Args:
         document: as `descriptions.schema.json` says.
@@ -46,13 +45,7 @@ def to_csv(document: dict[str, Any]) -> str:
     Returns:
         The file's text. Its start and end columns can be given to `describe --intervals` again.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for cue in document["cues"]:
-        times = (f"{cue['start_s']:.3f}", f"{cue['end_s']:.3f}")
-        writer.writerow([document["film"]["name"], cue["index"], *times, cue["text"], "; ".join(cue["characters"])])
-    return out.getvalue()
+    return table.write(script_of(document))
 
 
 def to_json(document: dict[str, Any]) -> str:
@@ -83,14 +76,7 @@ def to_srt(document: dict[str, Any]) -> str:
     Returns:
         The file's text.
     """
-    import pysubs2
-
-    subtitles = pysubs2.SSAFile()
-    for cue in document["cues"]:
-        # Braces open an override block of the library's own markup; SubRip has no way to escape them.
-        text = cue["text"].replace("{", "(").replace("}", ")").replace("\\", "/")
-        subtitles.append(pysubs2.SSAEvent(start=_ms(cue["start_s"]), end=_ms(cue["end_s"]), text=text))
-    return subtitles.to_string("srt").rstrip("\n") + "\n"
+    return subrip.write(script_of(document))
 
 
 def to_vtt(document: dict[str, Any]) -> str:
@@ -102,28 +88,7 @@ def to_vtt(document: dict[str, Any]) -> str:
     Returns:
         The file's text.
     """
-    from webvtt import Caption, WebVTT
-
-    captions = [
-        Caption(_clock(cue["start_s"]), _clock(cue["end_s"]), _escape_vtt(cue["text"]), identifier=str(cue["index"]))
-        for cue in document["cues"]
-    ]
-    metadata = ["Kind: descriptions", f"Language: {document['language']}"]
-    track = WebVTT(captions=captions, metadata=metadata, header_comments=[_escape_vtt(document["review"])])
-    return track.content.rstrip("\n") + "\n"
-
-
-def _escape_vtt(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _clock(seconds: float) -> str:
-    minutes, ms = divmod(_ms(seconds), 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{ms // 1000:02d}.{ms % 1000:03d}"
+    return webvtt_descriptions.write(script_of(document))
 
 
 class OutputFolder:
@@ -136,12 +101,14 @@ class OutputFolder:
     Attributes:
         folder: where the files shall lie; made, with its parents, if it is not there.
         overwrite: whether files of an earlier run may be replaced.
+        names: of the files that will be written.
     """
 
-    def __init__(self, folder: Path, overwrite: bool = False) -> None:
+    def __init__(self, folder: Path, overwrite: bool = False, names: Sequence[str] = FILES) -> None:
         """Remember the place; nothing is touched yet."""
         self.folder = folder
         self.overwrite = overwrite
+        self.names = tuple(names)
         self._work: Path | None = None
 
     def __enter__(self) -> OutputFolder:
@@ -153,10 +120,10 @@ class OutputFolder:
         with self._writing():
             if self.folder.exists() and not self.folder.is_dir():
                 raise UserError(f"the output '{self.folder}' is a file, not a folder", "Give another --out.")
-            for name in FILES:
+            for name in self.names:
                 if (self.folder / name).is_dir():
                     raise UserError(f"the output '{self.folder / name}' is a folder, not a file", "Give another --out.")
-            there = [name for name in FILES if (self.folder / name).exists()]
+            there = [name for name in self.names if (self.folder / name).exists()]
             if there and not self.overwrite:
                 raise UserError(
                     f"the output folder '{self.folder}' holds {there[0]} already",
@@ -168,14 +135,15 @@ class OutputFolder:
             self._work = work
         return self
 
-    def write(self, texts: dict[str, str]) -> list[Path]:
+    def write(self, texts: Mapping[str, str], makers: Mapping[str, Callable[[Path], None]] | None = None) -> list[Path]:
         """Write all files, then move them to their place.
 
         Args:
             texts: the text of each file, by file name.
+            makers: for each other file what writes it, given the path in the work folder; called in order.
 
         Returns:
-            The files, in the order given.
+            The files, in the order given, texts first.
 
         Raises:
             UserError: if they cannot be written; then none of them is left.
@@ -189,13 +157,16 @@ class OutputFolder:
                     file.write(text)
                     file.flush()
                     os.fsync(file.fileno())
+            for name, make in (makers or {}).items():
+                make(self._work / name)
+            names = [*texts, *(makers or {})]
             if self.folder.is_dir():
-                for name in texts:
+                for name in names:
                     os.replace(self._work / name, self.folder / name)
             else:
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
                 os.rename(self._work, self.folder)
-        return [self.folder / name for name in texts]
+        return [self.folder / name for name in names]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

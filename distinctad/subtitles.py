@@ -1,7 +1,7 @@
-"""Subtitle files (SubRip, WebVTT, ASS/SSA) as times of speech, and the decoding of text files that people hand in.
+"""Subtitle files (SubRip, WebVTT, ASS/SSA, TTML) as times of speech; the decoding of text files that people hand in.
 
-Only times matter here: a subtitle line says when somebody speaks. Its words are looked at for one question, whether the
-line is a sound caption ("[door slams]") and so no speech at all.
+A subtitle line says when somebody speaks. Its words decide whether it is a sound caption ("[door slams]") and so no
+speech at all, and are kept for the transcript; no model reads them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from distinctad.errors import UserError, one_line
@@ -25,15 +25,16 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 # A caption of a sound: brackets or parentheses around all of it. Song lines keep their time, somebody sings.
-_SOUND_CAPTION = re.compile(r"\s*-?\s*(\[[^\[\]]*\]|\([^()]*\))\s*")
+SOUND_CAPTION = re.compile(r"\s*-?\s*(\[[^\[\]]*\]|\([^()]*\))\s*")
 
 
 @dataclass(frozen=True)
 class Speech:
-    """A stretch of speech, in seconds from the start of the film (`start_s` <= `end_s`)."""
+    """A stretch of speech, in seconds from the start of the film (`start_s` <= `end_s`), and its words if known."""
 
     start_s: float
     end_s: float
+    text: str = field(default="", compare=False)
 
 
 def read_text(path: Path, what: str, max_bytes: int = MAX_TEXT_BYTES) -> tuple[str, list[str]]:
@@ -138,7 +139,7 @@ def read_subtitles(path: Path) -> tuple[list[Speech], list[str]]:
     (its two times are swapped: speech lies between them either way). Sound captions are left out, they are no speech.
 
     Args:
-        path: a SubRip, WebVTT, ASS or SSA file.
+        path: a SubRip, WebVTT, ASS, SSA or TTML file.
 
     Returns:
         The lines sorted by time, and the warnings.
@@ -166,10 +167,16 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
     """
     import pysubs2
 
-    fix = "Give SubRip (.srt), WebVTT (.vtt) or ASS (.ass) subtitles, or leave out --subtitles."
+    fix = "Give SubRip (.srt), WebVTT (.vtt), ASS (.ass) or TTML subtitles, or leave out --subtitles."
     kind = _format_of(text)
     if kind is None:
-        raise UserError(f"the subtitles '{name}' are not SubRip, WebVTT or ASS", fix)
+        raise UserError(f"the subtitles '{name}' are not SubRip, WebVTT, ASS or TTML", fix)
+    if kind == "ttml":
+        from distinctad.formats.timed_text import read_speech
+
+        # The text is decoded by now: what its first line says of an encoding no longer holds.
+        lines = read_speech(re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).encode(), name)
+        return _in_order(lines, name, fix, [])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of styles, which say nothing about time
@@ -186,6 +193,8 @@ def _format_of(text: str) -> str | None:
         return "vtt"
     if re.search(r"^\[(script info|v4\+? styles|events)\]", head, re.IGNORECASE | re.MULTILINE):
         return "ass"
+    if head.startswith("<") and re.search(r"<(\w+:)?tt[\s>]", head):
+        return "ttml"
     return "srt" if "-->" in text else None
 
 
@@ -196,20 +205,26 @@ def _speech(events: list, name: str, fix: str) -> tuple[list[Speech], list[str]]
         plain = event.plaintext
         if event.is_comment or event.is_drawing or not plain.strip():
             continue
-        if _SOUND_CAPTION.fullmatch(plain):
+        if SOUND_CAPTION.fullmatch(plain):
             sounds += 1
             continue
         start_s, end_s = event.start / 1000, event.end / 1000
         swapped += end_s < start_s
-        speech.append(Speech(max(0.0, min(start_s, end_s)), max(0.0, start_s, end_s)))
-    if not speech:
-        raise UserError(f"the subtitles '{name}' hold no spoken line", fix)
-    speech.sort(key=lambda line: (line.start_s, line.end_s))
+        words = " ".join(plain.split())
+        speech.append(Speech(max(0.0, min(start_s, end_s)), max(0.0, start_s, end_s), words))
     notes = []
     if swapped:
         notes.append(f"the subtitles '{name}': {swapped} line(s) end before they start, their times were swapped")
     if sounds:
         notes.append(f"the subtitles '{name}': {sounds} sound caption(s) in brackets not counted as speech")
+    return _in_order(speech, name, fix, notes)
+
+
+def _in_order(speech: list[Speech], name: str, fix: str, notes: list[str]) -> tuple[list[Speech], list[str]]:
+    """Sort the lines, refuse none at all, count overlaps."""
+    if not speech:
+        raise UserError(f"the subtitles '{name}' hold no spoken line", fix)
+    speech.sort(key=lambda line: (line.start_s, line.end_s))
     overlaps = sum(later.start_s < earlier.end_s for earlier, later in zip(speech, speech[1:], strict=False))
     if overlaps:
         notes.append(f"the subtitles '{name}': {overlaps} overlapping line(s) merged")

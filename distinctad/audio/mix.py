@@ -1,0 +1,188 @@
+"""Narration over programme sound: where each description is heard, and the programme lowered under it.
+
+The gain is a fixed envelope from the cues' times, no compressor: what is lowered, when and by how much can be
+computed, tested and written down (as DAPT's `tta:gain` does). The ramps lie before and after the cue, where the guard
+bands are, so that no dialogue is lowered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL_DB = -20.0  # of the narration: root mean square against full scale, as speech is commonly set
+_PEAK = 0.85
+_CLICK_S = 0.02  # the programme fades so long where it is stopped and goes on
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One description as sound.
+
+    Attributes:
+        start_s: when it is heard.
+        sound: (samples,) float32 at the programme's rate.
+    """
+
+    start_s: float
+    sound: np.ndarray
+
+
+@dataclass(frozen=True)
+class Duck:
+    """How the programme is lowered.
+
+    Attributes:
+        gain_db: inside a cue, negative. DAPT's example lowers by 8.2 dB.
+        ramp_s: of the fall before and the rise after a cue.
+    """
+
+    gain_db: float = -10.0
+    ramp_s: float = 0.15
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A stop of the film, for the extended version.
+
+    Attributes:
+        at_s: in the film's own time.
+        length_s: how long.
+    """
+
+    at_s: float
+    length_s: float
+
+
+def levelled(sound: np.ndarray) -> np.ndarray:
+    """Bring speech to `LEVEL_DB`, with no sample above 0.85.
+
+    Args:
+        sound: (samples,) float32.
+
+    Returns:
+        (samples,) float32.
+    """
+    rms = float(np.sqrt(np.mean(sound**2))) if sound.size else 0.0
+    if rms == 0.0:
+        return sound
+    gain = min(10 ** (LEVEL_DB / 20) / rms, _PEAK / float(np.abs(sound).max()))
+    return (sound * gain).astype(np.float32)
+
+
+def gain_at(times_s: np.ndarray, stretches: Iterable[tuple[float, float]], floor: float, ramp_s: float) -> np.ndarray:
+    """The programme's gain at some times; where stretches meet, the lower one counts.
+
+    Args:
+        times_s: (samples,) seconds.
+        stretches: (start, end) in seconds, where the gain is `floor`.
+        floor: the gain inside, 0..1.
+        ramp_s: length of the straight fall before and rise after.
+
+    Returns:
+        (samples,) float64 in floor..1.
+    """
+    gain = np.ones(times_s.size)
+    for start_s, end_s in stretches:
+        if times_s.size and start_s - ramp_s <= times_s[-1] and end_s + ramp_s >= times_s[0]:
+            corners = (start_s - ramp_s, start_s, end_s, end_s + ramp_s)
+            gain = np.minimum(gain, np.interp(times_s, corners, (1.0, floor, floor, 1.0)))
+    return gain
+
+
+def narration(spots: Sequence[Spot], rate_hz: int, samples: int) -> Iterator[np.ndarray]:
+    """The descriptions alone, silence between them.
+
+    Args:
+        spots: the descriptions.
+        rate_hz: samples a second.
+        samples: of the whole track.
+
+    Yields:
+        (1, up to a second of samples) float32.
+    """
+    for first in range(0, samples, rate_hz):
+        yield _heard(spots, rate_hz, first, min(rate_hz, samples - first))[None]
+
+
+def _heard(spots: Sequence[Spot], rate_hz: int, first: int, count: int) -> np.ndarray:
+    """The narration's samples first..first+count."""
+    track = np.zeros(count, np.float32)
+    for spot in spots:
+        at = round(spot.start_s * rate_hz) - first
+        low, high = max(0, at), min(count, at + spot.sound.size)
+        if low < high:
+            track[low:high] += spot.sound[low - at : high - at]
+    return track
+
+
+def mixed(
+    programme: Iterable[np.ndarray],
+    spots: Sequence[Spot],
+    rate_hz: int,
+    duck: Duck | None = None,
+    pauses: Sequence[Pause] = (),
+) -> Iterator[np.ndarray]:
+    """Lower the programme under the descriptions and add them.
+
+    Args:
+        programme: (channels, samples) float32 blocks, from the film's start.
+        spots: the descriptions, in the time of what comes out.
+        rate_hz: samples a second.
+        duck: how far the programme is lowered.
+        pauses: where the programme stops, in the film's time, rising.
+
+    Yields:
+        (channels, samples) float32 in -1..1.
+    """
+    duck = duck or Duck()
+    inside = [(spot.start_s, spot.start_s + spot.sound.size / rate_hz) for spot in spots]
+    floor = 10 ** (duck.gain_db / 20)
+    stopped = [(pause.at_s + ahead, pause.at_s + ahead + pause.length_s) for ahead, pause in _shifted(pauses)]
+    first = 0
+    for block in _stopping(programme, rate_hz, pauses):
+        times_s = (first + np.arange(block.shape[1])) / rate_hz
+        gain = gain_at(times_s, inside, floor, duck.ramp_s) * gain_at(times_s, stopped, 0.0, _CLICK_S)
+        track = _heard(spots, rate_hz, first, block.shape[1])
+        first += block.shape[1]
+        yield np.clip(block * gain.astype(np.float32) + track, -1.0, 1.0)
+
+
+def _shifted(pauses: Sequence[Pause]) -> Iterator[tuple[float, Pause]]:
+    """Each pause with the seconds of pause before it."""
+    ahead = 0.0
+    for pause in pauses:
+        yield ahead, pause
+        ahead += pause.length_s
+
+
+def _stopping(programme: Iterable[np.ndarray], rate_hz: int, pauses: Sequence[Pause]) -> Iterator[np.ndarray]:
+    """The programme with silence put in at the pauses."""
+    waiting = [(round(pause.at_s * rate_hz), round(pause.length_s * rate_hz)) for pause in pauses]
+    first, channels = 0, 1
+    for block in programme:
+        channels = block.shape[0]
+        while waiting and waiting[0][0] < first + block.shape[1]:
+            at, length = waiting.pop(0)
+            cut = max(0, at - first)
+            if cut:
+                yield block[:, :cut]
+            yield from _silence(channels, length, rate_hz)
+            block, first = block[:, cut:], first + cut
+        first += block.shape[1]
+        if block.shape[1]:
+            yield block
+    for _, length in waiting:
+        yield from _silence(channels, length, rate_hz)
+
+
+def _silence(channels: int, samples: int, rate_hz: int) -> Iterator[np.ndarray]:
+    for first in range(0, samples, rate_hz):
+        yield np.zeros((channels, min(rate_hz, samples - first)), np.float32)
+
+
+def delay(time_s: float, pauses: Sequence[Pause]) -> float:
+    """Seconds by which what happens at `time_s` of the film comes later in the extended version."""
+    return sum(pause.length_s for pause in pauses if pause.at_s <= time_s)

@@ -1,0 +1,141 @@
+"""Films that carry the descriptions: `described.mp4` with one more sound track, `extended.mp4` with pauses.
+
+Pictures are never encoded again. In the described film the original sound is copied packet by packet, so it stays
+what it was, bit for bit; the new track is flagged for blind viewers (visual_impaired, descriptions) and names its
+voice. In the extended film a pause is a picture that stays: all later packets get later times, and because the delay
+only grows with time, decoding order stays what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+from distinctad.audio.mix import Pause, delay
+from distinctad.audio.sound import Encoder, Programme, opened, writing
+
+_LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "pt": "por", "nl": "nld", "pl": "pol"}
+
+
+def write_described(
+    film: Path, path: Path, sound: Iterator[np.ndarray], programme: Programme, voice: str, language: str = "en"
+) -> None:
+    """Copy a film and add the described sound track.
+
+    Args:
+        film: the original.
+        path: the .mp4 to write.
+        sound: (channels, samples) float32 blocks of the mix.
+        programme: rate and layout of `sound`.
+        voice: label of the voice, into the track's title.
+        language: of the descriptions, BCP 47.
+
+    Raises:
+        UserError: if the film holds a codec that MP4 cannot carry, or the file cannot be written.
+    """
+    with writing(path), opened(film) as source, _output(path) as output:
+        kept = [_picture(source), *source.streams.audio]
+        copies = {stream.index: output.add_stream_from_template(stream) for stream in kept}
+        for stream in kept:
+            copies[stream.index].disposition = stream.disposition
+            copies[stream.index].metadata.update(_tags(stream))
+        track = _track(output, programme, voice, language)
+        for packet in _packets(source, kept):
+            _keep_pace(track, sound, programme, float(packet.dts * packet.time_base))
+            packet.stream = copies[packet.stream.index]
+            output.mux(packet)
+        _finish(track, sound, programme)
+
+
+def write_extended(
+    film: Path,
+    path: Path,
+    sound: Iterator[np.ndarray],
+    programme: Programme,
+    pauses: Sequence[Pause],
+    voice: str,
+    language: str = "en",
+) -> None:
+    """Copy a film's pictures with pauses, and give it the described sound of the same length.
+
+    Args:
+        film: the original.
+        path: the .mp4 to write.
+        sound: (channels, samples) float32 blocks of the mix, with the pauses in it.
+        programme: rate and layout of `sound`.
+        pauses: where the picture stays, in the film's time, rising.
+        voice: label of the voice.
+        language: of the descriptions, BCP 47.
+
+    Raises:
+        UserError: as `write_described`.
+    """
+    with writing(path), opened(film) as source, _output(path) as output:
+        stream = _picture(source)
+        copy = output.add_stream_from_template(stream)
+        copy.metadata.update(_tags(stream))
+        track = _track(output, programme, voice, language, "Extended audio description")
+        origin_s = max(0.0, (source.start_time or 0) / 1e6)
+        for packet in _packets(source, [stream]):
+            for name in ("dts", "pts"):
+                time = getattr(packet, name)
+                later_s = delay(float(time * packet.time_base) - origin_s, pauses)
+                setattr(packet, name, time + round(later_s / packet.time_base))
+            _keep_pace(track, sound, programme, float(packet.dts * packet.time_base))
+            packet.stream = copy
+            output.mux(packet)
+        _finish(track, sound, programme)
+
+
+def _output(path: Path) -> Any:
+    # bitexact keeps the library's version out of the file: equal runs give equal bytes.
+    return av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"})
+
+
+def _picture(source: Any) -> Any:
+    """The film's own pictures, no cover."""
+    return next(s for s in source.streams.video if not int(s.disposition) & int(Disposition.attached_pic))
+
+
+def _tags(stream: Any) -> dict[str, str]:
+    return {name: text for name, text in stream.metadata.items() if name in ("language", "title", "handler_name")}
+
+
+def _packets(source: Any, streams: Sequence[Any]) -> Iterator[Any]:
+    for packet in source.demux(*streams):
+        if packet.size and packet.dts is not None:
+            if packet.pts is None:
+                packet.pts = packet.dts
+            yield packet
+
+
+def _track(output: Any, programme: Programme, voice: str, language: str, kind: str = "Audio description") -> Encoder:
+    track = Encoder(output, "aac", programme)
+    track.stream.disposition = Disposition.visual_impaired | Disposition.descriptions
+    title = f"{kind} ({voice})"
+    # MP4 has no track title; the handler's name is what players show.
+    track.stream.metadata.update(
+        {"language": _LANGUAGES.get(language.partition("-")[0], "und"), "handler_name": title, "title": title}
+    )
+    output.metadata["comment"] = title
+    return track
+
+
+def _keep_pace(track: Encoder, sound: Iterator[np.ndarray], programme: Programme, until_s: float) -> None:
+    """Encode the track up to a time, so that the muxer need not hold the pictures back."""
+    while track.done < until_s * programme.rate_hz:
+        block = next(sound, None)
+        if block is None:
+            return
+        track.write(block)
+
+
+def _finish(track: Encoder, sound: Iterator[np.ndarray], programme: Programme) -> None:
+    for block in sound:
+        track.write(block)
+    track.write(np.zeros((programme.channels, 0), np.float32), last=True)

@@ -1,0 +1,244 @@
+"""Sound in and out of files by PyAV: a film's programme sound in blocks, tracks written in blocks.
+
+Nothing holds a whole film: programme sound flows through in blocks of about a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.codec.context import Flags
+
+from distinctad.errors import UserError, one_line
+
+AAC_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_AAC_FRAME = 1024
+_GAP_S = 0.1  # a stream that jumps ahead by more gets silence put in
+NO_SOUND_RATE_HZ = 48_000
+
+
+@dataclass(frozen=True)
+class Programme:
+    """What a film's sound is like.
+
+    Attributes:
+        rate_hz: samples a second to work at (one that AAC knows).
+        layout: "mono" or "stereo".
+        duration_s: of the film.
+        has_sound: whether there is any; else the programme is silence.
+    """
+
+    rate_hz: int
+    layout: str
+    duration_s: float
+    has_sound: bool
+
+    @property
+    def samples(self) -> int:
+        """Samples of the whole programme."""
+        return round(self.duration_s * self.rate_hz)
+
+    @property
+    def channels(self) -> int:
+        """1 or 2."""
+        return 1 if self.layout == "mono" else 2
+
+
+def programme_of(film: Path, duration_s: float) -> Programme:
+    """Look at a film's first sound track.
+
+    Args:
+        film: the file.
+        duration_s: the film's length in seconds.
+
+    Returns:
+        How to work with it; more than two channels are mixed down to two.
+
+    Raises:
+        UserError: if the file cannot be opened.
+    """
+    with opened(film) as container:
+        streams = container.streams.audio
+        if not streams:
+            return Programme(NO_SOUND_RATE_HZ, "mono", duration_s, False)
+        rate = streams[0].rate or NO_SOUND_RATE_HZ
+        layout = "mono" if (streams[0].channels or 1) == 1 else "stereo"
+        return Programme(rate if rate in AAC_RATES_HZ else NO_SOUND_RATE_HZ, layout, duration_s, True)
+
+
+def opened(film: Path) -> Any:
+    """Open a film for reading, as `av.open` does.
+
+    Raises:
+        UserError: if it cannot be opened.
+    """
+    try:
+        return av.open(str(film), metadata_errors="replace")
+    except (av.FFmpegError, OSError) as error:
+        reason = one_line(str(getattr(error, "strerror", None) or error), 80)
+        raise UserError(f"the film '{film.name}' cannot be opened ({reason})", "Give a video that plays.") from error
+
+
+def blocks(film: Path, programme: Programme) -> Iterator[np.ndarray]:
+    """Read a film's sound from its start to its end.
+
+    Args:
+        film: the file.
+        programme: rate, layout and length wanted.
+
+    Yields:
+        (channels, samples) float32 in -1..1; together exactly `programme.samples`, silence where the film has none.
+    """
+    done = 0
+    if programme.has_sound:
+        for block in _decoded(film, programme):
+            block = block[:, : programme.samples - done]
+            if block.size:
+                done += block.shape[1]
+                yield block
+    while done < programme.samples:
+        count = min(programme.rate_hz, programme.samples - done)
+        done += count
+        yield np.zeros((programme.channels, count), np.float32)
+
+
+def _decoded(film: Path, programme: Programme) -> Iterator[np.ndarray]:
+    """Decode, resample, and put silence in where the stream starts late or jumps."""
+    with opened(film) as container:
+        stream = container.streams.audio[0]
+        origin_s = max(0.0, (container.start_time or 0) / 1e6)
+        resampler = av.AudioResampler(format="fltp", layout=programme.layout, rate=programme.rate_hz)
+        out = 0
+        for frame in _frames(container, stream):
+            if frame.pts is not None:
+                due = round((float(frame.pts * frame.time_base) - origin_s) * programme.rate_hz)
+                if due > out + _GAP_S * programme.rate_hz:
+                    yield np.zeros((programme.channels, due - out), np.float32)
+                    out = due
+            frame.pts = None
+            for piece in resampler.resample(frame):
+                samples = piece.to_ndarray()
+                out += samples.shape[1]
+                yield samples
+        for piece in resampler.resample(None):
+            yield piece.to_ndarray()
+
+
+def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Decode packet by packet; a damaged packet costs its own sound only."""
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.FFmpegError:
+            continue
+
+
+def resample(sound: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Resample mono sound with FFmpeg's resampler.
+
+    Args:
+        sound: (samples,) float32.
+        from_hz: its rate.
+        to_hz: the wanted rate.
+
+    Returns:
+        (about samples * to_hz / from_hz,) float32.
+    """
+    if from_hz == to_hz or not sound.size:
+        return sound.astype(np.float32)
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=to_hz)
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None], np.float32), format="fltp", layout="mono")
+    frame.sample_rate = from_hz
+    pieces = [piece.to_ndarray()[0] for piece in (*resampler.resample(frame), *resampler.resample(None))]
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
+class Encoder:
+    """Encodes blocks of float sound into a stream of an output container, in whole frames."""
+
+    def __init__(self, output: Any, codec: str, programme: Programme, frame_samples: int = _AAC_FRAME) -> None:
+        """Add the stream."""
+        self.stream = output.add_stream(codec, rate=programme.rate_hz)
+        self.stream.layout = programme.layout
+        self.stream.codec_context.flags |= Flags.bitexact
+        self._output, self._programme, self._size = output, programme, frame_samples
+        self._format = self.stream.codec_context.format.name
+        self._held = np.zeros((programme.channels, 0), np.float32)
+        self.done = 0
+
+    def write(self, block: np.ndarray, last: bool = False) -> None:
+        """Encode what fills frames; the last call empties the encoder.
+
+        Args:
+            block: (channels, samples) float32 in -1..1.
+            last: whether nothing follows.
+        """
+        held = np.concatenate([self._held, block], axis=1)
+        while held.shape[1] >= self._size or (last and held.shape[1]):
+            piece, held = held[:, : self._size], held[:, self._size :]
+            self._encode(piece)
+        self._held = held
+        if last:
+            self._output.mux(self.stream.encode(None))
+
+    def _encode(self, piece: np.ndarray) -> None:
+        frame = av.AudioFrame.from_ndarray(
+            _packed(piece, self._format), format=self._format, layout=self._programme.layout
+        )
+        frame.sample_rate, frame.pts = self._programme.rate_hz, self.done
+        self.done += piece.shape[1]
+        self._output.mux(self.stream.encode(frame))
+
+
+def _packed(piece: np.ndarray, kind: str) -> np.ndarray:
+    if kind == "fltp":
+        return np.ascontiguousarray(piece, np.float32)
+    whole = np.round(np.clip(piece, -1.0, 1.0) * 32767.0).astype("<i2")  # s16: channels interleaved in one row
+    return np.ascontiguousarray(whole.T.reshape(1, -1))
+
+
+def write_wav(path: Path, sound: Iterator[np.ndarray], programme: Programme, comment: str) -> None:
+    """Write a 16-bit WAV file.
+
+    Args:
+        path: where to.
+        sound: (channels, samples) float32 blocks.
+        programme: rate and layout.
+        comment: into the file's metadata; here the voice is labelled.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    with writing(path):
+        with av.open(str(path), "w", format="wav", options={"fflags": "+bitexact"}) as output:
+            output.metadata["comment"] = comment
+            encoder = Encoder(output, "pcm_s16le", programme, programme.rate_hz)
+            for block in sound:
+                encoder.write(block)
+            encoder.write(np.zeros((programme.channels, 0), np.float32), last=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the library says while a file is written into one line for the user.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: for the library's errors; of an unknown codec it makes a ValueError.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (av.FFmpegError, ValueError) as error:
+        reason = one_line(str(getattr(error, "strerror", None) or error), 100)
+        message = f"'{path.name}' cannot be written ({reason})"
+        raise UserError(message, "Re-encode the film as H.264 and AAC, or give --export text.") from error

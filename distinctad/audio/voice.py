@@ -1,0 +1,154 @@
+"""Voices that read descriptions aloud, offline; every one of them is synthetic and says so in its label.
+
+A voice is a name, a sample rate and `speak`. espeak-ng comes first because Debian, CI and this project's films have it;
+other engines plug in through the entry-point group `distinctad.voices` (a function without arguments that gives a
+`Voice`, or None where the engine is not installed). The program gets a list of arguments and the text on its standard
+input: no shell, and no text that could be read as an option. The pocket films' dialogue has two voices of its own
+(`datasets_scripts.pocket.voice`); this one differs from both in variant and pitch, so that nobody takes one for
+the other.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import wave
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from distinctad.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GROUP = "distinctad.voices"
+SPEED_WPM = 165  # asked of espeak-ng; what it really takes is measured (see `planner_rate`)
+_VARIANT, _PITCH = "en-us+m7", "45"
+_TIMEOUT_S = 60.0
+_QUIET = 0.01  # below this a sample counts as silence at the ends
+
+
+class Voice(Protocol):
+    """Something that speaks.
+
+    Attributes:
+        name: for reports and labels.
+        rate_hz: samples a second.
+    """
+
+    name: str
+    rate_hz: int
+
+    def speak(self, text: str) -> np.ndarray:
+        """Say a text: (samples,) float32 mono in -1..1, no silence at its ends; empty for a text without words."""
+        ...
+
+
+class Espeak:
+    """The program espeak-ng.
+
+    Attributes:
+        name: "espeak-ng".
+        rate_hz: 22,050, what the program writes.
+    """
+
+    name = "espeak-ng"
+    rate_hz = 22_050
+
+    def __init__(self, program: str) -> None:
+        """Remember where the program is."""
+        self._program = program
+
+    def speak(self, text: str) -> np.ndarray:
+        """Say a text.
+
+        Args:
+            text: what to say; control characters are read as blanks.
+
+        Returns:
+            (samples,) float32 mono at `rate_hz` in -1..1, silence cut off at both ends; empty for a text without words.
+
+        Raises:
+            UserError: if the program fails, hangs or writes something else.
+        """
+        import numpy as np
+
+        plain = one_line(text, 10_000)
+        if not plain:
+            return np.zeros(0, np.float32)
+        fix = "Reinstall espeak-ng, or give --export text."
+        with tempfile.TemporaryDirectory(prefix="distinctad_") as folder:
+            path = Path(folder) / "line.wav"
+            command = [self._program, "-v", _VARIANT, "-p", _PITCH, "-s", str(SPEED_WPM), "-b", "1", "-w", str(path)]
+            try:
+                subprocess.run(
+                    [*command, "--stdin"], input=plain.encode(), capture_output=True, check=True, timeout=_TIMEOUT_S
+                )
+                with wave.open(str(path), "rb") as file:
+                    if (file.getsampwidth(), file.getnchannels(), file.getframerate()) != (2, 1, self.rate_hz):
+                        raise UserError(f"{self.name} wrote no 16-bit mono sound of {self.rate_hz} Hz", fix)
+                    samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+            except subprocess.CalledProcessError as error:
+                said = one_line(error.stderr.decode(errors="replace"), 120)
+                raise UserError(f"{self.name} failed with code {error.returncode}: {said}", fix) from error
+            except (OSError, subprocess.TimeoutExpired, wave.Error, EOFError) as error:
+                raise UserError(f"{self.name} wrote no sound ({one_line(str(error), 120)})", fix) from error
+        sound = samples.astype(np.float32) / 32768.0
+        loud = np.flatnonzero(np.abs(sound) > _QUIET)
+        return sound[loud[0] : loud[-1] + 1] if loud.size else sound[:0]
+
+
+class Remembering:
+    """A voice that says the same text only once; it keeps what was said.
+
+    Attributes:
+        name: the voice's.
+        rate_hz: the voice's.
+    """
+
+    def __init__(self, voice: Voice) -> None:
+        """Wrap a voice."""
+        self.name, self.rate_hz = voice.name, voice.rate_hz
+        self._voice = voice
+        self._said: dict[str, np.ndarray] = {}
+
+    def speak(self, text: str) -> np.ndarray:
+        """Say a text, as the voice does: (samples,) float32."""
+        if text not in self._said:
+            self._said[text] = self._voice.speak(text)
+        return self._said[text]
+
+    def seconds(self, text: str) -> float:
+        """Measure how long a text takes, in seconds."""
+        return self.speak(text).size / self.rate_hz
+
+
+def label(voice: Voice) -> str:
+    """Name a voice so that every listener knows what it is."""
+    return f"synthetic voice {voice.name}"
+
+
+def find_voice(name: str = "auto") -> Remembering:
+    """Find a voice on this machine.
+
+    Args:
+        name: "auto" for the first there is (espeak-ng, then others by name), or one voice's name.
+
+    Returns:
+        The voice.
+
+    Raises:
+        UserError: if there is none of that name, or none at all.
+    """
+    program = shutil.which("espeak-ng")
+    if program and name in ("auto", Espeak.name):
+        return Remembering(Espeak(program))
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        if name in ("auto", entry.name):
+            voice = entry.load()()
+            if voice is not None:
+                return Remembering(voice)
+    wanted = "no voice" if name == "auto" else f"no voice '{one_line(name, 40)}'"
+    raise UserError(f"{wanted} is installed", "Install espeak-ng, or give --export text.")

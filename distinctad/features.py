@@ -1,0 +1,338 @@
+"""`distinctad features`: what a vision tower sees of films, at a fixed rate, in MAD's layout.
+
+An interrupted run goes on in the middle of the film where it stopped: rows are appended to a file beside the output,
+and a film's marker is written when its rows are whole. The output is built from whole films under a temporary name and
+renamed, because an HDF5 file that is killed while it grows can be lost as a whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from distinctad.errors import UserError, one_line
+from distinctad.feature_tower import FeatureSettings, Fit, Stored, Tower
+from distinctad.plan import name_of, probe_film, reason_of, without_path
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Progress = Callable[[str, int, int], None]  # film, its frames done, its frames in all
+
+VIDEO_ENDINGS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts")
+
+
+@dataclass(frozen=True)
+class FilmJob:
+    """One film to encode.
+
+    Attributes:
+        film: its id: the file's name without ending.
+        path: the file.
+        duration_s: its length, seconds.
+        frames: rows that it will have.
+        print: what tells this file from another of the same name.
+    """
+
+    film: str
+    path: Path
+    duration_s: float
+    frames: int
+    print: str
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a run left behind.
+
+    Attributes:
+        path: the feature file.
+        films: film id -> rows, of the films that this run encoded.
+        skipped: films that were finished before.
+        warnings: what the decoder had to mend.
+    """
+
+    path: Path
+    films: dict[str, int]
+    skipped: list[str]
+    warnings: list[str]
+
+
+def find_films(given: Sequence[Path], fps: float) -> list[FilmJob]:
+    """Look at films before anything is encoded.
+
+    Args:
+        given: video files, and folders whose video files are taken, those of their folders too.
+        fps: rows a second.
+
+    Returns:
+        One job a film, in the order given, a folder's in the order of names.
+
+    Raises:
+        UserError: no film, one that cannot be used, or two of the same name.
+    """
+    paths: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_ENDINGS and p.is_file())
+            found = [p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+            if not found:
+                raise UserError(f"the folder '{path}' holds no video", f"Give one with {', '.join(VIDEO_ENDINGS)}.")
+            paths += found
+        else:
+            paths.append(path)
+    if not paths:
+        raise UserError("no film is given", "Give video files or folders of them.")
+    films: dict[str, Path] = {}
+    for path in paths:
+        film = name_of(Path(path.stem))
+        if film in films:
+            raise UserError(f"two films are called '{film}' ('{films[film]}', '{path}')", "Rename one of them.")
+        films[film] = path
+    return [_job(film, path, fps) for film, path in films.items()]
+
+
+def _job(film: str, path: Path, fps: float) -> FilmJob:
+    duration_s = probe_film(path).duration_s
+    digest = hashlib.sha256(f"{path.stat().st_size} {duration_s}".encode())
+    with path.open("rb") as file:  # a film has gigabytes: its two ends tell it from another cut or encoding
+        digest.update(file.read(1 << 20))
+        file.seek(max(0, path.stat().st_size - (1 << 20)))
+        digest.update(file.read(1 << 20))
+    return FilmJob(film, path, duration_s, max(1, math.ceil(duration_s * fps - 1e-6)), digest.hexdigest()[:32])
+
+
+def encode_films(
+    given: Sequence[Path],
+    out: Path,
+    settings: FeatureSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Encoded:
+    """Encode films into a feature file; films that it holds already are skipped.
+
+    Args:
+        given: video files and folders of them.
+        out: the file; films are added to one that the same tower made in the same way.
+        settings: how.
+        overwrite: start anew, whatever `out` holds.
+        progress: called with film, its frames done and in all.
+
+    Returns:
+        What was encoded and what was there before.
+
+    Raises:
+        UserError: for whatever cannot be used; what was encoded until then is kept beside `out` for the next run.
+    """
+    from datasets_scripts.mad_features import FeatureError, read_films, read_settings, write_features
+
+    settings = settings or FeatureSettings()
+    jobs = find_films(given, settings.fps)
+    parts = out.with_name(out.name + ".parts")
+    try:
+        before = {} if overwrite or not out.exists() else read_films(out)
+        made = None if overwrite or not out.exists() else read_settings(out)
+        if out.exists() and not overwrite and made is None:
+            raise UserError(f"'{out}' does not say which tower made it", "Give --out a new file.")
+        tower = Tower(settings)
+        if made is not None:
+            _same(f"'{out}'", made, tower.about)
+        _open_parts(parts, tower.about, overwrite)
+        skipped = [job.film for job in jobs if _is_there(job, before, out)]
+        todo = [job for job in jobs if job.film not in skipped]
+        said = [line for job in todo for line in _encode(job, tower, settings.batch, parts, progress)]
+        films = {
+            job.film: (_rows(parts, job, tower), {"print": job.print, "duration_s": job.duration_s}) for job in todo
+        }
+        if films:
+            write_features(out, tower.about, films, out if before else None)
+    except FeatureError as error:
+        raise UserError(f"the feature file cannot be used: {error}", "Give --out a new file.") from error
+    except OSError as error:
+        raise UserError(
+            f"the features cannot be written to '{out}' ({one_line(str(error), 160)})",
+            "Check the disk and its rights; the same command goes on where it stopped.",
+        ) from error
+    shutil.rmtree(parts)
+    return Encoded(out, {job.film: job.frames for job in todo}, skipped, said)
+
+
+def _same(what: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Refuse to go on with features that were made in another way."""
+    differs = [name for name, value in new.items() if name != "tower" and old.get(name) != value]
+    if differs:
+        name = differs[0]
+        shown = [one_line(str(value), 12) if name == "tower_sha256" else value for value in (old.get(name), new[name])]
+        raise UserError(
+            f"{what} was made with {name} {shown[0]}, not {shown[1]}",
+            "Give --out a new file, the same tower and options, or --overwrite.",
+        )
+
+
+def _open_parts(parts: Path, about: dict[str, Any], overwrite: bool) -> None:
+    """Make the folder of unfinished work, or see that it is of the same kind."""
+    record = parts / "settings.json"
+    if overwrite and record.is_file():
+        shutil.rmtree(parts)
+    if record.is_file():
+        try:
+            old = json.loads(record.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"'{record}' cannot be read", "Remove that folder, or give --overwrite.") from error
+        _same(f"the unfinished work in '{parts}'", old, about)
+        return
+    if parts.exists() and any(parts.iterdir()):
+        raise UserError(f"'{parts}' holds something else", "Move it away, or give --out another name.")
+    parts.mkdir(parents=True, exist_ok=True)
+    _write(record, about)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _is_there(job: FilmJob, before: dict[str, dict[str, Any]], out: Path) -> bool:
+    """Whether the output holds this very film.
+
+    Raises:
+        UserError: it holds another one of the same name.
+    """
+    about = before.get(job.film)
+    if about is not None and about.get("print") != job.print:
+        raise UserError(f"'{out}' holds another film called '{job.film}'", "Rename the film, or give --overwrite.")
+    return about is not None
+
+
+def _encode(job: FilmJob, tower: Tower, batch: int, parts: Path, progress: Progress | None) -> list[str]:
+    """Encode what is missing of a film; returns what the decoder had to mend."""
+    from modeling_distinctad.video_distinctad import VideoError, VideoWarning, iter_clip_frames
+
+    marker = _marker(parts, job)
+    about = _marked(marker, job)
+    said: list[str] = about["warnings"]
+    if about["whole"]:
+        return said
+    done = _cut(_row_file(parts, job), tower, batch)
+    fps = tower.about["fps"]
+    blocks = [(first / fps, (first + batch) / fps) for first in range(done, job.frames, batch)]
+    with warnings.catch_warnings(record=True) as caught, _row_file(parts, job).open("ab") as file:
+        warnings.simplefilter("always", VideoWarning)
+        try:
+            for images in iter_clip_frames(job.path, blocks, batch, mode="autoad"):
+                rows = tower.embed(images[: job.frames - done]).astype(tower.about["stored"])
+                file.write(rows.tobytes())
+                file.flush()
+                done += len(rows)
+                if progress is not None:
+                    progress(job.film, done, job.frames)
+        except VideoError as error:
+            message = f"the film '{job.path.name}' cannot be decoded: {reason_of(error, job.path)}"
+            raise UserError(message, "Copy it again or re-encode it.") from error
+    mended = [warning.message for warning in caught if issubclass(warning.category, VideoWarning)]
+    said += [f"the film '{name_of(job.path)}': {without_path(message, job.path)}" for message in mended]
+    _write(marker, {"print": job.print, "whole": True, "warnings": said})
+    return said
+
+
+def _marked(marker: Path, job: FilmJob) -> dict[str, Any]:
+    """What an earlier run says about a film; rows of another film of that name are thrown away."""
+    with contextlib.suppress(OSError, ValueError):
+        about = json.loads(marker.read_text(encoding="utf-8"))
+        if about["print"] == job.print:
+            return dict(about)
+    marker.with_suffix(".rows").unlink(missing_ok=True)
+    fresh: dict[str, Any] = {"print": job.print, "whole": False, "warnings": []}
+    _write(marker, fresh)
+    return fresh
+
+
+def _cut(path: Path, tower: Tower, batch: int) -> int:
+    """Cut a row file to whole batches (a kill may leave half a row) and return its rows."""
+    import numpy as np
+
+    size = tower.width * np.dtype(tower.about["stored"]).itemsize
+    rows = path.stat().st_size // size // batch * batch if path.is_file() else 0
+    with path.open("ab") as file:
+        file.truncate(rows * size)
+    return rows
+
+
+def _rows(parts: Path, job: FilmJob, tower: Tower) -> np.ndarray:
+    """A whole film's rows (frames, C), mapped from the disk."""
+    import numpy as np
+
+    return np.memmap(_row_file(parts, job), tower.about["stored"], "r", shape=(job.frames, tower.width))
+
+
+def _marker(parts: Path, job: FilmJob) -> Path:
+    return parts / f"{hashlib.sha256(job.film.encode()).hexdigest()[:16]}.json"
+
+
+def _row_file(parts: Path, job: FilmJob) -> Path:
+    return _marker(parts, job).with_suffix(".rows")
+
+
+def features_command(
+    films: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
+    out: Annotated[Path | None, typer.Option(help="The HDF5 file; films are added to one that is there.")] = None,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 5.0,
+    model: Annotated[
+        str | None, typer.Option(help="CLIP folder, DistinctAD checkpoint or hub id (default: the pocket checkpoint).")
+    ] = None,
+    frame_fit: Annotated[
+        Fit | None, typer.Option(help="How pictures meet the tower's square (default: the model's own way).")
+    ] = None,
+    dtype: Annotated[Stored, typer.Option(help="Of the stored numbers.")] = "float16",
+    batch: Annotated[int, typer.Option(help="Frames encoded at once.")] = 32,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start the file anew.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the films; no model is needed.")] = False,
+) -> None:
+    """Encode films frame by frame into MAD's feature layout; the same command goes on where it was stopped."""
+    settings = FeatureSettings(fps, model, frame_fit, dtype, batch, device)
+    if dry_run:
+        jobs = find_films(films, fps)
+        for job in jobs:
+            typer.echo(f"{job.film}: {job.duration_s:.1f} s, {job.frames} frames")
+        typer.echo(f"{len(jobs)} film(s), {sum(job.frames for job in jobs)} frames at {fps:g} a second")
+        return
+    if out is None:
+        raise UserError("--out is missing", "Give the file to write, or --dry-run to see the films.")
+    with _bar() as step:
+        encoded = encode_films(films, out, settings, overwrite=overwrite, progress=step)
+    for warning in encoded.warnings:
+        typer.echo(f"Warning: {warning}", err=True)
+    frames = sum(encoded.films.values())
+    typer.echo(
+        f"encoded {len(encoded.films)} film(s), {frames} frames; {len(encoded.skipped)} finished before; '{out}'"
+    )
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Progress]:
+    """Show a bar for the film at hand on the error stream while there is a terminal to show it on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("looking at the films", total=None)
+
+        def step(film: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description=film)
+
+        yield step

@@ -1,0 +1,1 @@
+"""Script formats: WebVTT, SubRip, DAPT, CSV, JSON, the transcript, the narrator's script, and `convert`."""

@@ -1,0 +1,121 @@
+"""From one script format to another, by the ending of the files' names; what the target cannot hold is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distinctad.errors import UserError
+from distinctad.formats import dapt, script_json, subrip, table, webvtt_descriptions
+from distinctad.formats.reading import narrator_script
+from distinctad.formats.script import Script
+from distinctad.subtitles import MAX_TEXT_BYTES, read_text
+
+Reader = Callable[[str, str], Script]
+READERS: dict[str, Reader] = {
+    ".srt": subrip.read,
+    ".vtt": webvtt_descriptions.read,
+    ".csv": table.read,
+    ".json": script_json.read,
+}
+WRITERS: dict[str, Callable[[Script], str]] = {
+    ".srt": subrip.write,
+    ".vtt": webvtt_descriptions.write,
+    ".csv": table.write,
+    ".json": script_json.write,
+    ".xml": dapt.write,
+    ".ttml": dapt.write,
+    ".txt": lambda script: narrator_script(script, ()),
+}
+# What a format holds beyond times and texts.
+_HOLDS = {
+    ".srt": set(),
+    ".txt": {"title", "review note"},
+    ".vtt": {"ids", "language", "review note"},
+    ".csv": {"ids", "characters", "title"},
+}
+
+
+def read_script(path: Path) -> Script:
+    """Read a script in whatever format the file's ending says.
+
+    Args:
+        path: a .srt, .vtt, .csv, .json, .xml or .ttml file (the last two: DAPT).
+
+    Returns:
+        The script.
+
+    Raises:
+        UserError: if the ending is none of these, or the file cannot be read as what it says.
+    """
+    kind = path.suffix.lower()
+    if kind in (".xml", ".ttml"):
+        read_text(path, "the script")  # refuses what is no file, too large or no text
+        return dapt.read(path.read_bytes()[: MAX_TEXT_BYTES + 1], path.name)
+    if kind not in READERS:
+        raise UserError(f"the script '{path.name}' has no ending that is known", f"Give {', '.join(READERS)} or .xml.")
+    text, _ = read_text(path, "the script")
+    return READERS[kind](text, path.name)
+
+
+def lost(script: Script, kind: str) -> list[str]:
+    """Name what a script has and a format cannot hold.
+
+    Args:
+        script: the script.
+        kind: the target's ending.
+
+    Returns:
+        In words, sorted.
+    """
+    has = {
+        "ids": any(cue.id for cue in script.cues),
+        "characters": any(cue.characters for cue in script.cues),
+        "provenance": any(cue.provenance is not None for cue in script.cues),
+        "title": bool(script.title),
+        "cast": bool(script.people),
+        "language": script.language != "en",
+        "review note": bool(script.note),
+        "empty opportunities": any(not cue.text for cue in script.cues) and kind != ".csv",
+    }
+    return sorted(name for name, there in has.items() if there and kind in _HOLDS and name not in _HOLDS[kind])
+
+
+def convert(source: Path, target: Path, overwrite: bool = False) -> list[str]:
+    """Convert a script file.
+
+    Args:
+        source: what to read.
+        target: what to write; its ending says the format.
+        overwrite: whether it may be replaced.
+
+    Returns:
+        What the target's format cannot hold.
+
+    Raises:
+        UserError: if the one cannot be read or the other not written; then nothing is left.
+    """
+    from distinctad.exports import OutputFolder
+
+    kind = target.suffix.lower()
+    if kind not in WRITERS:
+        raise UserError(f"the target '{target.name}' has no ending that is known", f"Give {', '.join(WRITERS)}.")
+    script = read_script(source)
+    with OutputFolder(target.parent, overwrite, names=(target.name,)) as folder:
+        folder.write({target.name: WRITERS[kind](script)})
+    return lost(script, kind)
+
+
+def convert_command(
+    source: Annotated[Path, typer.Argument(help="A script: .srt, .vtt, .csv, .json, .dapt.xml or .ttml.")],
+    target: Annotated[Path, typer.Argument(help="The same endings, or .txt for a script to read aloud.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the target.")] = False,
+) -> None:
+    """Convert a description script from one format to another."""
+    gone = convert(source, target, overwrite)
+    if gone:
+        typer.echo(f"Warning: {target.suffix} cannot hold: {', '.join(gone)}", err=True)
+    typer.echo(str(target))

@@ -1,0 +1,182 @@
+"""W3C Dubbing and Audio Description Transcript (DAPT), a profile of TTML2: writing and reading description scripts.
+
+A script event is a `div` with an `xml:id`; an event without a text is an opportunity. What DAPT has no place for (the
+cue's own id, the people that the model was told of, provenance) lies in a namespace of ours inside `metadata`, which
+every reader of the profile passes over. Source: W3C DAPT, Candidate Recommendation of 11 March 2025 and its tests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from fractions import Fraction
+from typing import Any
+
+from distinctad.errors import UserError, one_line
+from distinctad.formats.dapt_rules import DAPT_PROFILE, DAPTM, faults, is_event
+from distinctad.formats.script import Script, ScriptCue, ScriptPerson
+from distinctad.formats.timed_text import TT, TTM, TTP, XML, TimedTextError, clock_of, parse, text_of, walk
+
+OWN = "{urn:x-distinctad:script:1}"
+REPRESENTS = "visual.nonText"
+_PREFIXES = {"": TT, "ttp": TTP, "ttm": TTM, "daptm": DAPTM, "distinctad": OWN}
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FIX = "Give a DAPT file, as `distinctad convert` writes it."
+
+
+def write(script: Script) -> str:
+    """Write a script as DAPT, not yet recorded (script type preRecording); cues without a text are opportunities.
+
+    Args:
+        script: the script; characters that XML cannot hold are left out.
+
+    Returns:
+        The file's text.
+    """
+    for prefix, uri in _PREFIXES.items():
+        ET.register_namespace(prefix, uri.strip("{}"))
+    root = ET.Element(
+        f"{TT}tt",
+        {
+            f"{TTP}contentProfiles": DAPT_PROFILE,
+            f"{XML}lang": script.language,
+            f"{DAPTM}langSrc": "zxx",
+            f"{DAPTM}scriptRepresents": REPRESENTS,
+            f"{DAPTM}scriptType": "preRecording",
+        },
+    )
+    metadata = ET.SubElement(ET.SubElement(root, f"{TT}head"), f"{TT}metadata")
+    for tag, text in (("title", script.title), ("desc", script.note)):
+        if text:
+            ET.SubElement(metadata, f"{TTM}{tag}").text = _clean(text)
+    for number, person in enumerate(script.people, 1):
+        _write_person(metadata, number, person)
+    body = ET.SubElement(root, f"{TT}body")
+    paragraphs = [_write_cue(body, number, cue) for number, cue in enumerate(script.cues, 1)]
+    ET.indent(root, " ")
+    for paragraph, cue in zip(paragraphs, script.cues, strict=True):  # after the indenting, which is no text
+        if paragraph is not None:
+            _write_text(paragraph, _clean(cue.text))
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _write_person(metadata: ET.Element, number: int, person: ScriptPerson) -> None:
+    if person.actor:
+        actor = ET.SubElement(metadata, f"{TTM}agent", {"type": "person", f"{XML}id": f"actor_{number}"})
+        ET.SubElement(actor, f"{TTM}name", {"type": "full"}).text = _clean(person.actor)
+    agent = ET.SubElement(metadata, f"{TTM}agent", {"type": "character", f"{XML}id": f"character_{number}"})
+    ET.SubElement(agent, f"{TTM}name", {"type": "alias"}).text = _clean(person.name)
+    if person.actor:
+        ET.SubElement(agent, f"{TTM}actor", {"agent": f"actor_{number}"})
+
+
+def _write_cue(body: ET.Element, number: int, cue: ScriptCue) -> ET.Element | None:
+    times = {"begin": f"{_seconds(cue.start_ms)}s", "end": f"{_seconds(cue.end_ms)}s"}
+    event = ET.SubElement(body, f"{TT}div", {f"{XML}id": f"event_{number}", **times, f"{DAPTM}represents": REPRESENTS})
+    own: dict[str, Any] = {"id": cue.id} if cue.id else {}
+    own |= {"characters": list(cue.characters)} if cue.characters else {}
+    own |= {"provenance": dict(cue.provenance)} if cue.provenance is not None else {}
+    if own:
+        text = json.dumps(own, ensure_ascii=True, sort_keys=True)
+        ET.SubElement(ET.SubElement(event, f"{TT}metadata"), f"{OWN}cue").text = text
+    return ET.SubElement(event, f"{TT}p") if cue.text else None
+
+
+def _write_text(paragraph: ET.Element, text: str) -> None:
+    lines = text.split("\n")
+    if any(line != " ".join(line.split()) for line in lines):
+        paragraph.set(f"{XML}space", "preserve")
+    paragraph.text = lines[0]
+    for line in lines[1:]:
+        ET.SubElement(paragraph, f"{TT}br").tail = line
+
+
+def _seconds(ms: int) -> str:
+    return f"{ms // 1000}.{ms % 1000:03d}"
+
+
+def _clean(text: str) -> str:
+    return _NO_XML.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def read(data: bytes, name: str) -> Script:
+    """Read a DAPT script, ours or another's.
+
+    Args:
+        data: the file's bytes.
+        name: the file's name, for the messages.
+
+    Returns:
+        Its script events in order of time; text in several languages: the document's own is taken where an event has
+        it, else all.
+
+    Raises:
+        UserError: if the file breaks the profile's rules (the first fault is said), or an event has no end.
+    """
+    wrong = faults(data)
+    if wrong:
+        more = f" ({len(wrong)} faults in all)" if len(wrong) > 1 else ""
+        raise UserError(f"the script '{name}' is no valid DAPT: {wrong[0]}{more}", _FIX)
+    try:
+        root = parse(data)
+        clock = clock_of(root)
+        times = {id(element): (begin, end) for element, begin, end in walk(root, clock)}
+    except TimedTextError as error:
+        raise UserError(f"the script '{name}' cannot be read: {error}", _FIX) from error
+    language = root.get(f"{XML}lang", "en")
+    cues = [_read_cue(event, times, language, name) for event in root.iter(f"{TT}div") if is_event(event)]
+    note, title = (root.findtext(f"{TT}head/{TT}metadata/{TTM}{tag}") or "" for tag in ("desc", "title"))
+    ordered = sorted(cues, key=lambda cue: (cue.start_ms, cue.end_ms))
+    return Script(tuple(ordered), language, title, note, tuple(_read_people(root)))
+
+
+def _read_cue(
+    event: ET.Element, times: dict[int, tuple[Fraction, Fraction | None]], language: str, name: str
+) -> ScriptCue:
+    paragraphs = event.findall(f"{TT}p")
+    begin, end = times[id(event)]
+    inner = [times[id(paragraph)] for paragraph in paragraphs]
+    if "begin" not in event.attrib and inner:
+        begin = min(start for start, _ in inner)
+    if end is None:
+        ends = [stop for _, stop in inner if stop is not None]
+        if not ends:
+            known = event.get(f"{XML}id")
+            raise UserError(f"the script '{name}': the event '{known}' has no end", "Give every event begin and end.")
+        end = max(ends)
+    native = [p for p in paragraphs if p.get(f"{XML}lang", language) == language]
+    text = "\n".join(text_of(paragraph) for paragraph in (native or paragraphs))
+    own = _own(event.findtext(f"{TT}metadata/{OWN}cue"))
+    start_ms, end_ms = round(begin * 1000), round(end * 1000)
+    return ScriptCue(start_ms, max(start_ms, end_ms), text, **own)
+
+
+def _own(text: str | None) -> dict[str, Any]:
+    """Read our own part of an event; what a stranger wrote there is passed over."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    names, provenance = found.get("characters", []), found.get("provenance")
+    own: dict[str, Any] = {"id": found["id"]} if isinstance(found.get("id"), str) else {}
+    if isinstance(names, list):
+        own["characters"] = tuple(one_line(str(name), 80) for name in names)
+    if isinstance(provenance, dict):
+        own["provenance"] = provenance
+    return own
+
+
+def _read_people(root: ET.Element) -> list[ScriptPerson]:
+    agents = {agent.get(f"{XML}id"): agent for agent in root.iter(f"{TTM}agent")}
+    people = []
+    for agent in agents.values():
+        if agent.get("type") != "character":
+            continue
+        link = agent.find(f"{TTM}actor")
+        actor = agents.get(link.get("agent")) if link is not None else None
+        played = (actor.findtext(f"{TTM}name") or "") if actor is not None else ""
+        people.append(ScriptPerson(agent.findtext(f"{TTM}name") or "", played))
+    return people

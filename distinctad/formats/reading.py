@@ -1,0 +1,60 @@
+"""Plain text for people: the transcript of dialogue and descriptions, and the script for a human narrator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from distinctad.formats.script import Script, ScriptCue, clock, in_order
+from distinctad.subtitles import Speech
+
+READ_TO_WPM = 180  # the example of W3C's draft guidelines: fewer than three words a second
+
+
+def transcript(script: Script, speech: Sequence[Speech]) -> str:
+    """Write descriptions and dialogue in order of time, each marked as what it is: a media alternative to read.
+
+    Args:
+        script: the descriptions.
+        speech: the lines of dialogue; lines without words are left out.
+
+    Returns:
+        The file's text.
+    """
+    lines = [f"Descriptive transcript of {script.title or 'the film'}", *([script.note] if script.note else []), ""]
+    for start_ms, what in in_order(script.cues, [line for line in speech if line.text]):
+        kind = "Description" if isinstance(what, ScriptCue) else "Dialogue"
+        if what.text:
+            lines.append(f"[{clock(start_ms)[:8]}] {kind}: {what.text}")
+    return "\n".join(lines) + "\n"
+
+
+def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
+    """Write the script that a person reads from: times, room, pace and the words heard just before.
+
+    Args:
+        script: the descriptions.
+        speech: the lines of dialogue.
+
+    Returns:
+        The file's text.
+    """
+    lines = [
+        f"Script for the narrator: {script.title or 'the film'}",
+        *([script.note] if script.note else []),
+        f"IN and OUT are the room there is, from the start of the film. PACE marks what needs more than {READ_TO_WPM}",
+        "words a minute.",
+        "",
+    ]
+    for number, cue in enumerate((cue for cue in script.cues if cue.text), 1):
+        seconds, count = (cue.end_ms - cue.start_ms) / 1000, len(cue.text.split())
+        pace = round(60 * count / seconds) if seconds > 0 else 0
+        fast = "  PACE" if pace > READ_TO_WPM else ""
+        lines.append(
+            f"{number}.  IN {clock(cue.start_ms)}  OUT {clock(cue.end_ms)}  ({seconds:.1f} s, {count} words){fast}"
+        )
+        before = [line for line in speech if line.end_s * 1000 <= cue.start_ms and line.text]
+        if before:
+            last = max(before, key=lambda line: line.end_s)
+            lines.append(f'    after: "{last.text}" ({cue.start_ms / 1000 - last.end_s:.1f} s before)')
+        lines += [f"    {cue.text}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""WebVTT of the kind descriptions (.vtt): times, texts, ids, language, review note; webvtt-py does the format."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from distinctad.errors import UserError, one_line
+from distinctad.formats.script import Script, ScriptCue, clock
+
+_TAG = re.compile(r"</?[a-z0-9][^>]*>")
+
+
+def write(script: Script) -> str:
+    """Write a script as WebVTT of the kind descriptions, the review note ahead of the cues.
+
+    Args:
+        script: the script; cues without a text are left out.
+
+    Returns:
+        The file's text.
+    """
+    from webvtt import Caption, WebVTT
+
+    captions = [
+        Caption(clock(cue.start_ms), clock(cue.end_ms), _escape(cue.text), identifier=cue.id or None)
+        for cue in script.cues
+        if cue.text
+    ]
+    metadata = ["Kind: descriptions", f"Language: {script.language}"]
+    notes = [_escape(script.note)] if script.note else []
+    track = WebVTT(captions=captions, metadata=metadata, header_comments=notes)
+    return track.content.rstrip("\n") + "\n"
+
+
+def read(text: str, name: str) -> Script:
+    """Read a script from WebVTT; voice and style tags are taken off, escapes are undone.
+
+    Args:
+        text: the file's text.
+        name: the file's name, for the messages.
+
+    Returns:
+        The cues with their ids, the language and the first note.
+
+    Raises:
+        UserError: if the text is no WebVTT.
+    """
+    import webvtt
+    from webvtt.errors import MalformedCaptionError, MalformedFileError
+
+    try:
+        track = webvtt.from_string(text)
+    except (MalformedFileError, MalformedCaptionError, ValueError) as error:
+        fix = "Give a file that starts with WEBVTT."
+        raise UserError(f"the script '{name}' is no WebVTT ({one_line(str(error), 80)})", fix) from error
+    cues = tuple(
+        ScriptCue(
+            _ms(caption.start_time),
+            _ms(caption.end_time),
+            html.unescape(_TAG.sub("", caption.raw_text)),
+            caption.identifier or "",
+        )
+        for caption in track.captions
+    )
+    header = dict(line.split(": ", 1) for line in track.metadata if ": " in line)
+    note = html.unescape(track.header_comments[0]) if track.header_comments else ""
+    return Script(cues, language=header.get("Language", "en"), note=note)
+
+
+def _ms(stamp: Any) -> int:
+    minutes = stamp.hours * 60 + stamp.minutes
+    return (minutes * 60 + stamp.seconds) * 1000 + stamp.milliseconds
+
+
+def _escape(text: str) -> str:
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "\n".join(line for line in escaped.split("\n") if line.strip())  # an empty line would end the cue

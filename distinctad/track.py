@@ -1,0 +1,247 @@
+"""From drafts to a whole description track: fitted texts, a voice, the mix, the films and the page (`--export all`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distinctad.errors import UserError
+from distinctad.formats import dapt
+from distinctad.formats.reading import narrator_script, transcript
+from distinctad.formats.script import Script, script_of, to_ms
+from distinctad.introduce import Naming, introduce, reveals
+from distinctad.plan import PathLike, Plan, name_of
+from distinctad.planner import find_gaps, hear, slots
+from distinctad.planner_fit import BREATH_S, Fitted, Room, fit, rooms
+from distinctad.planner_rate import Rate, calibrate
+
+if TYPE_CHECKING:
+    from distinctad.audio.mix import Pause, Spot
+    from distinctad.audio.sound import Programme
+
+TEXT_FILES = ("descriptions.dapt.xml", "transcript.txt", "script-for-narrator.txt", "player.html")
+MEDIA_FILES = ("narration.wav", "mix.wav", "described.mp4", "extended.mp4")
+_END_S = 0.1  # the last pause comes before the last picture
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """How drafts become a track.
+
+    Attributes:
+        voice: "auto" or a voice's name.
+        duck_db: gain of the programme under a description, in dB, -30 to 0.
+        candidates: texts a clip to choose among: the model's own and those of other searches.
+        naming: "early", or "after-reveal": nobody is named before dialogue does.
+    """
+
+    voice: str = "auto"
+    duck_db: float = -10.0
+    candidates: int = 1
+    naming: Naming = "early"
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range.
+
+        Raises:
+            UserError: naming the value and the range.
+        """
+        if not -30 <= self.duck_db <= 0:
+            raise UserError(f"duck_db is {self.duck_db}", "Give decibels from -30 to 0.")
+        if not 1 <= self.candidates <= 4:
+            raise UserError(f"candidates is {self.candidates}", "Give a whole number from 1 to 4.")
+        if self.naming not in ("early", "after-reveal"):
+            raise UserError(f"naming is '{self.naming}'", "Give early or after-reveal.")
+
+
+class Track:
+    """A film's description track in the making.
+
+    Attributes:
+        job: what is described; without subtitles and intervals the gaps that the detector left.
+        speech: when somebody speaks.
+        settings: how drafts become a track.
+    """
+
+    def __init__(self, job: Plan, subtitles: PathLike | None, settings: TrackSettings) -> None:
+        """Find the voice and the speech, before any model is loaded.
+
+        Raises:
+            UserError: if there is no voice, or nothing that says when people speak.
+        """
+        from distinctad.audio.voice import find_voice
+
+        self.settings = settings
+        self.voice = find_voice(settings.voice)
+        self.speech, heard_by, notes = hear(job.film, job.info.duration_s, job.info.has_audio, subtitles)
+        self.rate: Rate = calibrate(self.voice.name, self.voice.seconds)
+        # Of a file's intervals the plan says that subtitles were not used; here they say when people speak.
+        warnings = [note for note in job.warnings if not note.startswith("the subtitles were not used")]
+        warnings += [note for note in notes if note not in warnings]
+        if job.origin == "even":
+            gaps = find_gaps(self.speech, job.info.duration_s, job.settings.gaps, self.rate)
+            if not gaps:
+                raise UserError(f"speech leaves no gap in the film '{job.film.name}'", "Lower --min-gap.")
+            kept = [warning for warning in warnings if not warning.startswith("no subtitles and no intervals")]
+            origin, intervals = ("gap", slots(gaps, job.settings.gaps)) if self.speech else ("even", job.intervals)
+            job = replace(job, intervals=intervals, origin=origin, warnings=kept)
+        else:
+            job = replace(job, warnings=warnings)
+        self.job, self.heard_by = job, heard_by
+        self._rooms: list[Room] = rooms(job.intervals, self.speech, job.info.duration_s, job.settings.gaps)
+        self._fitted: list[Fitted] = []
+
+    def fitted(self, document: Mapping[str, Any], options: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """Choose, shorten and place the texts.
+
+        Args:
+            document: as `describe` makes it, one cue an interval.
+            options: for each cue its texts, best first.
+
+        Returns:
+            The document with what is said, when, and how it came to be, cue by cue.
+        """
+        names = [person.name for person in self.job.cast]
+        told = [list(texts) for texts in options]
+        if self.settings.naming == "after-reveal" and names:
+            known, times = reveals(names, self.speech), [place.start_s for place in self._rooms]
+            for rank in range(max(len(texts) for texts in told)):
+                column = introduce([texts[min(rank, len(texts) - 1)] for texts in told], times, known)
+                told = [
+                    [*texts[:rank], new, *texts[rank + 1 :]] if rank < len(texts) else texts
+                    for texts, new in zip(told, column, strict=True)
+                ]
+        scored = [[(text, -0.25 * rank) for rank, text in enumerate(texts)] for texts in told]
+        self._fitted = fit(self._rooms, scored, self.voice.seconds, self.rate, names)
+        cues = [self._cue(document, *found) for found in zip(document["cues"], self._fitted, self._rooms, strict=True)]
+        return {**document, "cues": cues, "warnings": [*document["warnings"], *self._warnings()]}
+
+    def _cue(self, document: Mapping[str, Any], cue: Mapping[str, Any], found: Fitted, place: Room) -> dict[str, Any]:
+        from distinctad.audio.voice import label
+
+        end_s = max(place.end_s, found.start_s + 0.1) if found.how == "extended" else found.end_s
+        provenance = {
+            **cue["provenance"],
+            "model": document["model"]["name"],
+            "revision": document["model"]["sha256"],
+            "seed": document["generation"]["seed"],
+            "edited": False,
+            "draft": found.draft,
+            "alternatives": list(found.others),
+            "fit": found.how,
+            "room_s": [round(place.start_s, 3), round(place.end_s, 3)],
+            "spoken_s": round(found.spoken_s, 3),
+            "voice": label(self.voice),
+        }
+        times = {"start_s": round(found.start_s, 3), "end_s": round(end_s, 3)}
+        return {**cue, **times, "text": found.text, "provenance": provenance}
+
+    def _warnings(self) -> list[str]:
+        count = sum(found.how == "extended" for found in self._fitted)
+        return [f"{count} description(s) do not fit and are heard in extended.mp4 only"] if count else []
+
+    def texts(self, document: Mapping[str, Any]) -> dict[str, str]:
+        """Write the text files that `TEXT_FILES` names.
+
+        Args:
+            document: as `fitted` returned it.
+
+        Returns:
+            The text of each file, by file name.
+        """
+        from distinctad.audio.voice import label
+        from distinctad.player import page
+
+        script = script_of(document)
+        spoken = {cue.id for cue, found in zip(script.cues, self._fitted, strict=True) if found.how != "extended"}
+        files = [
+            ("described.mp4", "Film with the described sound track"),
+            ("extended.mp4", "Film that pauses for long descriptions"),
+            ("mix.wav", "Described sound alone"),
+            ("transcript.txt", "Transcript of dialogue and descriptions"),
+            ("descriptions.vtt", "Descriptions as WebVTT"),
+            ("descriptions.dapt.xml", "Descriptions as W3C DAPT"),
+        ]
+        html = page(
+            script,
+            self.speech,
+            "described.mp4",
+            narration="narration.wav",
+            voice=label(self.voice),
+            recorded=spoken,
+            ducked=10 ** (self.settings.duck_db / 20),
+            files=files,
+        )
+        by_room = [
+            replace(cue, start_ms=to_ms(found.start_s), end_ms=max(cue.end_ms, to_ms(place.end_s)))
+            for cue, found, place in zip(script.cues, self._fitted, self._rooms, strict=True)
+        ]
+        reading = replace(script, cues=tuple(by_room))
+        made = (dapt.write(script), transcript(script, self.speech), narrator_script(reading, self.speech), html)
+        return dict(zip(TEXT_FILES, made, strict=True))
+
+    def makers(self, script: Script) -> dict[str, Callable[[Path], None]]:
+        """Say how each of `MEDIA_FILES` is written.
+
+        Args:
+            script: the fitted script, for its language.
+
+        Returns:
+            For each file name a function of the path.
+        """
+        from distinctad.audio import mix, mux, sound
+        from distinctad.audio.voice import label
+
+        film, said, language = self.job.film, label(self.voice), script.language
+        programme = sound.programme_of(film, self.job.info.duration_s)
+        spots, later, pauses = self._spots(programme)
+        duck = mix.Duck(self.settings.duck_db, min(0.15, max(0.02, self.job.settings.gaps.guard_s)))
+        longer = replace(programme, duration_s=programme.duration_s + sum(pause.length_s for pause in pauses))
+        comment = f"Audio description ({said}) of {name_of(film)}"
+
+        def inline() -> Any:
+            return mix.mixed(sound.blocks(film, programme), spots, programme.rate_hz, duck)
+
+        def paused() -> Any:
+            return mix.mixed(sound.blocks(film, programme), later, programme.rate_hz, duck, pauses)
+
+        def narration(path: Path) -> None:
+            alone = mix.narration(spots, programme.rate_hz, programme.samples)
+            sound.write_wav(path, alone, replace(programme, layout="mono"), comment)
+
+        return {
+            "narration.wav": narration,
+            "mix.wav": lambda path: sound.write_wav(path, inline(), programme, comment),
+            "described.mp4": lambda path: mux.write_described(film, path, inline(), programme, said, language),
+            "extended.mp4": lambda path: mux.write_extended(film, path, paused(), longer, pauses, said, language),
+        }
+
+    def _spots(self, programme: Programme) -> tuple[list[Spot], list[Spot], list[Pause]]:
+        """The descriptions as sound for the film's own time, and for the extended version with its pauses."""
+        from distinctad.audio import mix, sound
+
+        inline: list[Spot] = []
+        later: list[Spot] = []
+        pauses: list[Pause] = []
+        order = sorted(zip(self._fitted, self._rooms, strict=True), key=lambda pair: pair[0].start_s)
+        delay_s = busy_s = 0.0
+        for i, (found, place) in enumerate(order):
+            said = sound.resample(self.voice.speak(found.text), self.voice.rate_hz, programme.rate_hz)
+            said = mix.levelled(said)
+            if found.how != "extended":
+                inline.append(mix.Spot(found.start_s, said))
+                later.append(mix.Spot(found.start_s + delay_s, said))
+                busy_s = found.end_s + BREATH_S
+                continue
+            following_s = order[i + 1][0].start_s - BREATH_S if i + 1 < len(order) else programme.duration_s
+            start_s = min(max(found.start_s, busy_s), programme.duration_s - _END_S)
+            stop_s = min(max(start_s, min(place.end_s, following_s)), programme.duration_s - _END_S)
+            later.append(mix.Spot(start_s + delay_s, said))
+            length_s = max(0.0, found.spoken_s + BREATH_S - (stop_s - start_s))
+            if length_s > 0:
+                pauses.append(mix.Pause(round(stop_s, 3), round(length_s, 3)))
+                delay_s += pauses[-1].length_s
+            busy_s = stop_s
+        return inline, later, pauses

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner, Result
+
+from datasets_scripts.pocket.layouts import write_annotations
+from datasets_scripts.pocket.story import make_film
+from datasets_scripts.schema import ADRow, Provenance
+from datasets_scripts.statistics import by_film, distinctive_shares, gaps, percentiles, statistics, word_overlap
+from distinctad.data import data_app
+from distinctad.errors import UserError
+
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(data_app, [str(argument) for argument in arguments])
+
+
+def refused(result: Result) -> str:
+    """The message of a refusal; the group of the whole command line turns it into one line and exit code 2."""
+    assert isinstance(result.exception, UserError), (result.output, result.exception)
+    return str(result.exception)
+
+
+@pytest.fixture(scope="module")
+def pocket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two films' annotations, truth and bank, without pictures."""
+    folder = tmp_path_factory.mktemp("pocket")
+    write_annotations([make_film(seed, "clear", 20) for seed in (3, 4)], folder)
+    return folder
+
+
+@pytest.fixture
+def damaged(pocket: Path, tmp_path: Path) -> Path:
+    """The same with one row that ends when it starts, one with doubled blanks and one cut off."""
+    lines = (pocket / "annotations.csv").read_text(encoding="utf-8").splitlines()
+    rows = list(csv.DictReader(lines))
+    rows[4] |= {"end": rows[4]["start"], "end_hms": rows[4]["start_hms"], "lsmdc_filename": ""}
+    rows[6]["sentence"] = rows[6]["sentence"].replace(" ", "  ", 1)
+    path = tmp_path / "annotations.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        file.write("film_3,cut off")
+    return path
+
+
+def test_validate_counts_and_names(pocket: Path, damaged: Path) -> None:
+    good = run("validate", "--set", "pocket", "--annotations", pocket)
+    assert good.exit_code == 0 and "40 rows in = 40 kept + 0 repaired + 0 refused" in good.output
+    bad = run("validate", "--annotations", damaged)
+    assert bad.exit_code == 1 and "total: 41 rows in = 38 kept + 1 repaired + 2 refused" in bad.output
+    assert "annotations.csv, row 4: " in bad.output and "annotations.csv, row 40: " in bad.output
+    assert run("validate", "--annotations", damaged, "--allow-refusals").exit_code == 0
+
+
+def test_validate_as_json(pocket: Path, damaged: Path) -> None:
+    result = run("validate", "--json", "--annotations", damaged, "--annotations", pocket / "charbank.json")
+    document = json.loads(result.output)
+    first, bank = document["files"]
+    assert result.exit_code == 1 and document["totals"]["refused"] == 2
+    assert first["findings"]["no_interval"] == {
+        "outcome": "refused", "rule": first["findings"]["no_interval"]["rule"], "count": 1, "rows": [4],
+        "details": first["findings"]["no_interval"]["details"],
+    }  # fmt: skip
+    assert first["findings"]["blanks"]["rows"] == [6] and first["findings"]["ragged"]["rows"] == [40]
+    assert sum(c.get("kept", 0) for c in first["films"].values()) == first["kept"] == 38
+    assert bank["rows"] == bank["kept"] > 4
+
+
+@pytest.mark.parametrize("text", ["", "\x00\x01", "a,b\n1,2\n", "{", "[]", "\xff\xfex", '{"a": 1e999}', "movie\n"])
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_anything_else_is_refused_without_a_traceback(tmp_path: Path, text: str, ending: str) -> None:
+    path = tmp_path / f"x.{ending}"
+    path.write_text(text, encoding="latin-1")
+    result = run("validate", "--annotations", path)
+    assert result.exit_code == 1 and "refused" in result.output and isinstance(result.exception, SystemExit)
+    assert run("validate", "--annotations", tmp_path / "absent.csv").exit_code == 1
+
+
+def test_missing_videos_are_refused_when_looked_for(pocket: Path) -> None:
+    result = run("validate", "--set", "pocket", "--annotations", pocket, "--root", pocket)
+    assert result.exit_code == 1 and "missing_video x 40" in result.output
+
+
+def test_stats_and_their_picture(pocket: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "stats.png"
+    result = run("stats", "--set", "pocket", "--annotations", pocket, "--out", picture, "--json")
+    figures = json.loads(result.output)
+    assert figures["rows"] == 40 and figures["films"] == 2 and figures["ads_a_film"]["p50"] == 20
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert ".png or .svg" in refused(run("stats", "--annotations", pocket, "--out", tmp_path / "x.exe"))
+    assert "bank" in refused(run("stats", "--annotations", pocket / "annotations.csv", "--characters", "cast"))
+
+
+def row(film: str, index: int, start_s: float, text: str) -> ADRow:
+    return ADRow(film, film, index, start_s, start_s + 2, text, (), "", Provenance("f.csv", index))
+
+
+def test_figures_by_hand() -> None:
+    texts = ["red door opens", "red door", "blue cup"]
+    rows = [row("a", i, 5.0 * i, text) for i, text in enumerate(texts)] + [row("b", 0, 1.0, "red cup")]
+    films = by_film(rows)
+    assert gaps(films) == [3.0, 3.0]
+    assert word_overlap(films, 2) == [pytest.approx((2 / 3 + 0) / 2, abs=1e-5), 0.0]
+    # a: opens, blue, cup of 7 words are in one AD only; b: both of 2
+    assert distinctive_shares(films)["duplicates_only"] == pytest.approx(5 / 9, abs=1e-4)
+    assert percentiles([3, 1, 2]) == {"mean": 2, "p0": 1, "p5": 1, "p50": 2, "p90": 3, "p95": 3, "p100": 3}
+    assert statistics(rows)["types"] == 5 and percentiles([]) == {}
+
+
+def test_peek_shows_a_window_with_its_words(pocket: Path) -> None:
+    result = run("peek", "--set", "pocket", "--annotations", pocket, "--film", "film_4", "--window", 1, "--size", 8)
+    film = make_film(4, "clear", 20)
+    assert result.exit_code == 0 and result.output.startswith("film_4, window 1 of 3, 8 of 20 ADs")
+    assert all(clip.text in result.output for clip in film.clips[8:16])
+    assert result.output.count("distinctive: ") == 8 and film.cast[0].name in result.output
+    assert "Choose one of: film_3" in refused(run("peek", "--annotations", pocket, "--film", "x"))
+    assert "below 2" in refused(run("peek", "--annotations", pocket, "--window", 9))
+
+
+def test_names_lists_the_worst(tmp_path: Path) -> None:
+    people = [{"id": f"nm{i}", "name": "A", "role": role} for i, role in enumerate(["Ann", "Mr. #$% (voice)", "Bo"])]
+    (tmp_path / "b.json").write_text(json.dumps({"f": people}))
+    lines = run("names", "--bank", tmp_path / "b.json", "--worst", 2).output.splitlines()
+    assert len(lines) == 2 and lines[0].startswith("Mr. #$% (voice)") and "->" in lines[1]
+
+
+def test_build_writes_and_sends_nothing(pocket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def never(*given: Any, **named: Any) -> None:
+        raise AssertionError("something was sent")
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", never)
+    out = tmp_path / "out"
+    options = ["--set", "pocket", "--annotations", pocket, "--out", out, "--characters", "cast"]
+    result = run("build", *options, "--repository", "me/x")
+    assert result.exit_code == 0 and "would upload" in result.output and "40 rows in" in result.output
+    assert (out / "README.md").is_file() and (out / "data" / "test-00000-of-00001.parquet").is_file()
+    assert "not empty" in refused(run("build", *options))
+    assert run("build", *options, "--overwrite", "--format", "webdataset").exit_code == 0
+    assert not (out / "data").exists() and (out / "test-00000.tar").is_file()
+    assert "--repository" in refused(run("build", *options, "--overwrite", "--upload"))
+
+
+def test_every_command_says_what_it_does() -> None:
+    commands = get_command(data_app).commands  # type: ignore[attr-defined]
+    assert set(commands) == {"validate", "stats", "peek", "names", "build"}
+    assert all(command.help for command in commands.values())
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real files")
+def test_damaged_real_files(tmp_path: Path) -> None:
+    """Columns in another order, a shuffled half, a flipped byte: as many rows as lines, each loss named."""
+    lines = (REAL / "tvad_anno.csv").read_bytes().splitlines()[:201]
+    (tmp_path / "half.csv").write_bytes(b"\n".join([lines[0], *reversed(lines[1:])]))
+    half = json.loads(run("validate", "--json", "--annotations", tmp_path / "half.csv").output)["files"][0]
+    assert half["rows"] == 200 and half["refused"] == 0 and half["repaired"] > 100
+    assert set(half["findings"]["out_of_order"]["rows"]) <= set(range(200))
+    lines[7] = lines[7].replace(b"]", b"\x00")
+    (tmp_path / "flip.csv").write_bytes(b"\n".join(lines))
+    flip = json.loads(run("validate", "--json", "--annotations", tmp_path / "flip.csv").output)["files"][0]
+    assert flip["rows"] == 200 and flip["findings"]["bad_literal"]["rows"] == [6] and flip["refused"] == 1

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from stand_ins import write_film
+
+from distinctad.formats.script import Script, ScriptCue
+from distinctad.player import page
+from distinctad.subtitles import Speech
+
+HOSTILE = "</script><img src=x onerror=alert(1)> & \"quotes\" 'single' ${x} $title <!--"
+SCRIPT = Script(
+    (ScriptCue(500, 1500, "Mara runs.", "1"), ScriptCue(3000, 3900, HOSTILE, "2")), title="a b#<i>.mp4", note="a draft"
+)
+SPEECH = [Speech(2.0, 2.8, "Hello <b>you</b>."), Speech(5.0, 5.5)]
+
+
+class Reader(HTMLParser):
+    """Counts tags and keeps addresses and the text outside of scripts and styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1] not in ("script", "style"):
+            self.words += data
+
+
+def test_the_page_stands_alone_and_escapes() -> None:
+    text = page(SCRIPT, SPEECH, "a b#.mp4", narration="narration.wav", voice="synthetic voice x<y", recorded=["1"])
+    read = Reader(text)
+    assert read.tags.count("script") == 2 and "img" not in read.tags and "b" not in read.tags and "i" not in read.tags
+    assert all(link.startswith(("./", "#", "data:text/vtt;base64,")) for link in read.links)
+    assert "./a%20b%23.mp4" in read.links and not re.search(r"https?://", text)
+    assert HOSTILE in read.words and "Hello <b>you</b>." in read.words and "a draft" in read.words
+    assert "Descriptions are spoken by a synthetic voice x<y" in read.words
+    data = re.search(r'id="cues">(.*?)</script>', text, re.DOTALL)
+    assert data is not None
+    cues = json.loads(data.group(1))
+    assert [cue["text"] for cue in cues] == ["Mara runs.", HOSTILE] and [cue["recorded"] for cue in cues] == [
+        True,
+        False,
+    ]
+    assert len(read.ids) == len(set(read.ids)) and '<html lang="en">' in text
+    assert "$" not in re.sub(re.escape(html.escape(HOSTILE)), "", text.replace(json.dumps(HOSTILE)[1:-1], "")).replace(
+        "${x} $title", ""
+    )
+
+
+def test_without_a_recording_the_browser_speaks() -> None:
+    text = page(SCRIPT, [], "a.mp4")
+    assert (
+        "<audio" not in text
+        and 'value="browser" checked' in text
+        and "spoken by a" not in text.split("<script")[0].split("</p>")[0]
+    )
+
+
+def test_two_thousand_cues_are_quick() -> None:
+    cues = tuple(ScriptCue(4000 * i, 4000 * i + 2000, f"Something happens, number {i}.", str(i)) for i in range(2000))
+    before = time.perf_counter()
+    text = page(Script(cues), [Speech(4.0 * i + 2.5, 4.0 * i + 3.5, "Yes.") for i in range(2000)], "a.mp4")
+    assert time.perf_counter() - before < 3 and text.count("data-cue=") == 2000 and text.count('class="said"') == 2000
+
+
+@pytest.mark.slow
+def test_in_a_real_browser(tmp_path: Path) -> None:
+    """It loads, plays, tells each description once, jumps by keyboard, and axe finds nothing."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    axe = pytest.importorskip("axe_core_python.sync_playwright")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium is installed")
+    write_film(tmp_path / "film.mp4", 6.0)
+    cues = (ScriptCue(500, 1500, "Mara runs.", "1"), ScriptCue(3000, 3900, "Tom <waits>.", "2"))
+    made = page(Script(cues, title="Film"), SPEECH, "film.mp4", files=[("film.mp4", "Film alone")])
+    (tmp_path / "player.html").write_text(made, encoding="utf-8")
+    with playwright.sync_playwright() as machine:
+        browser = machine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page()
+        errors: list[str] = []
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        tab.goto((tmp_path / "player.html").as_uri())
+        tab.check("input[value=reader]")
+        assert tab.get_attribute("#now", "aria-live") == "assertive"
+        tab.evaluate("window.told = []; document.addEventListener('description', (e) => told.push(e.detail.text))")
+        tab.focus("#play")
+        tab.keyboard.press("k")
+        until = time.monotonic() + 60  # the page's policy forbids the eval behind wait_for_function
+        while tab.evaluate("told.length") < 2 and time.monotonic() < until:
+            time.sleep(0.2)
+        assert tab.evaluate("told") == ["Mara runs.", "Tom <waits>."] and tab.inner_text("#now") == "Tom <waits>."
+        assert tab.get_attribute("li[data-cue='1']", "aria-current") == "true"
+        assert tab.evaluate("Array.from(document.getElementById('film').textTracks, (t) => t.kind)") == [
+            "captions", "descriptions",
+        ]  # fmt: skip
+        tab.evaluate("document.getElementById('film').pause()")
+        tab.keyboard.press("p")
+        assert tab.evaluate("document.getElementById('film').currentTime") < 3.0
+        tab.keyboard.press("r")
+        assert tab.evaluate("told.length") == 3
+        tab.reload()
+        assert tab.is_checked("input[value=reader]")
+        found = axe.Axe().run(tab)["violations"]
+        browser.close()
+    assert errors == [] and [one["id"] for one in found] == []
