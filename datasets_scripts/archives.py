@@ -1,0 +1,105 @@
+"""Tars and zips from elsewhere, read without unpacking: bounded, plain files only, no path that leaves the folder."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from datasets_scripts.repairs import short
+
+MAX_MEMBER = 64 << 20  # bytes; a 3 fps frame of TV-AD has about 0.03 of a MiB
+MAX_MEMBERS = 200_000
+MAX_RATIO = 200  # a picture or table does not compress by more; a bomb does
+
+
+class ArchiveError(ValueError):
+    """An archive or member that is not to be trusted or cannot be read."""
+
+
+def check_member(name: str) -> str:
+    """A member's path, once it stays inside the archive.
+
+    Raises:
+        ArchiveError: absolute, with "..", a drive or a backslash.
+    """
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
+        raise ArchiveError(f"member {short(name)} leaves the archive's folder, expected a relative path; do not unpack")
+    return path.as_posix()
+
+
+class TarIndex:
+    """An uncompressed tar: its members by name.
+
+    Compressed tars are refused (their size says nothing about what comes out); so are links, devices and paths that
+    leave the folder.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        names: the plain files in it.
+
+    Raises:
+        ArchiveError: no such file, no tar, or a member as above.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._places: dict[str, tuple[int, int]] = {}
+        try:
+            with tarfile.open(path, "r:") as tar:
+                for member in tar:
+                    name = check_member(member.name)
+                    if member.isdir():
+                        continue
+                    if not member.isreg() or member.issparse():
+                        raise ArchiveError(f"member {short(name)} is a link or device, expected files; do not unpack")
+                    if member.size > MAX_MEMBER or len(self._places) >= MAX_MEMBERS:
+                        raise ArchiveError(f"member {short(name)} has {member.size} bytes, expected under {MAX_MEMBER}")
+                    self._places[name] = (member.offset_data, member.size)
+        except (OSError, tarfile.TarError, EOFError) as error:
+            raise ArchiveError(f"{path.name} is no plain tar ({short(str(error))}); fetch it again") from error
+        self.names = list(self._places)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            ArchiveError: no such member, or the file ends before its end.
+        """
+        if name not in self._places:
+            raise ArchiveError(f"{self.path.name} has no member {short(name)}; expected one of {len(self.names)}")
+        offset, size = self._places[name]
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            raw = file.read(size)
+        if len(raw) < size:
+            raise ArchiveError(f"{self.path.name} breaks off in {short(name)}; fetch it again")
+        return raw
+
+
+def read_zip_member(path: Path, name: str) -> bytes:
+    """The bytes of a member of a zip, never more than its directory promises or `MAX_MEMBER`.
+
+    Raises:
+        ArchiveError: no zip, no such member, an unsafe path, or a decompression bomb.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for other in archive.namelist():
+                check_member(other)
+            info = archive.getinfo(name)
+            if info.file_size > MAX_MEMBER or info.file_size > MAX_RATIO * max(1, info.compress_size):
+                raise ArchiveError(
+                    f"member {short(name)} grows from {info.compress_size} to {info.file_size} bytes, expected under "
+                    f"{MAX_RATIO} times; do not unpack"
+                )
+            with archive.open(info) as member:
+                raw = member.read(MAX_MEMBER + 1)
+    except (OSError, KeyError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise ArchiveError(f"{path.name} cannot be read ({short(str(error))}); fetch it again") from error
+    if len(raw) > MAX_MEMBER:
+        raise ArchiveError(f"member {short(name)} holds over {MAX_MEMBER} bytes; do not unpack")
+    return raw

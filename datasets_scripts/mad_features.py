@@ -1,0 +1,255 @@
+"""Frame features of films in MAD's layout: an HDF5 file with one dataset a film, (frames, C), at a fixed rate.
+
+MAD publishes `CLIP_B32_frames_features_5fps.h5`: projected, not normalised embeddings of vanilla CLIP, float, no
+attributes. Files written here have the same layout and say in attributes which tower made them; a reader refuses
+another tower's. Source: data specification, "MAD-Eval"; method specification, Stage II "Frames"; attributes our choice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modeling_distinctad.video_distinctad import frame_times
+
+if TYPE_CHECKING:
+    import h5py
+
+FORMAT, FORMAT_VERSION = "distinctad.features", 1
+MAD_FPS = 5.0
+_CHUNK_FRAMES = 64  # of 512 halves: 64 KB, an AD of ten seconds at 5 fps in one read
+_SLACK_S = 1.0  # features that end so much before an interval's end: rounding of containers and frame rates
+
+
+class FeatureError(ValueError):
+    """A feature file, film or interval that cannot be used; the message holds value, expectation and fix."""
+
+
+def _h5py() -> Any:
+    """Import h5py when it is first needed."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError("h5py is missing; it reads MAD's feature files; run `pip install h5py`") from error
+    return h5py
+
+
+@contextlib.contextmanager
+def _opened(path: Path, mode: str = "r") -> Iterator[h5py.File]:
+    """Open an HDF5 file, or say why not."""
+    try:
+        file = _h5py().File(path, mode)
+    except OSError as error:
+        reason = "no such file" if not path.exists() else "not a whole HDF5 file"
+        raise FeatureError(f"{path}: {reason}; expected a feature file; write it with `distinctad features`") from error
+    with file:
+        yield file
+
+
+def read_settings(path: Path) -> dict[str, Any] | None:
+    """What a feature file says about how it was made.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its attributes (tower_sha256, fps, width, height, ...), or None where it has none (MAD's own files).
+
+    Raises:
+        FeatureError: it cannot be read, or is of a newer format.
+    """
+    with _opened(path) as file:
+        found = {name: _plain(value) for name, value in file.attrs.items()}
+    if found.get("format") != FORMAT:
+        return None
+    if found.get("format_version") != FORMAT_VERSION:
+        version = found.get("format_version")
+        raise FeatureError(f"{path}: format version {version}; expected {FORMAT_VERSION}; use a newer distinctad")
+    return found
+
+
+def read_films(path: Path) -> dict[str, dict[str, Any]]:
+    """The films of a feature file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Film id -> its dataset's attributes and "frames", its number of rows.
+
+    Raises:
+        FeatureError: it cannot be read or holds something else than (frames, C) datasets.
+    """
+    with _opened(path) as file:
+        films = {}
+        for name in file:
+            if file.get(name, getlink=True).__class__.__name__ != "HardLink":
+                raise FeatureError(f"{path}: '{name}' is a link to elsewhere; expected a dataset; write the file again")
+            rows = file[name]
+            if getattr(rows, "ndim", 0) != 2 or rows.dtype.kind != "f" or rows.external or rows.is_virtual:
+                raise FeatureError(f"{path}: '{name}' is no (frames, C) dataset of floats; write the file again")
+            films[name] = {key: _plain(value) for key, value in rows.attrs.items()} | {"frames": len(rows)}
+    return films
+
+
+def write_features(
+    path: Path,
+    settings: Mapping[str, Any],
+    films: Mapping[str, tuple[np.ndarray, Mapping[str, Any]]],
+    keep: Path | None = None,
+) -> None:
+    """Write a feature file; it carries its name only when it is whole.
+
+    Args:
+        path: where to.
+        settings: attributes of the file: tower, tower_sha256, fps, width, height, frame_fit.
+        films: film id -> rows (frames, C) float16 or float32 (memory maps are copied piece by piece) and attributes.
+        keep: a feature file whose films are copied first, those of the same id left out; may be `path` itself.
+
+    Raises:
+        OSError: if it cannot be written.
+        FeatureError: `keep` cannot be read.
+    """
+    part = path.with_name(path.name + ".partial")
+    part.unlink(missing_ok=True)  # of a run that was killed
+    with _opened(part, "w") as file:
+        file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, **settings})
+        if keep is not None:
+            with _opened(keep) as old:
+                for name in old:
+                    if name not in films:
+                        old.copy(name, file)
+        for name, (rows, attributes) in films.items():
+            shape = (min(_CHUNK_FRAMES, len(rows)), rows.shape[1])
+            stored = file.create_dataset(name, rows.shape, rows.dtype, chunks=shape, track_times=False)
+            for start in range(0, len(rows), 4096):
+                stored[start : start + 4096] = rows[start : start + 4096]
+            stored.attrs.update(attributes)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+class MadFeatures:
+    """Frame features of intervals, read from a file in MAD's layout.
+
+    The file is opened when the first interval is asked for, once in every process (DataLoader workers), and only the
+    rows around an interval are read. Row k shows the time k / fps; times below 0 (MAD-v2 holds some) mean 0.
+
+    Rule for features that are shorter than the film: a frame before the first row or after the last takes that row;
+    an interval that ends more than a second after the rows do is refused, so that nothing is replaced unseen.
+
+    Args:
+        path: the file.
+        tower_sha256: hash of the tower that the features must come from (`weights_sha256`); None: not checked.
+        fps: rows a second where the file does not say (MAD's own do not).
+        trust_unnamed: with `tower_sha256`: accept a file that names no tower (MAD's own: vanilla CLIP).
+
+    Attributes:
+        films: film id -> number of rows.
+        fps: rows a second.
+        settings: the file's attributes; {} in MAD's own files.
+
+    Raises:
+        FeatureError: the file cannot be read, or comes from another tower or from an unnamed one.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        tower_sha256: str | None = None,
+        fps: float = MAD_FPS,
+        trust_unnamed: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.settings: dict[str, Any] = read_settings(self.path) or {}
+        self.films = {name: int(about["frames"]) for name, about in read_films(self.path).items()}
+        self.fps = float(self.settings.get("fps", fps))
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise FeatureError(f"{self.path}: {self.fps} rows a second; expected a positive number; give fps=")
+        made_by = self.settings.get("tower_sha256")
+        if tower_sha256 is not None and made_by is None and not trust_unnamed:
+            raise FeatureError(
+                f"{self.path} names no tower; expected {tower_sha256[:12]}; "
+                "pass trust_unnamed=True where it is known to be that one"
+            )
+        if tower_sha256 is not None and made_by not in (None, tower_sha256):
+            raise FeatureError(
+                f"{self.path} was made by tower {str(made_by)[:12]}, expected {tower_sha256[:12]}; "
+                "encode the films again"
+            )
+        self._file: h5py.File | None = None
+        self._owner = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open file behind: a worker opens its own."""
+        return {**self.__dict__, "_file": None, "_owner": 0}
+
+    def rows(self, film: str, times_s: Sequence[float]) -> list[int]:
+        """Numbers of the rows nearest to given times, the earlier one on a tie.
+
+        Args:
+            film: film id.
+            times_s: times in seconds.
+
+        Returns:
+            One row number a time, inside the film.
+
+        Raises:
+            FeatureError: no such film, or one without rows.
+        """
+        if not self.films.get(film):
+            raise FeatureError(f"{self.path} has no rows of '{film}'; expected one of {len(self.films)}; encode it")
+        last = self.films[film] - 1
+        return [min(max(0, math.ceil(time_s * self.fps - 0.5 - 1e-9)), last) for time_s in times_s]
+
+    def frame_features(
+        self, film: str, start_s: float, end_s: float, num_frames: int = 8, mode: str = "midpoint", seed: Any = None
+    ) -> np.ndarray:
+        """Features of an interval's frames, by default at start + (i + 0.5)(end - start) / T.
+
+        Args:
+            film: film id.
+            start_s: start on the film's timeline, seconds.
+            end_s: end, seconds.
+            num_frames: T.
+            mode: as of `frame_times`: midpoint, autoad or segment.
+            seed: of "segment".
+
+        Returns:
+            (T, C) float32.
+
+        Raises:
+            FeatureError: no such film, no rows, or an interval that the rows do not reach.
+            ValueError: an interval that ends before it starts.
+        """
+        wanted = self.rows(film, frame_times(start_s, end_s, num_frames, mode, seed))
+        length_s = self.films[film] / self.fps
+        if start_s >= length_s or end_s > length_s + _SLACK_S:
+            raise FeatureError(
+                f"{self.path}: film '{film}' has features to {length_s:.2f} s, "
+                f"asked for {start_s:.2f} to {end_s:.2f} s; leave the row out or encode the whole film"
+            )
+        first = min(wanted)
+        # One slice and then an index: HDF5 is slow at scattered rows.
+        piece = self._open()[film][first : max(wanted) + 1]
+        return np.asarray(piece[[row - first for row in wanted]], dtype=np.float32)
+
+    def _open(self) -> h5py.File:
+        """This process's handle; one inherited through a fork is not used."""
+        if self._file is None or self._owner != os.getpid():
+            self._file, self._owner = _h5py().File(self.path, "r"), os.getpid()
+        return self._file
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as a plain Python value."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value.item() if isinstance(value, np.generic) else value
