@@ -28,7 +28,7 @@ from distinctad.introduce import Naming
 from distinctad.plan import Characters, Overlaps, Plan, Settings, plan
 from distinctad.planner_command import plan_command
 from distinctad.pocket import pocket_command
-from distinctad.score import score_command
+from distinctad.score_command import score_command
 from distinctad.track import TrackSettings
 from distinctad.words import words_command
 

@@ -9,6 +9,11 @@ from pathlib import Path
 from distinctad.errors import UserError
 from distinctad.score_rows import Row
 
+METRICS = (
+    "cider", "rouge_l", "bleu", "recall", "bertscore", "slot_accuracy", "repetition", "distinctiveness",
+    "name_accuracy", "length", "critic", "action_score", "llm_ad_eval", "meteor", "spice",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class EvaluationSet:

@@ -13,7 +13,8 @@ import typer
 from typer.testing import CliRunner
 
 from distinctad.errors import UserError
-from distinctad.score import score, score_command
+from distinctad.score import score
+from distinctad.score_command import score_command
 from distinctad.score_figures import Options, deal
 from distinctad.score_report import markdown, write_report
 from distinctad.score_rows import Row, align, read_csv_rows
