@@ -105,6 +105,8 @@ class WindowOptions:
         test_characters: the same at test; "ground_truth" is an oracle and must be asked for.
         context_ads: "none", "ground_truth" or "predicted" previous ADs in the prompt (Table 4c).
         context_count: how many.
+        shuffle_people: list people in random order in training, so that a place in the list says nothing; False keeps
+            the list's own order, for "predicted" lists best first, as at test.
     """
 
     max_people: int = 3
@@ -114,6 +116,7 @@ class WindowOptions:
     test_characters: str = "predicted"
     context_ads: str = "none"
     context_count: int = 3
+    shuffle_people: bool = True
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -131,7 +134,8 @@ class WindowOptions:
 class WindowCollator:
     """Turns windows of a feature cache into the model's inputs.
 
-    Listed people are shuffled in training, so that a place in the list says nothing (method specification, "Prompt").
+    Listed people are shuffled in training, so that a place in the list says nothing (method specification, "Prompt"),
+    unless `shuffle_people` is off: then the best recognised person always stands first, in training as at test.
     With person slots a clip whose told person (or partner) is not listed cannot be told rightly: it stays in the
     window but takes no part in the loss.
 
@@ -201,7 +205,7 @@ class WindowCollator:
             listed = [noisy_people(people_told(row), cast, options.max_people, rng) for row in rows]
         else:
             listed = [people_told(row) for row in rows]
-        if epoch >= 0:
+        if epoch >= 0 and options.shuffle_people:
             for people in listed:
                 rng.shuffle(people)
         return listed

@@ -73,6 +73,7 @@ class Stage2Arguments:
     train_characters: str = field(
         default="noisy", metadata={"help": "noisy | predicted | ground_truth | all | none: who is listed in training"}
     )
+    shuffle_people: bool = field(default=True, metadata={"help": "list people in random order in training"})
     test_characters: str = field(default="predicted", metadata={"help": "the same at test"})
     context_ads: str = field(default="none", metadata={"help": "none | ground_truth | predicted (Table 4c)"})
     context_count: int = field(default=3, metadata={"help": "previous ADs in the prompt"})
@@ -303,7 +304,7 @@ def window_options(arguments: Stage2Arguments, seed: int) -> WindowOptions:
     """How this run's windows become prompts."""
     return WindowOptions(
         arguments.max_people, seed, arguments.dist_stop_list, arguments.train_characters, arguments.test_characters,
-        arguments.context_ads, arguments.context_count,
+        arguments.context_ads, arguments.context_count, arguments.shuffle_people,
     )  # fmt: skip
 
 
