@@ -206,6 +206,20 @@ def test_characters_and_contexts_by_choice(features: Path, processor: DistinctAD
         WindowOptions(train_characters="truth")
 
 
+def test_the_recognisers_order_is_kept_when_asked(features: Path, processor: DistinctADProcessor) -> None:
+    cache = FeatureCache(features)
+    _, film, numbers = consecutive_windows(cache, ["1"], 16)[0]
+
+    def order(epoch: int, shuffle: bool) -> list[list[int]]:
+        collator = WindowCollator(processor, cache, WindowOptions(shuffle_people=shuffle))
+        asked = collator.window(epoch, film, numbers)
+        return [[person["portrait"] for person in clip] for clip in asked["characters"]]
+
+    at_test = order(-1, True)
+    assert order(0, False) == order(3, False) == at_test
+    assert order(0, True) != at_test and [sorted(a) for a in order(0, True)] == [sorted(b) for b in at_test]
+
+
 def test_people_told_are_found_by_name_where_places_are_not_known() -> None:
     row = {"text": "Mara's dog greets Dr. Hale.", "names": ["Mara Lind", "Tom Hale", "Ann"]}
     assert people_told(row) == [0, 1]
