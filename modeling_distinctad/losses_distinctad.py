@@ -206,8 +206,8 @@ def caption_loss(logits: Tensor, labels: Tensor, num_items: Tensor | int | None 
     """L_auto: cross-entropy of the AD's tokens and its end (equation 11).
 
     Args:
-        logits: (..., L, V); place l predicts the label at l + 1.
-        labels: (..., L) long, -100 where nothing is supervised.
+        logits: (B, N, L, V), or any (..., L, V); place l predicts the label at l + 1.
+        labels: (B, N, L), or (..., L), long, -100 where nothing is supervised.
         num_items: supervised tokens of the global batch (all ranks and accumulation steps); None: of this one.
 
     Returns:
@@ -228,9 +228,9 @@ def distinctive_loss(
     """L_dist, masked reading of equation 12: -log P of every token of a distinctive word at its own place.
 
     Args:
-        logits: (..., L, V).
-        labels: (..., L) long, -100 where nothing is supervised; such places never count.
-        distinctive_mask: (..., L), bool or word numbers (0 = not distinctive).
+        logits: (B, N, L, V), or any (..., L, V).
+        labels: (B, N, L), or (..., L), long, -100 where nothing is supervised; such places never count.
+        distinctive_mask: (B, N, L), or (..., L), bool or word numbers (0 = not distinctive).
         num_items: as in `caption_loss`.
         normalisation: "shared": over the same count as `caption_loss`; "own": over the distinctive tokens.
         num_distinctive: distinctive tokens of the global batch, for "own"; None: of this one.
