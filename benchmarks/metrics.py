@@ -163,8 +163,8 @@ def recall_equality(rows: Sequence[dict[str, str]], encoder: str, layer: int, co
     told, true = film_texts(rows, count)
     pairs = np.array([(i, j) for i in range(count) for j in range(count)])
     mine = PairF1(encoder, layer)(told, true, pairs).reshape(count, count)
-    public = public_scorer(encoder, layer, 1)  # alone in a batch, so that padding clips nothing
-    theirs = np.stack([public.score(true, [text] * count)[2].numpy() for text in told])
+    public = public_scorer(encoder, layer, 1)  # pairs alone in a batch below too: padding would clip cosines at 0
+    theirs = np.stack([public.score(true, [text] * count, batch_size=1)[2].numpy() for text in told])
 
     def recall(table: np.ndarray) -> float:
         n = min(N, count)

@@ -126,16 +126,10 @@ def describe_command(
     naming: Annotated[Naming, typer.Option(help="Name people at once, or once dialogue has.")] = "early",
 ) -> None:
     """Describe a film: find or read the intervals, draft a text for each, write CSV, JSON, SRT and WebVTT."""
-    gaps = GapRules(min_gap, guard, max_length, every)
-    run: dict[str, Any] = {
-        "device": device,
-        "dtype": dtype,
-        "seed": seed,
-        "batch_windows": batch_windows,
-        "num_beams": num_beams,
-    }
-    prompt: dict[str, Any] = {"characters": characters, "max_people": max_people}
-    settings = Settings(**run, **prompt, overlaps=overlaps, film_id=film_id, gaps=gaps)
+    settings = Settings(
+        device=device, dtype=dtype, seed=seed, batch_windows=batch_windows, num_beams=num_beams, characters=characters,
+        max_people=max_people, overlaps=overlaps, film_id=film_id, gaps=GapRules(min_gap, guard, max_length, every),
+    )  # fmt: skip
     given: dict[str, Any] = {"subtitles": subtitles, "cast": cast, "intervals": intervals, "settings": settings}
     if dry_run:
         _print_plan(plan(film, **given))
