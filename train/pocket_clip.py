@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, Sampler, SequentialSampler
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast, Trainer
+from torch.utils.data import Dataset
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket import world
@@ -30,6 +30,7 @@ from datasets_scripts.pocket.language import portrait_caption
 from datasets_scripts.pocket.story import HELD_OUT_LOOKS, make_object_still, make_still
 from train.arguments import latest_checkpoint, parse_run, training_arguments
 from train.muon import MuonAdamW
+from train.ordered_trainer import OrderedTrainer
 from train.pocket_lm import train_tokenizer
 from train.run_record import RunRecord, fingerprint
 
@@ -178,11 +179,10 @@ class ReadCLIP(nn.Module):
         )
 
 
-class ReadCLIPTrainer(Trainer):
+class ReadCLIPTrainer(OrderedTrainer):
     """InfoNCE plus reading; logs the accuracy of each reader."""
 
     arguments: PocketCLIPArguments
-    accuracies: dict[str, float]
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Muon with AdamW, unless `muon_lr` is 0."""
@@ -193,10 +193,6 @@ class ReadCLIPTrainer(Trainer):
                 self.model, self.args.learning_rate, self.arguments.muon_lr, self.args.weight_decay
             )
         return self.optimizer
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler:
-        """In order: close stills come first, and every index is random by itself."""
-        return SequentialSampler(self.train_dataset)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -216,12 +212,8 @@ class ReadCLIPTrainer(Trainer):
             weight = self.arguments.reading * (self.arguments.small_reading if name in SMALL else 1.0)
             loss = loss + weight * nn.functional.cross_entropy(scores.float(), shown[seen, column])
             found[f"read_{name}"] = (scores.argmax(-1) == shown[seen, column]).float().mean().item()
-        self.accuracies = {name: round(value, 4) for name, value in found.items()}
+        self.figures = {name: round(value, 4) for name, value in found.items()}
         return (loss, {"loss": loss}) if return_outputs else loss
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Adds the last batch's accuracies."""
-        super().log({**logs, **getattr(self, "accuracies", {})}, *args, **kwargs)
 
 
 def build_clip(arguments: PocketCLIPArguments, tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
@@ -260,7 +252,7 @@ def evaluate_reading(trainer: ReadCLIPTrainer, arguments: PocketCLIPArguments, p
     with torch.no_grad():
         for start in range(0, 4 * pool, pool):
             trainer.compute_loss(trainer.model, trainer.data_collator([data[start + i] for i in range(pool)]))
-            for name, value in trainer.accuracies.items():
+            for name, value in trainer.figures.items():
                 totals.setdefault(name, []).append(value)
     return {f"eval_{name}": round(sum(values) / len(values), 4) for name, values in totals.items()}
 

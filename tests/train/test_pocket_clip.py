@@ -63,7 +63,7 @@ def test_one_step_lowers_the_loss_and_the_folder_is_plain_clip(tmp_path):
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
-    assert set(trainer.accuracies) >= {"caption_r1", "read_garment", "read_action"}
+    assert set(trainer.figures) >= {"caption_r1", "read_garment", "read_action"}
     model.clip.save_pretrained(tmp_path)
     loaded = CLIPModel.from_pretrained(tmp_path)
     pixels = collate(rows(2), 0)["pixel_values"]
