@@ -24,7 +24,7 @@ import cv2
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from tools.record_scores import RECORD, blind_figures  # noqa: E402
+from tools.record_scores import RECORD, blind_figures, write_figures  # noqa: E402
 
 CHECKPOINT = ROOT / "distinctad" / "checkpoint"
 DISTINCTAD = Path(sys.executable).with_name("distinctad")
@@ -190,9 +190,7 @@ def main(arguments: list[str]) -> int:
     (given.out / "blind.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print("\n".join(verdict(figures)))
     if given.record:
-        record = json.loads(RECORD.read_text(encoding="utf-8"))
-        record["metrics"]["blind" if given.preset == "clear" else f"blind {given.preset}"] = figures
-        RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_figures(RECORD, "blind" if given.preset == "clear" else f"blind {given.preset}", figures)
     return 0
 
 

@@ -23,6 +23,13 @@ def blind_figures(scores: dict[str, Any]) -> dict[str, Any]:
     return figures
 
 
+def write_figures(record: Path, name: str, figures: dict[str, Any]) -> None:
+    """Puts figures under `metrics.<name>` of a run record."""
+    content = json.loads(record.read_text(encoding="utf-8"))
+    content["metrics"][name] = figures
+    record.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Merges the figures under `metrics.blind`; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -33,9 +40,7 @@ def main(arguments: list[str]) -> int:
         if not path.is_file():
             print(f"error: no such file: {path}; run `distinctad score` and `make pocket` first", file=sys.stderr)
             return 2
-    record = json.loads(given.record.read_text(encoding="utf-8"))
-    record["metrics"]["blind"] = blind_figures(json.loads(given.scores.read_text(encoding="utf-8")))
-    given.record.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_figures(given.record, "blind", blind_figures(json.loads(given.scores.read_text(encoding="utf-8"))))
     return 0
 
 

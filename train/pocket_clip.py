@@ -29,8 +29,7 @@ from datasets_scripts.pocket.draw import draw_portrait, draw_shot
 from datasets_scripts.pocket.language import portrait_caption
 from datasets_scripts.pocket.story import HELD_OUT_LOOKS, make_object_still, make_still
 from train.arguments import latest_checkpoint, parse_run, training_arguments
-from train.muon import MuonAdamW
-from train.ordered_trainer import OrderedTrainer
+from train.ordered_trainer import MuonTrainer
 from train.pocket_lm import train_tokenizer
 from train.run_record import RunRecord, fingerprint
 
@@ -179,20 +178,10 @@ class ReadCLIP(nn.Module):
         )
 
 
-class ReadCLIPTrainer(OrderedTrainer):
+class ReadCLIPTrainer(MuonTrainer):
     """InfoNCE plus reading; logs the accuracy of each reader."""
 
     arguments: PocketCLIPArguments
-
-    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
-        """Muon with AdamW, unless `muon_lr` is 0."""
-        if self.arguments.muon_lr <= 0:
-            return super().create_optimizer(*args, **kwargs)
-        if self.optimizer is None:
-            self.optimizer = MuonAdamW(
-                self.model, self.args.learning_rate, self.arguments.muon_lr, self.args.weight_decay
-            )
-        return self.optimizer
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -276,7 +265,7 @@ def main() -> None:
         data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
         processing_class=tokenizer,
     )
-    trainer.arguments = arguments
+    trainer.arguments, trainer.muon_lr = arguments, arguments.muon_lr
     trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
     size = {"height": arguments.image_size, "width": arguments.image_size}
     images = CLIPImageProcessorPil(

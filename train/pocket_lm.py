@@ -34,8 +34,7 @@ from datasets_scripts.pocket.phrases import ACTION_KEYWORDS
 from datasets_scripts.pocket.story import ONE_PERSON, TWO_PERSON, make_still
 from datasets_scripts.pocket.world import ACTIONS, COLOURS, LIGHTS, OBJECTS, PLACES, Fact
 from train.arguments import latest_checkpoint, parse_run, training_arguments
-from train.muon import MuonAdamW
-from train.ordered_trainer import OrderedTrainer
+from train.ordered_trainer import MuonTrainer
 from train.run_record import RunRecord, fingerprint
 
 MAX_PEOPLE = 5
@@ -187,19 +186,12 @@ def collate(rows: list[dict[str, Any]], ad_start_id: int, slots: int, person_ids
     }  # fmt: skip
 
 
-class PromptTrainer(OrderedTrainer):
+class PromptTrainer(MuonTrainer):
     """Builds each batch's input vectors from the language model's own embeddings, and counts bindings."""
 
     pocket: PocketLMArguments
     ad_start_id: int
-
-    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
-        """Muon with AdamW if `muon_lr` asks for it."""
-        if self.pocket.muon_lr <= 0 or self.optimizer is not None:
-            return super().create_optimizer(*args, **kwargs)
-        rates = self.args.learning_rate, self.pocket.muon_lr, self.args.weight_decay
-        self.optimizer = MuonAdamW(self.model, *rates, within="transformer.h.")
-        return self.optimizer
+    muon_within = "transformer.h."
 
     person_ids: Tensor
     object_ids: Tensor
@@ -322,6 +314,7 @@ def main() -> None:
         processing_class=tokenizer,
     )
     trainer.pocket, trainer.ad_start_id = arguments, int(ad_start_id)
+    trainer.muon_lr = arguments.muon_lr
     trainer.person_ids = torch.tensor(person_ids)
     trainer.object_ids = torch.tensor([tokenizer(" " + word)["input_ids"][0] for word in OBJECTS])
     trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))

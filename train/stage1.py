@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import Dataset
-from transformers import AutoTokenizer, CLIPModel, Trainer
+from transformers import AutoTokenizer, CLIPModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket.draw import clip_frames
@@ -35,6 +35,7 @@ from train.clip_sources import build_source
 from train.collators import ClipCollator
 from train.features import frame_processor, load_images, parse_seeds
 from train.gradient_cache import cached_backward, gather_padded, gather_rows, world_size
+from train.ordered_trainer import FigureTrainer
 from train.retrieval import embed_pool, evaluate_retrieval, retrieval_figures
 from train.run_record import RunRecord, fingerprint
 from train.text_cache import CachedTextCollator, TextBatch, build_text_cache
@@ -185,16 +186,14 @@ class Stage1Model(nn.Module):
         enable({"use_reentrant": False})
 
 
-class Stage1Trainer(Trainer):
+class Stage1Trainer(FigureTrainer):
     """L_I = gamma L_g + (1 - gamma) L_f over the batch of all ranks, in chunks of `stage.chunk_size` clips.
 
     Attributes:
         stage: the configuration; set it before training.
-        parts: both losses of the last batch.
     """
 
     stage: Stage1Arguments
-    parts: dict[str, float]
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Adds the gradients of one batch; returns the loss, a scalar."""
@@ -212,7 +211,7 @@ class Stage1Trainer(Trainer):
                 self.accelerator.unwrap_model(model).scale(stage.logit_scale), stage.gamma, stage.tau_w,
                 stage.normalize, batch.text_ids if stage.mask_duplicate_texts else None,
             )  # fmt: skip
-            self.parts = {
+            self.figures = {
                 "loss_global": float(found.global_loss.detach()),
                 "loss_fine_grained": float(found.fine_grained_loss.detach()),
             }
@@ -222,10 +221,6 @@ class Stage1Trainer(Trainer):
         no_sync = functools.partial(self.accelerator.no_sync, model)
         backward = self.accelerator.backward
         return cached_backward(model, pixels, loss_of, stage.chunk_size, 1 / steps, backward, no_sync) / steps
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Adds the last batch's two losses."""
-        super().log({**logs, **(getattr(self, "parts", {}) if "loss" in logs else {})}, *args, **kwargs)
 
 
 def sampled_frames(pixel_values: Tensor) -> Tensor:
