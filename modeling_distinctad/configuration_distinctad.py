@@ -182,9 +182,10 @@ class DistinctADConfig(PreTrainedConfig):
 
     @property
     def joint_size(self) -> int:
-        """C: CLIP's joint width `projection_dim` where the tower has one, else the tower's hidden width."""
-        width = getattr(self.vision_config, "projection_dim", None)
-        return int(width if width else self.vision_config.hidden_size)
+        """C: CLIP's joint width `projection_dim` where the tower has one, else the tower's (last) hidden width."""
+        tower = self.vision_config
+        width = getattr(tower, "projection_dim", None) or getattr(tower, "hidden_size", None)
+        return int(width if width else tower.hidden_sizes[-1])
 
     @property
     def language_size(self) -> int:

@@ -32,14 +32,14 @@ def embed_images(tower: Any, pixel_values: Tensor) -> Tensor:
         pixel_values: (M, 3, H, W).
 
     Returns:
-        (M, C): the projected embeddings as produced, not normalised; without a projection the pooled output, without
-        pooling the mean of the tokens.
+        (M, C): the projected embeddings as produced, not normalised; without a projection the pooled output (of a
+        convolutional tower (M, C, 1, 1), flattened), without pooling the mean of the tokens.
     """
     output = tower(pixel_values=pixel_values)
     for name in ("image_embeds", "pooler_output"):
         found = getattr(output, name, None)
         if found is not None:
-            return found
+            return found.flatten(1)
     return output.last_hidden_state.flatten(1, -2).mean(dim=1)
 
 

@@ -52,14 +52,14 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
     if unknown:
         sys.exit(_refuse(f"unknown config keys {unknown}; known are {sorted(known)}"))
     given = {word[2:].split("=")[0].replace("-", "_") for word in argv if word.startswith("--")}
-    words = [str(w) for key, value in defaults.items() if key not in given for w in (f"--{key}", _text(value))]
+    words = [str(w) for key, value in defaults.items() if key not in given for w in (f"--{key}", *_words(value))]
     parsed = HfArgumentParser([kind, RunArguments]).parse_args_into_dataclasses([*words, *argv])
     return parsed[0], parsed[1]
 
 
-def _text(value: Any) -> str:
-    """A YAML value as a command-line word."""
-    return str(value)
+def _words(value: Any) -> list[str]:
+    """A YAML value as command-line words: a list gives one each."""
+    return [str(part) for part in value] if isinstance(value, list) else [str(value)]
 
 
 def _refuse(message: str) -> int:

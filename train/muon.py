@@ -1,7 +1,7 @@
-"""One optimiser for a small transformer from nothing: Muon for its matrices, AdamW for everything else.
+"""One optimiser for a small network from nothing: Muon for its matrices and kernels, AdamW for everything else.
 
-Muon (Jordan et al., 2024; `torch.optim.Muon`) makes the update of a matrix orthogonal. For the pocket CLIP it halves
-the stills that shapes need before they are read (docs/LOG.md). Embeddings, biases, norms and heads stay with AdamW.
+Muon (Jordan et al., 2024; `torch.optim.Muon`) makes the update of a matrix orthogonal. For the pocket CLIP it nearly
+halves the stills that shapes need before they are read (docs/LOG.md). Embeddings, biases, norms and heads stay with AdamW.
 """
 
 from __future__ import annotations
@@ -14,30 +14,42 @@ from torch import nn
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Muon on the matrices inside encoder layers and AdamW on the rest, stepped and saved as one.
+    """Muon on the matrices and convolutions inside encoder layers and AdamW on the rest, stepped and saved as one.
+
+    A convolution's kernel (out, in, height, width) is one matrix (out, in * height * width) to Muon, which takes no
+    other shape: it gets a view of the same storage, and the kernel's gradient before each step.
 
     Args:
         model: whose trainable parameters are optimised.
         lr: AdamW's learning rate.
         muon_lr: Muon's learning rate.
         weight_decay: of both.
-        within: part of a parameter's name that marks the inside of a stack of layers.
+        within: parts of a parameter's name that mark the inside of a stack of layers.
 
     Raises:
         ValueError: no matrix lies within such a stack.
     """
 
     def __init__(
-        self, model: nn.Module, lr: float, muon_lr: float, weight_decay: float = 0.01, within: str = "encoder.layers."
+        self,
+        model: nn.Module,
+        lr: float,
+        muon_lr: float,
+        weight_decay: float = 0.01,
+        within: tuple[str, ...] = ("encoder.layers.", "encoder.stages."),
     ) -> None:
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        matrices = [p for name, p in named if p.ndim == 2 and within in name]
-        others = [p for name, p in named if p.ndim != 2 or within not in name]
-        if not matrices or not others:
-            raise ValueError(f"{len(matrices)} matrices lie within {within!r}, {len(others)} parameters elsewhere; "
-                             "expected some of both; pass the name that the layers of this model carry")  # fmt: skip
+        inside = [p for name, p in named if p.ndim in (2, 4) and any(part in name for part in within)]
+        others = [p for _, p in named if not any(p is q for q in inside)]
+        if not inside or not others:
+            raise ValueError(f"{len(inside)} matrices lie within {within}, {len(others)} parameters elsewhere; "
+                             "expected some of both; pass the names that the layers of this model carry")  # fmt: skip
+        self.kernels = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in inside if p.ndim == 4]
+        flat = {id(p): matrix for p, matrix in self.kernels}
         self.parts = (
-            torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay, momentum=0.95),
+            torch.optim.Muon(
+                [flat.get(id(p), p) for p in inside], lr=muon_lr, weight_decay=weight_decay, momentum=0.95
+            ),
             torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.98)),
         )
         super().__init__([{"params": part.param_groups[0]["params"]} for part in self.parts], {"lr": lr})
@@ -52,8 +64,16 @@ class MuonAdamW(torch.optim.Optimizer):
         """One step of both; a closure is not supported, as no caller here has one."""
         if closure is not None:
             raise ValueError("MuonAdamW.step takes no closure; expected none; compute the loss before the step")
+        for kernel, matrix in self.kernels:
+            matrix.grad = None if kernel.grad is None else kernel.grad.reshape(matrix.shape)
         for part in self.parts:
             part.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clears the gradients of all parameters, kernels too."""
+        super().zero_grad(set_to_none)
+        for kernel, _ in self.kernels:
+            kernel.grad = None
 
     def state_dict(self) -> dict[str, Any]:
         """The states of both under "parts"."""

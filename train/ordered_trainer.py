@@ -38,15 +38,15 @@ class OrderedTrainer(FigureTrainer):
 
 
 class MuonTrainer(OrderedTrainer):
-    """Trains the matrices of a stack of layers by Muon, if asked to.
+    """Trains the matrices and kernels of a stack of layers by Muon, if asked to.
 
     Attributes:
         muon_lr: Muon's learning rate; 0: AdamW for everything.
-        muon_within: part of a parameter's name that marks the inside of the stack.
+        muon_within: parts of a parameter's name that mark the inside of the stack.
     """
 
     muon_lr: float = 0.0
-    muon_within: str = "encoder.layers."
+    muon_within: tuple[str, ...] = ("encoder.layers.", "encoder.stages.")
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Muon with AdamW if `muon_lr` asks for it, else the Trainer's own."""

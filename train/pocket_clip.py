@@ -3,7 +3,8 @@
 Loss: InfoNCE between still and caption, plus (our own choice, for a tower of two million parameters that sees some
 hundred thousand stills instead of 400 million pairs) the cross-entropy of what the still shows (hair, garment, action,
 object, ...) read linearly from the same joint embedding. The linear readers are thrown away; what is saved is a plain
-transformers CLIP folder.
+dual encoder folder (`train/dual_encoder.py`). The vision tower is a small residual network, as in CLIP's own RN50: a
+transformer of the same cost needs ten times the stills to read what hands do and hold (docs/LOG.md).
 
 Run: `python train/pocket_clip.py train/configs/pocket_clip.yaml [--key value]`. Resumes from the last checkpoint.
 """
@@ -21,7 +22,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPTextConfig,
+    CLIPTextModelWithProjection,
+    PreTrainedTokenizerFast,
+    ResNetConfig,
+    ResNetModel,
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket import world
@@ -29,6 +37,7 @@ from datasets_scripts.pocket.draw import draw_portrait, draw_shot
 from datasets_scripts.pocket.language import portrait_caption
 from datasets_scripts.pocket.story import HELD_OUT_LOOKS, make_object_still, make_still
 from train.arguments import latest_checkpoint, parse_run, training_arguments
+from train.dual_encoder import DualEncoder, load_clip, pooled_images
 from train.ordered_trainer import MuonTrainer
 from train.pocket_lm import train_tokenizer
 from train.run_record import RunRecord, fingerprint
@@ -61,12 +70,12 @@ class PocketCLIPArguments:
 
     start: str = field(default="", metadata={"help": "CLIP folder of an earlier run to go on from; its sizes count"})
     image_size: int = field(default=128, metadata={"help": "pixels a side"})
-    patch_size: int = field(default=16, metadata={"help": "pixels a patch side"})
-    width: int = field(default=160, metadata={"help": "width of the vision tower"})
-    layers: int = field(default=6, metadata={"help": "layers of the vision tower"})
+    widths: list[int] = field(
+        default_factory=lambda: [32, 64, 128, 256], metadata={"help": "widths of the vision tower; the last is C"}
+    )
+    depths: list[int] = field(default_factory=lambda: [1, 2, 2, 1], metadata={"help": "its residual blocks"})
     text_width: int = field(default=128, metadata={"help": "width of the text tower"})
     text_layers: int = field(default=3, metadata={"help": "layers of the text tower"})
-    projection: int = field(default=160, metadata={"help": "joint embedding width C"})
     stills: int = field(default=400_000, metadata={"help": "training stills"})
     close_first: float = field(default=0.0, metadata={"help": "leading share of the stills that are close and bare"})
     portraits: float = field(default=0.12, metadata={"help": "share of portraits among the stills"})
@@ -160,15 +169,14 @@ def collate(rows: list[dict[str, Any]], pad_token_id: int) -> dict[str, Tensor]:
 class ReadCLIP(nn.Module):
     """CLIP with one linear reader for each thing that a still shows."""
 
-    def __init__(self, clip: CLIPModel) -> None:
+    def __init__(self, clip: DualEncoder) -> None:
         super().__init__()
         self.clip = clip
         self.readers = nn.ModuleDict({k: nn.Linear(clip.config.projection_dim, len(v)) for k, v in SHOWN.items()})
 
     def forward(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image (P, C) and text (P, C) embeds of unit length and the raw image embeds (P, C)."""
-        vision = self.clip.vision_model(pixel_values=pixel_values).pooler_output
-        image = self.clip.visual_projection(vision)
+        image = pooled_images(self.clip, pixel_values.contiguous(memory_format=torch.channels_last))
         words = self.clip.text_model(input_ids=input_ids, attention_mask=attention_mask).pooler_output
         text = self.clip.text_projection(words)
         return (
@@ -205,32 +213,37 @@ class ReadCLIPTrainer(MuonTrainer):
         return (loss, {"loss": loss}) if return_outputs else loss
 
 
-def build_clip(arguments: PocketCLIPArguments, tokenizer: PreTrainedTokenizerFast) -> CLIPModel:
-    """A small CLIP with heads of 32 and an MLP of four times the width, from nothing or from an earlier run."""
+def build_clip(arguments: PocketCLIPArguments, tokenizer: PreTrainedTokenizerFast) -> DualEncoder:
+    """A small residual network beside CLIP's text tower with heads of 32, from nothing or from an earlier run."""
     if arguments.start:
-        return CLIPModel.from_pretrained(arguments.start, dtype=torch.float32, attn_implementation="eager")
-    text = {
-        "hidden_size": arguments.text_width,
-        "intermediate_size": 4 * arguments.text_width,
-        "num_hidden_layers": arguments.text_layers,
-        "num_attention_heads": arguments.text_width // 32,
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": 40,
-        "eos_token_id": tokenizer.eos_token_id,
-        "bos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-    vision = {
-        "hidden_size": arguments.width,
-        "intermediate_size": 4 * arguments.width,
-        "num_hidden_layers": arguments.layers,
-        "num_attention_heads": arguments.width // 32,
-        "image_size": arguments.image_size,
-        "patch_size": arguments.patch_size,
-    }
-    clip = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=arguments.projection))
-    clip.set_attn_implementation("eager")  # at this size twice as fast on a CPU as the fused kernel's backward
-    return clip
+        earlier: DualEncoder = load_clip(arguments.start)
+        return earlier
+    width = arguments.widths[-1]
+    vision = ResNetModel(
+        ResNetConfig(
+            embedding_size=arguments.widths[0],
+            hidden_sizes=list(arguments.widths),
+            depths=list(arguments.depths),
+            layer_type="basic",
+        )
+    )
+    text = CLIPTextModelWithProjection(
+        CLIPTextConfig(
+            hidden_size=arguments.text_width,
+            intermediate_size=4 * arguments.text_width,
+            num_hidden_layers=arguments.text_layers,
+            num_attention_heads=arguments.text_width // 32,
+            vocab_size=len(tokenizer),
+            max_position_embeddings=40,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            projection_dim=width,
+            logit_scale_init_value=2.6592,
+        )
+    )
+    text.set_attn_implementation("eager")  # at this size twice as fast on a CPU as the fused kernel's backward
+    return DualEncoder(vision, text)
 
 
 def evaluate_reading(trainer: ReadCLIPTrainer, arguments: PocketCLIPArguments, pool: int = 256) -> dict[str, float]:
@@ -247,7 +260,7 @@ def evaluate_reading(trainer: ReadCLIPTrainer, arguments: PocketCLIPArguments, p
 
 
 def main() -> None:
-    """Trains and writes a plain CLIP folder with tokenizer, image processor and run record."""
+    """Trains and writes a dual encoder folder with tokenizer, image processor and run record."""
     arguments, run = parse_run(PocketCLIPArguments)
     torch.manual_seed(run.seed)
     tokenizer = train_tokenizer(2048)

@@ -191,7 +191,7 @@ class PromptTrainer(MuonTrainer):
 
     pocket: PocketLMArguments
     ad_start_id: int
-    muon_within = "transformer.h."
+    muon_within = ("transformer.h.",)
 
     person_ids: Tensor
     object_ids: Tensor

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import Dataset
-from transformers import AutoTokenizer, CLIPModel
+from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket.draw import clip_frames
@@ -33,6 +33,7 @@ from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
 from train.clip_sources import build_source
 from train.collators import ClipCollator
+from train.dual_encoder import freeze_statistics, load_clip, pooled_images
 from train.features import frame_processor, load_images, parse_seeds
 from train.gradient_cache import cached_backward, gather_padded, gather_rows, world_size
 from train.ordered_trainer import FigureTrainer
@@ -145,25 +146,25 @@ class Stage1Model(nn.Module):
     """CLIP with a frozen text tower; forward gives what the losses need.
 
     Args:
-        clip: the model whose vision half will train.
+        clip: the model whose vision half will train, see `load_clip`.
     """
 
-    def __init__(self, clip: CLIPModel) -> None:
+    def __init__(self, clip: Any) -> None:
         super().__init__()
         self.clip = clip
         for name, parameter in clip.named_parameters():
             parameter.requires_grad = name.startswith(TRAINED)
 
     def train(self, mode: bool = True) -> Stage1Model:
-        """Keeps the text tower in eval mode."""
+        """Keeps the text tower and batch norms in eval mode: chunks of a batch give what the whole gives."""
         super().train(mode)
         self.clip.text_model.eval()
+        freeze_statistics(self.clip)
         return self
 
     def frames(self, pixel_values: Tensor) -> Tensor:
         """V (P, F, C), projected, not normalised, of pixels (P, F, 3, H, W)."""
-        pooled = self.clip.vision_model(pixel_values=pixel_values.flatten(0, 1)).pooler_output
-        return self.clip.visual_projection(pooled).unflatten(0, pixel_values.shape[:2])
+        return pooled_images(self.clip, pixel_values.flatten(0, 1)).unflatten(0, pixel_values.shape[:2])
 
     @torch.no_grad()
     def texts(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -251,7 +252,7 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     torch.manual_seed(run.seed)
     tokenizer = AutoTokenizer.from_pretrained(arguments.clip)
     processor = frame_processor(arguments.clip, arguments.num_frames)
-    clip = CLIPModel.from_pretrained(arguments.clip, dtype=torch.float32, attn_implementation=arguments.attention)
+    clip = load_clip(arguments.clip, arguments.attention)
     tokenizer.model_max_length = min(tokenizer.model_max_length, clip.config.text_config.max_position_embeddings)
     model, collator = Stage1Model(clip), ClipCollator(tokenizer)
     settings = training_arguments(

@@ -1,0 +1,100 @@
+"""A CLIP with any vision tower of transformers: what Stage I adapts where it is not OpenAI's.
+
+OpenAI's CLIP came with residual networks too, but transformers' CLIPModel knows only its transformers. A folder of ours
+holds two plain ones: the vision tower, whose pooled output IS the joint embedding, and below it `text/`, a
+CLIPTextModelWithProjection. Each loads by transformers' own classes, without this code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, CLIPModel, CLIPTextModelWithProjection
+
+from modeling_distinctad.towers_distinctad import require_all_weights
+
+TEXT = "text"
+
+
+class DualEncoder(nn.Module):
+    """Two towers with the attributes that this project uses of a CLIPModel.
+
+    Args:
+        vision: a tower whose `pooler_output` has `projection_dim` values an image.
+        text: the text half; its `config.logit_scale_init_value` is the logarithm of the scale.
+    """
+
+    def __init__(self, vision: Any, text: CLIPTextModelWithProjection) -> None:
+        super().__init__()
+        self.vision_model, self.text = vision, text
+        self.visual_projection = nn.Identity()
+        self.logit_scale = nn.Parameter(torch.tensor(float(text.config.logit_scale_init_value)))
+        self.config = SimpleNamespace(
+            vision_config=vision.config, text_config=text.config, projection_dim=text.config.projection_dim
+        )
+
+    @property
+    def text_model(self) -> Any:
+        """The text tower without its projection."""
+        return self.text.text_model
+
+    @property
+    def text_projection(self) -> Any:
+        """Linear layer from the text tower to the joint space."""
+        return self.text.text_projection
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes both towers, the scale in the text tower's configuration."""
+        self.text.config.logit_scale_init_value = float(self.logit_scale.detach())
+        self.vision_model.save_pretrained(folder)
+        self.text.save_pretrained(Path(folder) / TEXT)
+
+
+def is_dual_encoder(folder: str | Path) -> bool:
+    """Whether `DualEncoder.save_pretrained` wrote the folder."""
+    return (Path(folder) / TEXT / "config.json").is_file()
+
+
+def load_clip(folder: str | Path, attention: str = "eager") -> Any:
+    """A CLIPModel (Hub id or folder) or a DualEncoder (folder), in float32.
+
+    Args:
+        folder: where it lies.
+        attention: kernel of the transformer halves: eager | sdpa.
+
+    Raises:
+        ValueError: weights are missing, or it is neither of the two.
+    """
+    wanted: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True}
+    if is_dual_encoder(folder):
+        vision, about_vision = AutoModel.from_pretrained(folder, **wanted)
+        text, about_text = CLIPTextModelWithProjection.from_pretrained(
+            Path(folder) / TEXT, attn_implementation=attention, **wanted
+        )
+        require_all_weights(about_vision["missing_keys"], f"vision tower {folder}")
+        require_all_weights(about_text["missing_keys"], f"text tower {folder}/{TEXT}")
+        return DualEncoder(vision, text)
+    kind = AutoConfig.from_pretrained(folder).model_type
+    if kind != "clip":
+        raise ValueError(
+            f"{folder} is a {kind}; expected a CLIP, or a vision tower with its text half in {TEXT}/; name such a folder"
+        )
+    clip, about = CLIPModel.from_pretrained(folder, attn_implementation=attention, **wanted)
+    require_all_weights(about["missing_keys"], f"CLIP {folder}")
+    return clip
+
+
+def pooled_images(clip: Any, pixel_values: Tensor) -> Tensor:
+    """Joint embeddings (M, C) of images (M, 3, H, W), projected, not normalised."""
+    return clip.visual_projection(clip.vision_model(pixel_values=pixel_values).pooler_output.flatten(1))
+
+
+def freeze_statistics(module: nn.Module) -> None:
+    """Puts batch norms into eval mode: with running statistics an image's embedding does not hang on its batch."""
+    for part in module.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.eval()
