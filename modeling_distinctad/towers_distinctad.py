@@ -125,12 +125,15 @@ def load_language(
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Fingerprint of a model's parameters: SHA-256 over names, shapes and values as float32, in name order.
+    """Fingerprint of a model: SHA-256 over names, shapes and values as float32 of all it stores, in name order.
 
-    Float32, so that a bfloat16 file and the same weights loaded as float32 agree; tied weights count once.
+    Float32, so that a bfloat16 file and the same weights loaded as float32 agree; tied weights count once. Stored
+    buffers (a batch norm's statistics) count as parameters do.
     """
     digest = hashlib.sha256()
-    for name, parameter in sorted(model.named_parameters()):
+    stored = model.state_dict().keys()
+    buffers = [(name, buffer) for name, buffer in model.named_buffers() if name in stored]
+    for name, parameter in sorted([*model.named_parameters(), *buffers], key=lambda found: found[0]):
         digest.update(f"{name}{tuple(parameter.shape)}".encode())
         values = parameter.detach().to(device="cpu", dtype=torch.float32).contiguous()
         digest.update(values.numpy().tobytes())

@@ -69,23 +69,23 @@ def load_clip(folder: str | Path, attention: str = "eager") -> Any:
     Raises:
         ValueError: weights are missing, or it is neither of the two.
     """
-    wanted: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True}
+    kernel = {"attn_implementation": attention}
     if is_dual_encoder(folder):
-        vision, about_vision = AutoModel.from_pretrained(folder, **wanted)
-        text, about_text = CLIPTextModelWithProjection.from_pretrained(
-            Path(folder) / TEXT, attn_implementation=attention, **wanted
-        )
-        require_all_weights(about_vision["missing_keys"], f"vision tower {folder}")
-        require_all_weights(about_text["missing_keys"], f"text tower {folder}/{TEXT}")
-        return DualEncoder(vision, text)
+        text = _whole(CLIPTextModelWithProjection, Path(folder) / TEXT, **kernel)
+        return DualEncoder(_whole(AutoModel, folder), text)
     kind = AutoConfig.from_pretrained(folder).model_type
     if kind != "clip":
         raise ValueError(
-            f"{folder} is a {kind}; expected a CLIP, or a vision tower with its text half in {TEXT}/; name such a folder"
+            f"{folder} is a {kind}; expected a CLIP, or a vision tower with its text half in {TEXT}/; give such a folder"
         )
-    clip, about = CLIPModel.from_pretrained(folder, attn_implementation=attention, **wanted)
-    require_all_weights(about["missing_keys"], f"CLIP {folder}")
-    return clip
+    return _whole(CLIPModel, folder, **kernel)
+
+
+def _whole(loader: Any, folder: str | Path, **more: Any) -> Any:
+    """A model in float32, of which no weight is missing."""
+    model, about = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **more)
+    require_all_weights(about["missing_keys"], str(folder))
+    return model
 
 
 def pooled_images(clip: Any, pixel_values: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """One optimiser for a small network from nothing: Muon for its matrices and kernels, AdamW for everything else.
 
 Muon (Jordan et al., 2024; `torch.optim.Muon`) makes the update of a matrix orthogonal. For the pocket CLIP it nearly
-halves the stills that shapes need before they are read (docs/LOG.md). Embeddings, biases, norms and heads stay with AdamW.
+halves the stills that shapes need before they are read (docs/LOG.md). Embeddings, biases, norms and heads stay with
+AdamW.
 """
 
 from __future__ import annotations

@@ -218,7 +218,6 @@ def build_clip(arguments: PocketCLIPArguments, tokenizer: PreTrainedTokenizerFas
     if arguments.start:
         earlier: DualEncoder = load_clip(arguments.start)
         return earlier
-    width = arguments.widths[-1]
     vision = ResNetModel(
         ResNetConfig(
             embedding_size=arguments.widths[0],
@@ -227,21 +226,20 @@ def build_clip(arguments: PocketCLIPArguments, tokenizer: PreTrainedTokenizerFas
             layer_type="basic",
         )
     )
-    text = CLIPTextModelWithProjection(
-        CLIPTextConfig(
-            hidden_size=arguments.text_width,
-            intermediate_size=4 * arguments.text_width,
-            num_hidden_layers=arguments.text_layers,
-            num_attention_heads=arguments.text_width // 32,
-            vocab_size=len(tokenizer),
-            max_position_embeddings=40,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            projection_dim=width,
-            logit_scale_init_value=2.6592,
-        )
-    )
+    half: dict[str, Any] = {
+        "hidden_size": arguments.text_width,
+        "intermediate_size": 4 * arguments.text_width,
+        "num_hidden_layers": arguments.text_layers,
+        "num_attention_heads": arguments.text_width // 32,
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 40,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "projection_dim": arguments.widths[-1],
+        "logit_scale_init_value": 2.6592,  # ln(1 / 0.07), as CLIP starts
+    }
+    text = CLIPTextModelWithProjection(CLIPTextConfig(**half))
     text.set_attn_implementation("eager")  # at this size twice as fast on a CPU as the fused kernel's backward
     return DualEncoder(vision, text)
 

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 from tqdm import tqdm
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, CLIPModel
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from modeling_distinctad.losses_distinctad import IGNORED
 from modeling_distinctad.towers_distinctad import require_all_weights
 from train.collators import ad_ids
+from train.dual_encoder import is_dual_encoder, load_clip
 from train.ordered_trainer import OrderedTrainer
 
 INPUTS, WEIGHTS = ("cls", "words"), "projector.safetensors"
@@ -67,11 +68,14 @@ class TextTower:
         folder = str(installed(source))
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         config = AutoConfig.from_pretrained(folder)
-        self.is_clip = config.model_type == "clip"
-        loader: Any = CLIPModel if self.is_clip else AutoModel  # the text half alone would lose the joint width
-        loaded: Any = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-        self.model, info = loaded
-        require_all_weights([key for key in info["missing_keys"] if "pooler" not in key], f"text tower {source}")
+        self.is_clip = config.model_type == "clip" or is_dual_encoder(folder)
+        if self.is_clip:
+            self.model = load_clip(folder)  # the text half alone would lose the joint width
+            config = self.model.config
+        else:
+            loaded: Any = AutoModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+            self.model, info = loaded
+            require_all_weights([key for key in info["missing_keys"] if "pooler" not in key], f"text tower {source}")
         self.model.eval()
         text = getattr(config, "text_config", config)
         self.tokenizer.model_max_length = min(self.tokenizer.model_max_length, text.max_position_embeddings)

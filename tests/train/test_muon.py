@@ -13,8 +13,10 @@ class Small(nn.Module):
         self.embed = nn.Linear(6, 8)
         self.encoder = nn.Module()
         self.encoder.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(2)])
+        self.encoder.stages = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1))
 
     def forward(self, x):
+        x = x + self.encoder.stages(x[:, None, None]).mean((1, 2))
         for layer in (self.embed, *self.encoder.layers):
             x = torch.tanh(layer(x))
         return x.square().sum()
@@ -35,8 +37,25 @@ def step(model, optimizer, seed, items=4):
 def test_every_parameter_is_in_exactly_one_part():
     model, optimizer = build()
     muon, adamw = ([p for g in part.param_groups for p in g["params"]] for part in optimizer.parts)
-    assert {id(p) for p in muon} == {id(layer.weight) for layer in model.encoder.layers}
-    assert sorted(map(id, [*muon, *adamw])) == sorted(map(id, model.parameters()))
+    kernel = model.encoder.stages[0].weight
+    matrices = [p for p in muon if p.data_ptr() != kernel.data_ptr()]
+    assert {id(p) for p in matrices} == {id(layer.weight) for layer in model.encoder.layers}
+    assert [tuple(p.shape) for p in muon if p.data_ptr() == kernel.data_ptr()] == [(6, 9)]
+    assert sorted(map(id, [*matrices, kernel, *adamw])) == sorted(map(id, model.parameters()))
+
+
+def test_a_kernel_moves_as_its_matrix_would():
+    model, optimizer = build()
+    kernel = model.encoder.stages[0].weight
+    before = kernel.detach().clone()
+    step(model, optimizer, 1)
+    matrix = nn.Parameter(before.reshape(6, 9).clone())
+    matrix.grad = kernel.grad.reshape(6, 9).clone()
+    torch.optim.Muon([matrix], lr=2e-2, weight_decay=0.01, momentum=0.95).step()
+    assert not torch.equal(kernel, before)
+    torch.testing.assert_close(kernel.detach().reshape(6, 9), matrix.detach())
+    optimizer.zero_grad()
+    assert kernel.grad is None
 
 
 def test_the_update_of_a_matrix_is_near_orthogonal():
