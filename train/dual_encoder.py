@@ -76,7 +76,7 @@ def load_clip(folder: str | Path, attention: str = "eager") -> Any:
     kind = AutoConfig.from_pretrained(folder).model_type
     if kind != "clip":
         raise ValueError(
-            f"{folder} is a {kind}; expected a CLIP, or a vision tower with its text half in {TEXT}/; give such a folder"
+            f"{folder} is a {kind}; expected a CLIP, or a vision tower with its text half in {TEXT}/; give that folder"
         )
     return _whole(CLIPModel, folder, **kernel)
 

@@ -17,7 +17,7 @@ from .world import ACTIONS, COLOURS, LIGHTS, LOOKS, OBJECTS, PLACES, Fact, Figur
 
 MIN_WORDS, MAX_WORDS = 4, 16
 FIRST_PHRASE_PROBABILITY = 0.6  # the first synonym of a slot is the commonest
-ADJECTIVE_PROBABILITY = 0.3
+ADJECTIVE_PROBABILITY = 0.4
 KEEP_PROBABILITY = 0.7  # of each part of a caption
 ALSO: tuple[str, ...] = ("", "place", "light", "colour")
 

@@ -196,7 +196,7 @@ class _Writer:
         roll = self.rng.random()
         if first and roll < 0.7:
             return "place" if roll < 0.5 else "light"
-        return "colour" if told.object and roll < 0.35 else ""
+        return "colour" if told.object and roll < 0.55 else ""
 
     def _shot(self, scene: _Scene, facts: list[Fact]) -> Shot:
         """Places the people of the facts from left to right and films them."""
