@@ -24,17 +24,20 @@ from torch.utils.data import Dataset
 from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from datasets_scripts.pocket import draw
 from datasets_scripts.pocket.draw import clip_frames
 from datasets_scripts.pocket.story import make_film
-from datasets_scripts.pocket.world import Film
+from datasets_scripts.pocket.world import Clip, Film
 from modeling_distinctad.losses_distinctad import stage1_loss
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
-from train.clip_sources import build_source
+from train.clip_items import to_squares
+from train.clip_sources import CACHE_BYTES, build_source
 from train.collators import ClipCollator
 from train.dual_encoder import freeze_statistics, load_clip, pooled_images
 from train.features import frame_processor, load_images, parse_seeds
+from train.frame_cache import FrameCache
 from train.gradient_cache import cached_backward, gather_padded, gather_rows, world_size
 from train.ordered_trainer import FigureTrainer
 from train.retrieval import embed_pool, evaluate_retrieval, retrieval_figures
@@ -54,7 +57,7 @@ class Stage1Arguments:
     source: str = field(default="pocket", metadata={"help": "pocket | videos | frames | webdataset | parquet"})
     clips: str = field(default="", metadata={"help": "training clips of a source: annotation rows or shards"})
     held_out: str = field(default="", metadata={"help": "clips of the retrieval test, of films not among the others"})
-    frame_cache: str = field(default="", metadata={"help": "folder of decoded frames; empty: decode every time"})
+    frame_cache: str = field(default="", metadata={"help": "folder of drawn or decoded frames; empty: anew every time"})
     max_failed_share: float = field(default=0.01, metadata={"help": "share of clips that may fail to decode"})
     workers: int = field(default=0, metadata={"help": "processes that draw or decode clips"})
     seeds: str = field(default="1-400", metadata={"help": "pocket films to train on"})
@@ -80,6 +83,13 @@ def _film(seed: int, preset: str) -> Film:
     return make_film(seed, preset)
 
 
+@functools.cache
+def _brush() -> str:
+    """Fingerprint of the code that draws."""
+    folder = Path(draw.__file__).parent
+    return fingerprint(*(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))))
+
+
 class ClipDataset(Dataset):
     """Clips of pocket films with their ADs, drawn when asked for; a pure function of the index.
 
@@ -88,10 +98,18 @@ class ClipDataset(Dataset):
         preset: story preset.
         processor: fits pictures to the tower.
         limit: so many clips only, the first ones of every film and of each film as many as of the others (or one more).
+        cache: of the frames as they enter the tower, or None.
     """
 
-    def __init__(self, seeds: list[int], preset: str, processor: DistinctADProcessor, limit: int | None = None) -> None:
-        self.preset, self.processor = preset, processor
+    def __init__(
+        self,
+        seeds: list[int],
+        preset: str,
+        processor: DistinctADProcessor,
+        limit: int | None = None,
+        cache: FrameCache | None = None,
+    ) -> None:
+        self.preset, self.processor, self.cache = preset, processor, cache
         clips = [(seed, i) for seed in seeds for i in range(len(_film(seed, preset).clips))]
         kept = sorted(range(len(clips)), key=lambda place: clips[place][1])[
             :limit
@@ -106,8 +124,19 @@ class ClipDataset(Dataset):
         """`pixel_values` (F, 3, H, W) float32, `text` and `film`."""
         seed, number = self.clips[index]
         clip = _film(seed, self.preset).clips[number]
-        frames = clip_frames(clip, self.processor.num_frames)
-        return {"pixel_values": self.processor.frame_pixels(frames), "text": clip.text, "film": str(seed)}
+        return {"pixel_values": self.processor.frame_pixels(self._frames(clip)), "text": clip.text, "film": str(seed)}
+
+    def _frames(self, clip: Clip) -> list[Any]:
+        """Drawn frames, or their squares from the cache; the brush and the shot name an entry."""
+        count = self.processor.num_frames
+        if self.cache is None:
+            return clip_frames(clip, count)
+        key = FrameCache.key(_brush(), repr(clip.shot), count, self.processor.frame_fit, self.processor.image_size)
+        squares = self.cache.get(key)
+        if squares is None:
+            squares = to_squares(self.processor, clip_frames(clip, count))
+            self.cache.put(key, squares)
+        return list(squares)
 
     def texts(self) -> list[str]:
         """The AD of every clip, without drawing it."""
@@ -125,7 +154,8 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
     """
     if arguments.source == "pocket":
         held_out = parse_seeds(arguments.held_out_seeds)
-        data = ClipDataset(parse_seeds(arguments.seeds), arguments.preset, processor)
+        cache = FrameCache(arguments.frame_cache, CACHE_BYTES) if arguments.frame_cache else None
+        data = ClipDataset(parse_seeds(arguments.seeds), arguments.preset, processor, cache=cache)
         return data, ClipDataset(held_out, arguments.preset, processor, arguments.held_out_clips)
     if not arguments.clips or not arguments.held_out:
         raise ValueError(

@@ -178,7 +178,7 @@ class _Writer:
         shot = self._shot(scene, order)
         also = self._detail(told, first)
         same = told.person == self.last_person
-        pronoun = same and rng.random() < 0.4
+        pronoun = same and rng.random() < 0.5
         names = [member.name for member in self.cast]
         pronouns = [LOOKS[member.look].pronoun for member in self.cast]
         text = tell(told, names, pronouns, scene.place, scene.light, also, pronoun, rng)

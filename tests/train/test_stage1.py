@@ -158,3 +158,19 @@ def test_shards_train_too(towers: dict[str, str], tmp_path: Path) -> None:
     assert losses(tmp_path / "run")[0] > 0
     with pytest.raises(ValueError, match="has clips .* and held_out ''; expected"):
         train(arguments(towers, 1, source="videos", clips=str(clips)), run(tmp_path / "none", 1))
+
+
+def test_drawn_frames_come_from_the_cache_as_they_went_in(towers, tmp_path, monkeypatch):
+    from train import stage1
+    from train.frame_cache import FrameCache
+
+    processor = stage1.frame_processor(towers["clip"], 2)
+    plain = stage1.ClipDataset([1], "clear", processor, 3)
+    cached = stage1.ClipDataset([1], "clear", processor, 3, FrameCache(tmp_path, 10**8))
+    first = [cached[i]["pixel_values"] for i in range(3)]
+    monkeypatch.setattr(stage1, "clip_frames", lambda *_: pytest.fail("drawn again"))
+    for index, pixels in enumerate(first):
+        assert torch.equal(cached[index]["pixel_values"], pixels)
+    monkeypatch.undo()
+    for index, pixels in enumerate(first):
+        torch.testing.assert_close(plain[index]["pixel_values"], pixels, atol=1e-5, rtol=1e-5)
