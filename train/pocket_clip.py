@@ -84,6 +84,9 @@ class PocketCLIPArguments:
         default=0.0, metadata={"help": "share of the stills, after the close ones, rich in them"}
     )
     things_rich: float = field(default=0.7, metadata={"help": "share of things alone within that part"})
+    actors: bool = field(
+        default=True, metadata={"help": "read the look of the one who acts in stills of two people too"}
+    )
     reading: float = field(default=1.0, metadata={"help": "weight of the linear readers' cross-entropy"})
     small_reading: float = field(default=2.0, metadata={"help": "times that for action, object and its colour"})
     muon_lr: float = field(default=0.02, metadata={"help": "Muon's rate for the layers' matrices; 0: AdamW for all"})
@@ -146,7 +149,7 @@ class StillDataset(Dataset):
             labels["light"] = SHOWN["light"].index(shot.light)
             if fact.object:
                 labels.update(object=SHOWN["object"].index(fact.object), colour=SHOWN["colour"].index(fact.colour))
-            if fact.partner < 0:
+            if fact.partner < 0 or self.arguments.actors:
                 labels.update(look_labels(world.LOOKS[shot.figures[0].look]))
         ids = self.tokenizer(" " + text, truncation=True, max_length=39)["input_ids"] + [self.tokenizer.eos_token_id]
         return {"pixels": picture, "text": ids, "labels": list(labels.values())}
