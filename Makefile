@@ -58,6 +58,7 @@ pocket: $(STAMP)
 	$(BIN)/python train/pocket_lm.py train/configs/pocket_lm.yaml
 	$(BIN)/python train/pocket_lm.py train/configs/pocket_lm_reading.yaml
 	$(BIN)/python train/pocket_clip.py train/configs/pocket_clip.yaml
+	$(BIN)/python train/pocket_clip.py train/configs/pocket_clip_actors.yaml
 	$(LAUNCH) train/stage1.py train/configs/pocket_stage1.yaml
 	$(BIN)/python train/features.py train/configs/pocket_features.yaml
 	$(LAUNCH) train/stage2.py train/configs/pocket_stage2.yaml

@@ -51,7 +51,7 @@ PAPER_B = {"gamma 0.1": 8.0, "gamma 0.3": 8.5, "gamma 0.5": 8.6, "gamma 0.7": 7.
 class Table4Arguments:
     """What is trained, tested and repeated. `learning_rate`, `batch_size` and `lr_schedule` are Stage II's."""
 
-    clip: str = field(default="runs/pocket/clip", metadata={"help": "CLIP before Stage I"})
+    clip: str = field(default="runs/pocket/clip_actors", metadata={"help": "CLIP before Stage I"})
     language: str = field(default="runs/pocket/lm", metadata={"help": "language model"})
     preset: str = field(default="clear", metadata={"help": "story preset: clear | crowded"})
     seeds: str = field(default="1-3", metadata={"help": "seeds of every arm"})
