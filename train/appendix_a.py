@@ -57,7 +57,7 @@ SEED_OF_SAMPLE = 0  # which sentences are drawn from a file: the same for every 
 class AppendixAArguments:
     """What is read by what."""
 
-    text: str = field(default="runs/pocket/clip_actors", metadata={"help": "text tower: folder, or package:NAME/inside"})
+    text: str = field(default="runs/pocket/clip_actors", metadata={"help": "text tower: folder or package:NAME/inside"})
     language: str = field(default="runs/pocket/lm", metadata={"help": "language model: folder, or package:NAME/x.gguf"})
     start: str = field(default="", metadata={"help": "token before the sentence; empty: the tokenizer's start token"})
     train: str = field(default="pocket:1-400", metadata={"help": "training sentences"})

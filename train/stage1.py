@@ -53,7 +53,7 @@ TRAINED = ("vision_model.", "visual_projection.")
 class Stage1Arguments:
     """What Stage I trains and on what."""
 
-    clip: str = field(default="runs/pocket/clip_actors", metadata={"help": "CLIP folder with tokenizer and image processor"})
+    clip: str = field(default="runs/pocket/clip_actors", metadata={"help": "CLIP folder with its processors"})
     source: str = field(default="pocket", metadata={"help": "pocket | videos | frames | webdataset | parquet"})
     clips: str = field(default="", metadata={"help": "training clips of a source: annotation rows or shards"})
     held_out: str = field(default="", metadata={"help": "clips of the retrieval test, of films not among the others"})
