@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from datasets_scripts.cells import identifier
 from datasets_scripts.json_tables import JSONTable
 from datasets_scripts.repairs import KEPT, REFUSED, RULES, Report, RowRefused, short
 from datasets_scripts.schema import ADRow, Character, Provenance
@@ -77,7 +78,7 @@ class AnnotationReader:
     required: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]] = ()
     aliases: ClassVar[dict[str, str]] = {}
-    public: ClassVar[tuple[int, int]]  # rows and films of the public file
+    public: ClassVar[tuple[int, int]] = (0, 0)  # rows and films of the public evaluation file
 
     def __init__(
         self,
@@ -113,9 +114,16 @@ class AnnotationReader:
     def places(self) -> dict[str, Place]:
         """Film -> where its rows lie; rows without a film are counted as refused when this is first asked for."""
         if self._places is None:
-            self._places, refused = self.table.index(self.film_column)
+            places, refused = self.table.index(self.film_column)
             for record in refused:
                 self.report.row("", record.number, record.findings)
+            for film in list(places):
+                try:
+                    identifier(film, self.film_column)
+                except RowRefused as refusal:
+                    for number in places.pop(film).numbers:
+                        self.report.row("", number, [(refusal.rule, refusal.detail)])
+            self._places = places
         return self._places
 
     @property
@@ -263,13 +271,13 @@ class AnnotationReader:
         except TableError as error:
             self.report.refuse_file(error.rule, str(error), error.rows)
         self.report.facts.update(self.facts())
-        if self.public and self.path.name.startswith(tuple(f"{n}_anno" for n in ("madeval", "cmdad", "tvad"))):
-            rows, films = self.public
-            if (self.report.rows, len(self.films)) != (rows, films):
-                self.report.remarks.append(
-                    f"the public file holds {rows} rows of {films} films, this one {self.report.rows} of "
-                    f"{len(self.films)}"
-                )
+        rows, films = self.public
+        # A file cut between two rows shows no damage: only the count tells.
+        if rows and isinstance(self.table, Table) and (self.report.rows, self.report.facts["films"]) != (rows, films):
+            self.report.remarks.append(
+                f"the public evaluation file holds {rows:,} rows of {films} films, this one {self.report.rows:,} of "
+                f"{self.report.facts['films']}"
+            )
         return self.report
 
     def facts(self) -> dict[str, Any]:

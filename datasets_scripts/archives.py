@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
+import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from datasets_scripts.repairs import short
@@ -11,6 +15,12 @@ from datasets_scripts.repairs import short
 MAX_MEMBER = 64 << 20  # bytes; a 3 fps frame of TV-AD has about 0.03 of a MiB
 MAX_MEMBERS = 200_000
 MAX_RATIO = 200  # a picture or table does not compress by more; a bomb does
+
+BROKEN = (
+    OSError, EOFError, KeyError, ValueError, OverflowError, RuntimeError, NotImplementedError, struct.error,
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What the standard library raises on damaged headers and data."""
 
 
 class ArchiveError(ValueError):
@@ -59,7 +69,9 @@ class TarIndex:
                     if member.size > MAX_MEMBER or len(self._places) >= MAX_MEMBERS:
                         raise ArchiveError(f"member {short(name)} has {member.size} bytes, expected under {MAX_MEMBER}")
                     self._places[name] = (member.offset_data, member.size)
-        except (OSError, tarfile.TarError, EOFError) as error:
+        except ArchiveError:
+            raise
+        except BROKEN as error:
             raise ArchiveError(f"{path.name} is no plain tar ({short(str(error))}); fetch it again") from error
         self.names = list(self._places)
 
@@ -84,12 +96,14 @@ def read_zip_member(path: Path, name: str) -> bytes:
     """The bytes of a member of a zip, never more than its directory promises or `MAX_MEMBER`.
 
     Raises:
-        ArchiveError: no zip, no such member, an unsafe path, or a decompression bomb.
+        ArchiveError: no zip, no such member, an unsafe path, a link, or a decompression bomb.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            for other in archive.namelist():
-                check_member(other)
+            for other in archive.infolist():
+                check_member(other.filename)
+                if stat.S_ISLNK(other.external_attr >> 16):
+                    raise ArchiveError(f"member {short(other.filename)} is a link, expected files; do not unpack")
             info = archive.getinfo(name)
             if info.file_size > MAX_MEMBER or info.file_size > MAX_RATIO * max(1, info.compress_size):
                 raise ArchiveError(
@@ -98,7 +112,9 @@ def read_zip_member(path: Path, name: str) -> bytes:
                 )
             with archive.open(info) as member:
                 raw = member.read(MAX_MEMBER + 1)
-    except (OSError, KeyError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except ArchiveError:
+        raise
+    except BROKEN as error:
         raise ArchiveError(f"{path.name} cannot be read ({short(str(error))}); fetch it again") from error
     if len(raw) > MAX_MEMBER:
         raise ArchiveError(f"member {short(name)} holds over {MAX_MEMBER} bytes; do not unpack")

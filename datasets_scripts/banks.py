@@ -115,6 +115,9 @@ def _person(
     """Read one entry; None when a finding refuses it."""
     if isinstance(entry, str):
         entry = {"id": f"role_{place + 1}", "name": "", "role": entry}
+    if isinstance(entry, Repeated):
+        findings.append(("not_an_object", f"{short(entry.again[0][0])} stands twice in the entry"))
+        return None, ""
     if not isinstance(entry, dict) or not all(isinstance(entry.get(k, ""), str) for k in ("id", "name", "role")):
         findings.append(("not_an_object", f"{short(str(entry))}, expected id, name and role"))
         return None, ""
@@ -192,7 +195,9 @@ def predicted_characters(bank: CharacterBank, least_faces: int = 1) -> Character
 
     def of(film: str, text: str, cells: dict[str, Any]) -> tuple[tuple[Character, ...], list[tuple[str, str]]]:
         known = {person.id: person for person in bank.cast(film, None)}
-        found = {key: len(places) for key, places in read_predictions(cells.get("pred_ids", "{}")).items()}
+        if "pred_ids" not in cells:
+            return (), [("no_predictions", "no column pred_ids")]
+        found = {key: len(places) for key, places in read_predictions(cells["pred_ids"]).items()}
         order = sorted((key for key in found if found[key] >= least_faces), key=lambda key: -found[key])
         findings = [("unknown_character", key) for key in order if key not in known and film in bank]
         findings += [] if film in bank else _missing(film)

@@ -16,6 +16,7 @@ RIGHTS = {
     "tv-ad": "The texts are audio description written for these series and belong to their holders.",
     "pocket": "Drawn and written by this project's generator, free of third-party material.",
 }
+SIGNATURE = "Written by `distinctad data build`; do not edit by hand."
 REMARKS = {
     "cmd-ad": "The paper speaks of 100 evaluation films; the public file holds 98.",
     "tv-ad": "The paper speaks of 31,000 training ADs; the public file holds 29,144.",
@@ -81,7 +82,7 @@ def card(builder: ADBuilder, form: str, rows: dict[str, int]) -> str:
         head["dataset_info"] = {"config_name": "default", **info._to_yaml_dict()}
     lines = ["---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip(), "---", ""]
     lines += [f"# {TITLES[name]}: audio descriptions", ""]
-    lines += ["One row is one audio description. Written by `distinctad data build`; do not edit by hand.", ""]
+    lines += [f"One row is one audio description. {SIGNATURE}", ""]
     lines += [f"**Rights.** {RIGHTS[name]}", ""]
     lines += [REMARKS[name], ""] if name in REMARKS else []
     lines += ["```python", "from datasets import load_dataset", "", 'load_dataset("path/of/this/folder")', "```", ""]

@@ -11,7 +11,7 @@ from datasets_scripts.banks import read_bank
 from datasets_scripts.cells import clean_text, integer
 from datasets_scripts.cmd_ad import CMDADReader
 from datasets_scripts.json_tables import JSONTable
-from datasets_scripts.mad import EXCLUDED, TABLE_E4, MADReader
+from datasets_scripts.mad import EXCLUDED, MADReader, table_e4
 from datasets_scripts.pocket_set import layout_of, open_pocket
 from datasets_scripts.repairs import REFUSED, RULES, Report, RowRefused, short
 from datasets_scripts.tables import Repeated, Table, TableError, read_json
@@ -21,6 +21,7 @@ SETS = ("mad-eval", "cmd-ad", "tv-ad", "pocket")
 KINDS = (*SETS, "texts", "bank", "split", "keys")
 TEXT_COLUMNS = ("index", "text_gt", "text_gt_wo_char")
 REMARKS = {"cmd-ad": "the paper speaks of 100 evaluation films of CMD-AD; the public file holds 98"}
+PUBLIC_TEXTS = 29_144  # rows of TV-AD's public training texts
 _SPLITS = {"TRAIN", "EVAL"}
 
 
@@ -35,27 +36,34 @@ def kind_of(path: Path) -> str:
     """
     if path.is_dir():
         return "pocket"
+    if path.exists() and not path.is_file():
+        raise TableError(f"{path.name} is a pipe, read once only; expected a file, or CSV with --set; name its set")
     if path.suffix == ".json":
         return _json_kind(path)
     table = Table(path)
     columns = set(table.columns)
     table.close()
-    return "texts" if "text_gt" in columns else layout_of(path)
+    return "texts" if len(columns & set(TEXT_COLUMNS)) > 1 else layout_of(path)
 
 
 def _json_kind(path: Path) -> str:
     table = JSONTable(path)
-    for _, key, _, raw in table.spans():
+    kind = ""
+    try:
+        for _, key, _, raw in table.spans():
+            kind = {b'"': "keys", b"{": "mad-eval", b"[": "bank"}.get(raw[:1], "")
+            # Banks and splits hold lists both; one name of a split is enough, the first may be misspelled.
+            if kind == "bank" and (key in _SPLITS or key.startswith("V1")):
+                return "split"
+            if kind != "bank":
+                break
+    finally:
         table.close()
-        first = raw[:1]
-        if first == b'"':
-            return "keys"
-        if first == b"{":
-            return "mad-eval"
-        if first == b"[":
-            return "split" if key in _SPLITS or key.startswith("V1") else "bank"
-        break
-    raise TableError(f"{path.name} holds neither annotations, a bank, a split nor keys; give one of the public files")
+    if not kind:
+        raise TableError(
+            f"{path.name} holds neither annotations, a bank, a split nor keys; give one of the public files"
+        )
+    return kind
 
 
 def open_set(
@@ -99,14 +107,16 @@ def check_file(path: Path, kind: str | None = None, **options: Any) -> Report:
 
     Args:
         path: the file or folder.
-        kind: one of `KINDS`; None: as `kind_of`. A set's name stands for metadata files of another kind too.
+        kind: one of `KINDS`; None: as `kind_of`. A set's name stands for its banks, splits, keys and texts too.
         options: `order`, `root`, `lengths_s`, `source` of `open_set`.
 
     Returns:
         The report; a file that cannot be read is refused in it, never raised.
     """
     try:
-        found = kind_of(path) if kind is None or path.suffix == ".json" else kind
+        # What a pipe holds cannot be looked at first; a set is told by its name then.
+        piped = kind is not None and path.suffix != ".json" and path.exists() and not (path.is_file() or path.is_dir())
+        found = kind if kind is not None and piped else kind_of(path)
         if kind is not None and found in SETS:
             found = kind
         if found == "texts":
@@ -155,7 +165,8 @@ def check_texts(path: Path) -> Report:
         report.row("texts", record.number, findings)
     table.close()
     report.remarks.append(
-        f"the paper speaks of 31,000 TV-AD training ADs; the public file holds 29,144, this one {report.rows}"
+        f"the paper speaks of 31,000 TV-AD training ADs; the public file holds {PUBLIC_TEXTS:,}, this one "
+        f"{report.rows:,}"
     )
     return report
 
@@ -174,26 +185,35 @@ def check_split(path: Path) -> Report:
         TableError: no object of lists.
     """
     data = _strings(path)
+    lists = [(split, films, False) for split, films in data.items()]
+    lists += [(split, films, True) for split, films in (data.again if isinstance(data, Repeated) else [])]
     report, number = Report(path.name), 0
-    for split, films in data.items():
+    where: dict[str, list[str]] = {}
+    for split, films, again in lists:
         if not isinstance(films, list):
             raise TableError(f"{path.name}: {short(split)} is no list of films; mend it")
-        seen: set[str] = set()
         for film in films:
-            findings = []
-            if not isinstance(film, str) or not film.strip():
-                findings.append(("no_id", f"{short(str(film))} in {split}"))
-            elif film in seen:
-                findings.append(("duplicate_id", f"{film} stands twice in {split}"))
-            seen.add(str(film))
-            report.row(split, number, findings)
+            report.row(split, number, _in_split(film, split, again, where))
             number += 1
-    train = [film for film in data.get("TRAIN", []) if isinstance(film, str)]
-    left = [film for film in train if film not in EXCLUDED]
-    report.facts["train_films"] = {"features": len(train), "pixels": len(left)}
-    report.facts["table_e4"] = {source: {"films": f, "ads": a} for source, (f, a) in TABLE_E4.items()}
+    train = [film for film in where if "TRAIN" in where[film]]
+    report.facts["table_e4"] = table_e4(dict.fromkeys(train))
     report.facts["excluded"] = {film: EXCLUDED[film] for film in train if film in EXCLUDED}
     return report
+
+
+def _in_split(film: object, split: str, again: bool, where: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """Note a film's place in a split in `where`; the findings on it."""
+    if again:
+        return [("duplicate_id", f"split {short(split)} stood there before")]
+    if not isinstance(film, str) or not film.strip():
+        return [("no_id", f"{short(str(film))} in {short(split)}")]
+    splits = where.setdefault(film, [])
+    if split in splits:
+        return [("duplicate_id", f"{short(film)} stands twice in {short(split)}")]
+    splits.append(split)
+    if len(splits) > 1 and "TRAIN" in splits:  # EVAL lies inside V1-TEST, but training films in TRAIN alone
+        return [("in_two_splits", f"{short(film)} in {', '.join(map(short, splits))}")]
+    return []
 
 
 def check_keys(path: Path) -> Report:
@@ -213,8 +233,8 @@ def check_keys(path: Path) -> Report:
             findings.append(("two_keys", f"{short(film)} is {key}, as is {short(first[key])}"))
         first.setdefault(str(key), film)
         report.row(str(key), number, findings)
-    for film, _ in data.again if isinstance(data, Repeated) else []:
-        report.row("", len(data), [("duplicate_id", f"{short(film)} stood there before")])
+    for number, (film, _) in enumerate(data.again if isinstance(data, Repeated) else [], start=len(data)):
+        report.row("", number, [("duplicate_id", f"{short(film)} stood there before")])
     report.facts.update(films=len(data), imdb_ids=len(first))
     return report
 

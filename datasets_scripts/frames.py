@@ -7,6 +7,7 @@ Decoding is `modeling_distinctad.video_distinctad`'s; nothing else decodes.
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from datasets_scripts.archives import ArchiveError, TarIndex
-from datasets_scripts.mad_features import MAD_FPS, FeatureError, MadFeatures
+from datasets_scripts.mad_features import MAD_FPS, MAX_SPAN, FeatureError, MadFeatures, whole
 from datasets_scripts.repairs import short
 from datasets_scripts.schema import ADRow
 from modeling_distinctad.video_distinctad import frame_times, read_frames
 
 MAX_PIXELS = 40_000_000
-BLOCK = 8192  # features held at once, 12.6 MB of 768 float16: memory does not grow with the film
+PICTURES = ("JPEG", "PNG", "WEBP")  # no others: Pillow hands PostScript to a program of its own
 
 
 class FrameError(ValueError):
@@ -76,7 +77,8 @@ class FilmFeatures(MadFeatures):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        widths = {int(self._open()[film].shape[1]) for film in self.films}
+        with whole(self.path):
+            widths = {int(self._open()[film].shape[1]) for film in self.films}
         if len(widths) != 1:
             raise FeatureError(f"{self.path} holds widths {sorted(widths)}, expected one; write it with one tower")
         self.width = widths.pop()
@@ -105,7 +107,8 @@ class FilmFeatures(MadFeatures):
         """
         if not self.films.get(film):
             raise FeatureError(f"{self.path} has no features of '{film}'; expected one of {len(self.films)} films")
-        data = self._open()[film]
+        with whole(self.path):
+            data = self._open()[film]
         table = feature_index_table(
             np.asarray(starts_s, float), np.asarray(ends_s, float), num_frames, self.films[film], self.fps
         )
@@ -115,13 +118,14 @@ class FilmFeatures(MadFeatures):
             low, high, last = int(table[first].min()), int(table[first].max()), first + 1
             while last < len(table):
                 lower, higher = min(low, int(table[last].min())), max(high, int(table[last].max()))
-                if higher - lower >= BLOCK:
+                if higher - lower >= MAX_SPAN:
                     break
                 low, high, last = lower, higher, last + 1
-            if high - low < BLOCK:
-                out[first:last] = np.asarray(data[low : high + 1])[table[first:last] - low]
-            else:  # one AD longer than a block
-                out[first] = np.stack([data[i] for i in table[first]])
+            with whole(self.path):
+                if high - low < MAX_SPAN:
+                    out[first:last] = np.asarray(data[low : high + 1])[table[first:last] - low]
+                else:  # one AD longer than a block
+                    out[first] = np.stack([data[i] for i in table[first]])
             first = last
         return out
 
@@ -167,14 +171,14 @@ def _numbered(place: Path, numbers: Sequence[int]) -> Iterator[np.ndarray]:
     archive = place if place.suffix == ".tar" else place.with_name(place.name + ".tar")
     try:
         tar = TarIndex(archive)
+        last = max((int(n[-9:-4]) for n in tar.names if n[-9:-4].isdigit()), default=0)
+        for number in numbers:
+            name = next((n for n in tar.names if n.endswith(f"{min(number, last):05d}.jpg")), None)
+            if name is None:
+                raise FrameError(f"{archive.name} has no frame {number}, expected {number:05d}.jpg; fetch it again")
+            yield read_picture(tar.read(name), f"{archive.name}:{name}")
     except ArchiveError as error:
         raise FrameError(str(error)) from error
-    last = max((int(n[-9:-4]) for n in tar.names if n[-9:-4].isdigit()), default=0)
-    for number in numbers:
-        name = next((n for n in tar.names if n.endswith(f"{min(number, last):05d}.jpg")), None)
-        if name is None:
-            raise FrameError(f"{archive.name} has no frame {number}, expected {number:05d}.jpg; fetch it again")
-        yield read_picture(tar.read(name), f"{archive.name}:{name}")
 
 
 def read_picture(raw: bytes, name: str) -> np.ndarray:
@@ -189,11 +193,11 @@ def read_picture(raw: bytes, name: str) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(raw)) as picture:
+        with Image.open(io.BytesIO(raw), formats=PICTURES) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise FrameError(f"{name} has {picture.width} x {picture.height} pixels, expected under {MAX_PIXELS}")
             return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, FrameError):
-            raise
+    except FrameError:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise FrameError(f"{name} is no picture ({short(str(error))}); fetch it again") from error

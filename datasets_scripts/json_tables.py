@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from datasets_scripts.repairs import short
-from datasets_scripts.tables import CHUNK, MAX_LINE, Place, Record, TableError, decode, open_bounded, parse_json
+from datasets_scripts.tables import (
+    CHUNK,
+    MAX_LINE,
+    Place,
+    Record,
+    Repeated,
+    TableError,
+    decode,
+    open_bounded,
+    parse_json,
+)
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -144,6 +154,8 @@ class JSONTable:
             entry = parse_json(text)
         except ValueError as error:
             return {}, [*findings, ("not_an_object", f"{short(str(error))}: {short(text)}")]
+        if isinstance(entry, Repeated):
+            return {}, [*findings, ("not_an_object", f"{short(entry.again[0][0])} stands twice in the entry")]
         if not isinstance(entry, dict) or not entry:
             return {}, [*findings, ("not_an_object", f"{short(text)}, expected an object")]
         return dict(entry), findings

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from datasets_scripts.annotations import AnnotationReader, CharactersOf, Draft, no_characters
+from datasets_scripts.annotations import SLACK_S, AnnotationReader, CharactersOf, Draft, no_characters
 from datasets_scripts.cells import clean_text, interval, media_path, seconds
 from datasets_scripts.json_tables import JSONTable
 from datasets_scripts.repairs import RowRefused, short
@@ -47,6 +47,25 @@ TABLE_E4 = {"features": (488, 334_296), "films": (482, 326_632)}
 SOURCES = ("features", "films", "clips")
 _HMS = r"(\d{2})\.(\d{2})\.(\d{2})\.(\d{3})"
 _NAME = re.compile(rf"(.+)_{_HMS}-{_HMS}", re.ASCII)
+
+
+def table_e4(ads: Mapping[str, int | None]) -> dict[str, dict[str, int]]:
+    """Table E.4 of some annotations beside the published one: what is trained on by source.
+
+    Args:
+        ads: training film -> its ADs, None where the annotations do not say.
+
+    Returns:
+        "features" (all films) and "films" (pixels: without the six of Appendix E) -> `films` and `ads` here (`ads` only
+        where they are known), `published_films` and `published_ads` (MAD-v2-Named).
+    """
+    found = {}
+    for source, (films, published) in TABLE_E4.items():
+        counts = [count for film, count in ads.items() if source == "features" or film not in EXCLUDED]
+        known = [count for count in counts if count is not None]
+        own = {"films": len(counts), **({"ads": sum(known)} if known else {})}
+        found[source] = {**own, "published_films": films, "published_ads": published}
+    return found
 
 
 def read_hms(text: str) -> float | None:
@@ -142,6 +161,7 @@ class MADReader(AnnotationReader):
         limit_s = math.inf
         if cells.get("movie_duration") not in (None, ""):
             limit_s = seconds(cells["movie_duration"], "movie_duration")
+            self._compare_lengths(film, limit_s, findings)
         if film in DURATIONS_S:
             mad_s, _, imdb_s = DURATIONS_S[film]
             findings.append(("duration_disagrees", f"MAD {mad_s} s, IMDb {imdb_s} s"))
@@ -161,6 +181,12 @@ class MADReader(AnnotationReader):
             draft.video = f"{film}/{draft.clip}"
             draft.video_start_s, draft.video_end_s = 0.0, end_s - start_s
         return draft
+
+    def _compare_lengths(self, film: str, length_s: float, findings: list[tuple[str, str]]) -> None:
+        """Note features that are shorter or longer than the annotations' film (20 of MAD-v2's 650)."""
+        features_s = (self.lengths_s or {}).get(film)
+        if features_s is not None and abs(features_s - length_s) > SLACK_S:
+            findings.append(("features_differ", f"features {features_s:.2f} s, movie_duration {length_s:.2f} s"))
 
     def _times(self, film: str, cells: dict[str, Any], findings: list[tuple[str, str]]) -> tuple[float, float, str]:
         """Start and end in seconds as written (not yet an interval), and the LSMDC clip's name or ""."""
@@ -203,11 +229,10 @@ class MADReader(AnnotationReader):
         raise RowRefused("times_disagree", f"{which} is {own} s, {differ[0]} s in another spelling")
 
     def facts(self) -> dict[str, Any]:
-        """Films and the source; Table E.4 beside MAD's own training set."""
+        """Films and the source; of MAD's own JSON, Table E.4 beside the published one."""
         facts = {**super().facts(), "source": self.source}
         if self._offsets:
             facts["spelled_times_offset_s"] = dict(self._offsets)
-        films, ads = TABLE_E4["films" if self.source != "features" else "features"]
-        if len(self.films) > 100:
-            facts["table_e4"] = {"films": films, "ads": ads}
+        if isinstance(self.table, JSONTable):
+            facts["table_e4"] = table_e4({film: len(self.places[film]) for film in self.films})
         return facts

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 FORMAT, FORMAT_VERSION = "distinctad.features", 1
 MAD_FPS = 5.0
+MAX_WIDTH = 8192  # numbers a frame; the widest CLIP projects to 1,280
+MAX_CHUNK = 64 << 20  # bytes that one read unpacks at least, whatever it asks for
+MAX_SPAN = 8192  # frames read as one slice, 12.6 MB of 768 halves: memory does not grow with the film
 _CHUNK_FRAMES = 64  # of 512 halves: 64 KB, an AD of ten seconds at 5 fps in one read
 _SLACK_S = 1.0  # features that end so much before an interval's end: rounding of containers and frame rates
 
@@ -48,8 +51,27 @@ def _opened(path: Path, mode: str = "r") -> Iterator[h5py.File]:
     except OSError as error:
         reason = "no such file" if not path.exists() else "not a whole HDF5 file"
         raise FeatureError(f"{path}: {reason}; expected a feature file; write it with `distinctad features`") from error
-    with file:
+    with file, whole(path) if mode == "r" else contextlib.nullcontext():
         yield file
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Reading of a feature file inside: what HDF5 raises on damage becomes one sentence.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FeatureError: the file is damaged.
+    """
+    try:
+        yield
+    except FeatureError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise FeatureError(f"{path}: damaged ({reason}); expected a whole HDF5 file; fetch it again") from error
 
 
 def read_settings(path: Path) -> dict[str, Any] | None:
@@ -94,6 +116,12 @@ def read_films(path: Path) -> dict[str, dict[str, Any]]:
             rows = file[name]
             if getattr(rows, "ndim", 0) != 2 or rows.dtype.kind != "f" or rows.external or rows.is_virtual:
                 raise FeatureError(f"{path}: '{name}' is no (frames, C) dataset of floats; write the file again")
+            unpacked = math.prod(rows.chunks or (1, rows.shape[1])) * rows.dtype.itemsize
+            if rows.shape[1] > MAX_WIDTH or unpacked > MAX_CHUNK:
+                raise FeatureError(
+                    f"{path}: '{name}' is {rows.shape[1]} wide in pieces of {unpacked} bytes; expected at most "
+                    f"{MAX_WIDTH} and {MAX_CHUNK}; write the file again"
+                )
             films[name] = {key: _plain(value) for key, value in rows.attrs.items()} | {"frames": len(rows)}
     return films
 
@@ -237,8 +265,12 @@ class MadFeatures:
                 f"asked for {start_s:.2f} to {end_s:.2f} s; leave the row out or encode the whole film"
             )
         first = min(wanted)
-        # One slice and then an index: HDF5 is slow at scattered rows.
-        piece = self._open()[film][first : max(wanted) + 1]
+        with whole(self.path):
+            data = self._open()[film]
+            if max(wanted) - first >= MAX_SPAN:
+                return np.stack([data[row] for row in wanted]).astype(np.float32)
+            # One slice and then an index: HDF5 is slow at scattered rows.
+            piece = data[first : max(wanted) + 1]
         return np.asarray(piece[[row - first for row in wanted]], dtype=np.float32)
 
     def _open(self) -> h5py.File:

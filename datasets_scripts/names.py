@@ -2,7 +2,7 @@
 
 Source: data specification ("first token of the role unless it is a title"), after AutoAD-II's rule, which is here too
 (`first_token`). What goes beyond it is our own choice: notes in brackets, nicknames in quotes, possessives, roles that
-describe instead of naming ("Man in Line"), and "Self".
+describe instead of naming ("Man in Line"), and "Self". The word lists were made by reading the public banks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ TITLES: frozenset[str] = frozenset(
 
 GENERIC: frozenset[str] = frozenset(
     """
-    man woman guy girl boy kid child baby lady gentleman person people officer cop policeman policewoman guard soldier
+    man woman men women people couple guy girl boy kid child baby lady gentleman person officer cop policeman
+    policewoman guard soldier
     agent detective nurse doctor paramedic technician waiter waitress bartender barman clerk receptionist secretary
     teacher student reporter anchor anchorman anchorwoman newscaster announcer driver pilot attendant passenger guest
     dancer singer customer patron worker employee assistant operator manager host hostess owner cook chef maid butler
@@ -44,11 +45,47 @@ GENERIC: frozenset[str] = frozenset(
 )
 """Words that end a role which describes instead of naming ("Police Officer", "Masked Man")."""
 
-_PREPOSITIONS = frozenset("of in at on with from for by to and & the a an near under behind".split())
+DESCRIBING: frozenset[str] = frozenset(
+    """
+    first second third fourth fifth head lead main assistant executive other another new tall large fat
+    thin skinny angry drunk drunken concerned elderly aged pregnant masked hooded bearded bald homeless injured wounded
+    dead dying running screaming crying laughing kissing nervous cute handsome rich poor random mysterious street
+    hospital school office stage hotel prison parking security shop store bar dog train truck bus taxi cab elevator
+    helicopter holodeck flight air town study campaign party baseball music dance book building news tv television
+    radio camera movie film wedding funeral church court courtroom bank airport college university lab construction
+    team group ground crew lobby station transporter phone flower delivery pizza newspaper press health desk day
+    """.split()
+)
+"""Words that say which one of many is meant; before a trade they describe, before a name they are left out."""
+
+TRADES: frozenset[str] = frozenset(
+    """
+    administrator advisor analyst announcer attendant auctioneer baker barber beggar bellboy bellhop bellman binder
+    boxer broker bugler busboy butcher bystander caller candidate caretaker caterer chaplain character cheerleader
+    citizen client conductor consultant contestant controller coroner correspondent courier creature decoy dentist
+    doorman drunk dresser editor elder elf florist force foreman gangster ghillie goer gunman hand handler heckler
+    instructor intern introducer jock keep keeper laborer labourer landlady landlord leader librarian lookout
+    maidservant mailman marshal marshall mate matron mercenary merchant messenger mixer monitor monk musician official
+    onlooker orderly parent partygoer patient performer pharmacist preacher protester psychiatrist punk realtor referee
+    representative resident roommate scout security spectator staffer steward stormtrooper stylist surgeon survivor
+    swimmer tenant therapist trainer twin umpire usher valet visitor walker washer watchman wolf writer yakuza
+    """.split()
+)
+"""Words that end a describing role like those of GENERIC, but are family names too: only after a describing word."""
+
+_OFFICES = frozenset(
+    "chancellor chief commissioner constable inspector minister president superintendent warden".split()
+)
+_FIRST_NAMES = frozenset("guy marine sailor dad mom".split())  # words of GENERIC by which people are called
+_PEOPLE = frozenset("man woman boy girl kid child lady guy men women people couple".split())
+_PREPOSITIONS = frozenset(
+    "of in at on with from for by to and & the a an near under behind outside inside over during".split()
+)
 _SUFFIXES = frozenset("jr sr ii iii iv v esq phd md".split())
 _BRACKETS = re.compile(r"\s*[(\[][^()\[\]]*(?:[)\]]|$)")
 _NUMBER_TAIL = re.compile(r"(?:\s*#\s*\d+|\s+no\.?\s*\d+|\s+\d+)$", re.IGNORECASE)
-_NUMBER_HEAD = re.compile(r"^(?:#\s*\d+\s+|\d+[ -]years?[ -]old[ -]*)(?=\S)", re.IGNORECASE)
+_AGE = r"(?:\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)[ -]years?[ -]old"
+_NUMBER_HEAD = re.compile(rf"^(?:#\s*\d+\s+|{_AGE}[ -]*)(?=\S)", re.IGNORECASE)
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 _QUOTED = re.compile(r"(?:(?<=\s)|^)[\"'\u2018\u201c]([^\"\u2018\u201c\u201d]{1,30}?)[\"'\u2019\u201d](?=\s|,|$)")
 _SELF = re.compile(r"(?:self|himself|herself|themselves)(?:\b.*)?", re.IGNORECASE)
@@ -110,16 +147,18 @@ def is_descriptive(role: str) -> bool:
         tokens = tokens[1:]
     if not tokens:
         return True
-    if tokens[0] in GENERIC and len(tokens) > 1 and tokens[1].endswith("ing"):
+    if re.fullmatch(_AGE, " ".join(tokens)):
+        return True  # "15 Year Old #1"
+    if any(a in _PEOPLE | GENERIC - TITLES and b.endswith("ing") for a, b in zip(tokens, tokens[1:], strict=False)):
         return True  # "Man Reading Magazine"
-    before = tokens
-    for i, token in enumerate(tokens):
-        if i and token in _PREPOSITIONS:
-            before = tokens[:i]
-            break
-    if len(before) == 1:
-        return before[0] in GENERIC and (len(tokens) == 1 or len(before) < len(tokens))
-    return before[-1] in GENERIC
+    stop = next((i for i, token in enumerate(tokens) if i and token in _PREPOSITIONS), len(tokens))
+    before = [token for i, token in enumerate(tokens[:stop]) if not i or not re.fullmatch(r"#?\d+", token)]
+    if before[-1] in GENERIC or (before[-1] in TRADES and len(before) == 1 < len(tokens)):
+        return True
+    if len(before) > 1 and before[-1] in _OFFICES and all(token in TITLES for token in before):
+        return True  # "Chief Inspector": nobody's name follows
+    kinds = DESCRIBING | GENERIC - TITLES - _FIRST_NAMES  # "Dog Walker", but "Detective Walker" and "Guy Walker"
+    return before[-1] in TRADES | TITLES and any(token in kinds for token in before[:-1])
 
 
 def prompt_name(role: str, actor: str = "") -> str:
@@ -149,15 +188,21 @@ def prompt_name(role: str, actor: str = "") -> str:
         return nickname[1].strip()
     if is_descriptive(text):
         return re.sub(r"^(?:the|an?)\s+", "", text, flags=re.IGNORECASE)
-    rest = list(tokens)
-    while len(rest) > 1 and _leads(rest[0]):
-        if _bare(rest[1]) in _PREPOSITIONS:
-            break  # "King of Spain": nobody's name follows
-        rest = rest[1:]
+    rest = _without_leads(tokens)
     name = rest[0].strip('"\u201c\u201d,;:')
     if not any(c.isalnum() for c in name):
         return text  # "Mr. ____": nothing is better than what stands there
     return name.rstrip(".") if len(name) > 2 and name.count(".") == 1 else name
+
+
+def _without_leads(tokens: list[str]) -> list[str]:
+    """Take off what stands before a name: "Old Man Winslow", "Head Orderly Frye", "Dr. Green"."""
+    rest = list(tokens)
+    while len(rest) > 1 and (_leads(rest[0]) or _bare(rest[0]) in DESCRIBING | TRADES | GENERIC - _FIRST_NAMES):
+        if _bare(rest[1]) in _PREPOSITIONS or rest[1][:1].islower():
+            break  # "King of Spain": nobody's name follows
+        rest = rest[1:]
+    return rest
 
 
 def surname(role: str) -> str:
@@ -183,11 +228,15 @@ def first_token(role: str) -> str:
 
 
 def oddness(role: str) -> float:
-    """How far a role is from a plain name, to list the worst of a bank: 0 for "Nick Charles".
+    """How doubtful a role's name is, to list the worst of a bank for a person to read: 0 for "Nick Charles".
 
-    Marks other than letters, blanks and hyphens, a name that cleaning leaves empty or long, and how much was cut.
+    A name that is also a word of the lists above, or none; marks and digits in it or left in the role; a nickname; how
+    much was cut, without the usual notes in brackets.
     """
     name, clean = prompt_name(role, "Actor"), clean_role(role)
-    marks = sum(not (c.isalpha() or c in " -") for c in role)
+    words = clean.split()
+    common = len(words) > 1 and not is_descriptive(role) and _bare(name) in TITLES | GENERIC | DESCRIBING | TRADES
+    marks = sum(not (c.isalpha() or c in " -'.") for c in clean)
     strange = sum(not (c.isalpha() or c in " -'.") for c in name)
-    return marks + 5 * strange + 20 * (not name) + max(0, len(name) - 14) + 0.2 * (len(role) - len(clean))
+    cut = len(_BRACKETS.sub("", role)) - len(clean)
+    return 12 * common + 20 * (not name) + 2 * marks + 5 * strange + 0.2 * max(0, cut) + 0.1 * max(0, len(name) - 14)

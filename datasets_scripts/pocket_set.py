@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from datasets_scripts.annotations import AnnotationReader, CharactersOf, Draft, no_characters
 from datasets_scripts.banks import CharacterBank, cast_characters, oracle_characters, read_bank
@@ -19,6 +19,8 @@ READERS: dict[str, type[AnnotationReader]] = {"mad-eval": MADReader, "cmd-ad": C
 class PocketMADReader(MADReader):
     """MAD-Eval's columns beside films that can be played: `film_7/film_7.mp4`."""
 
+    public: ClassVar[tuple[int, int]] = (0, 0)
+
     def draft(self, film: str, record: Record) -> Draft:
         """Make one row; see `AnnotationReader.draft`."""
         draft = super().draft(film, record)
@@ -29,6 +31,9 @@ class PocketMADReader(MADReader):
 def layout_of(path: Path) -> str:
     """Whose columns an annotation file has: "mad-eval", "cmd-ad" or "tv-ad".
 
+    Where the column that marks a layout was renamed, it is the one most of whose columns are there; its reader says
+    what is missing.
+
     Raises:
         TableError: nobody's, or no file.
     """
@@ -38,6 +43,9 @@ def layout_of(path: Path) -> str:
     for mark, layout in (("tvad_name", "tv-ad"), ("cmd_filename", "cmd-ad"), ("movie", "mad-eval")):
         if mark in columns:
             return layout
+    likeness = {name: len(columns & {*reader.required, *reader.optional}) for name, reader in READERS.items()}
+    if (likeliest := max(likeness, key=lambda name: likeness[name])) and likeness[likeliest] > 2:
+        return likeliest
     raise TableError(f"{path.name} has columns {sorted(columns)[:12]}, expected MAD-Eval's, CMD-AD's or TV-AD's")
 
 

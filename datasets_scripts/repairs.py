@@ -33,8 +33,7 @@ RULES: dict[str, tuple[str, str]] = {
     "duplicate_row": (REFUSED, "equal to an earlier row in every column; the first stays"),
     "film_disagrees": (REFUSED, "the row's columns name different films"),
     "two_keys": (KEPT, "a film stands under several keys"),
-    "two_keys_across": (KEPT, "a film stands under several keys in different splits: a leak for who trains on one"),
-    "no_key": (KEPT, "a film without an IMDb id or character bank"),
+    "in_two_splits": (KEPT, "a training film that stands in another split too: a leak for who tests on that one"),
     # times
     "not_a_number": (REFUSED, "a time or number that is none, or not finite"),
     "time_from_name": (REPAIRED, "one of three spellings of a time differs; the two that agree are taken"),
@@ -62,6 +61,7 @@ RULES: dict[str, tuple[str, str]] = {
     "lower_case": (KEPT, "a text that begins in lower case: a fragment"),
     "duplicate_text": (KEPT, "a text that an earlier row holds too"),
     # frames, videos, features
+    "features_differ": (KEPT, "the film's features cover another length than the annotations say, by over a second"),
     "bad_literal": (REFUSED, "a list or dictionary column that is none, or holds something else than expected"),
     "frame_count": (REFUSED, "not 16 frame numbers"),
     "face_without_box": (KEPT, "a predicted face that the boxes do not hold"),
@@ -73,6 +73,7 @@ RULES: dict[str, tuple[str, str]] = {
     "excluded_duration": (REFUSED, "the film's length disagrees with its metadata (Appendix E)"),
     # characters
     "no_bank": (KEPT, "no character bank holds this film: no names"),
+    "no_predictions": (KEPT, "the file has no column of predicted ids: nobody is listed"),
     "unknown_character": (KEPT, "a predicted id that the bank does not hold: left out"),
     "role_cleaned": (REPAIRED, "notes, dots or marks taken out of a role"),
     "empty_role": (REFUSED, "no role, or nothing of it is a name"),

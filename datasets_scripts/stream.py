@@ -6,12 +6,14 @@ more than the features. This stream reads one row group (a film) at a time and t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasets_scripts.annotations import SLACK_S
@@ -38,7 +40,7 @@ class ADStream:
         left_out: rows without features so far.
 
     Raises:
-        StreamError: no Parquet files, or a shard that there is not.
+        StreamError: no Parquet files or damaged ones, or a shard that there is not.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class ADStream:
         self._unit = 0
 
     def _read(self, number: int, group: int) -> list[dict[str, Any]]:
-        with pq.ParquetFile(self._files[number]) as file:
+        with _whole(self._files[number]), pq.ParquetFile(self._files[number]) as file:
             rows: list[dict[str, Any]] = file.read_row_group(group, columns=self._columns).to_pylist()
         return rows
 
@@ -115,4 +117,15 @@ class ADStream:
 
 
 def _groups(file: Path) -> int:
-    return int(pq.read_metadata(file).num_row_groups)
+    with _whole(file):
+        return int(pq.read_metadata(file).num_row_groups)
+
+
+@contextlib.contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """Reading of a Parquet file inside; its damage becomes one sentence."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise StreamError(f"{file.name} is damaged ({reason}), expected a whole file; build it again") from error

@@ -25,10 +25,13 @@ MAX_LINE = 1 << 20  # bytes; the longest line of a public file has 7,061
 MAX_CELL = 1 << 16  # characters of a cell; the longest public one (boxes of faces) has 6,551
 MAX_FILE = 4 << 30  # bytes; MAD's training annotations have about 0.1 of them
 MAX_JOINED = 20  # lines that one quoted cell may run over
+MAX_JSON = 16 << 20  # bytes of a bank, split or key file, read whole; the largest public one has 1.2 MB
 CHUNK = 1 << 16
 
 _STRANGE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _BAD_BYTE = re.compile(r"[\udc80-\udcff]")
+_LIST_KEY = re.compile(r'"([^"\\]{1,80})"\s*:\s*\[')
+_TEXT_KEY = re.compile(r'"([^"\\]{1,80})"\s*:\s*"')
 _MANGLED_QUOTE = "?\udc80?"  # what a widely used copy of MAD-Eval made of U+201D
 
 
@@ -118,10 +121,10 @@ def open_bounded(path: Path, stack: contextlib.ExitStack) -> IO[bytes]:
         last = chunk.rfind(b"\n")
         unbroken = len(chunk) - last - 1 if last >= 0 else unbroken + len(chunk)
         total += len(chunk)
-        if unbroken > MAX_LINE or total > MAX_FILE:
-            raise TableError(
-                f"{path.name} holds a line of over {MAX_LINE} bytes or {MAX_FILE} in all; expected rows; give the file"
-            )
+        if unbroken > MAX_LINE:
+            raise TableError(f"{path.name} holds a line of over {MAX_LINE} bytes, expected rows; give a whole file")
+        if total > MAX_FILE:
+            raise TableError(f"{path.name} holds over {MAX_FILE} bytes, expected fewer; split it")
         copy.write(chunk)
     copy.seek(0)
     return copy
@@ -151,7 +154,15 @@ class Table:
         except TableError:
             self.close()
             raise
-        aliases = aliases or {}
+        try:
+            self.columns = self._header(aliases or {})
+        except TableError:
+            self.close()
+            raise
+        self._begin = self._file.tell()
+
+    def _header(self, aliases: dict[str, str]) -> list[str]:
+        """Read the column names, aliases resolved."""
         header = self._file.readline(MAX_LINE + 1)
         if header.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in header:
             raise TableError(f"{self.name} is UTF-16 or binary, expected CSV in UTF-8; save it as UTF-8")
@@ -160,10 +171,10 @@ class Table:
             cells = next(csv.reader([text.rstrip("\r\n")], strict=True), [])
         except csv.Error as error:
             raise TableError(f"{self.name} begins with no header ({error}); expected column names") from error
-        self.columns = [aliases.get(cell.strip(), cell.strip()) for cell in cells]
-        if len(header) > MAX_LINE or len(set(self.columns)) < len(self.columns) or not any(self.columns):
+        columns = [aliases.get(cell.strip(), cell.strip()) for cell in cells]
+        if len(header) > MAX_LINE or len(set(columns)) < len(columns) or not any(columns):
             raise TableError(f"{self.name} begins with {short(text)}, expected distinct column names; give its header")
-        self._begin = self._file.tell()
+        return columns
 
     def close(self) -> None:
         """Close the file."""
@@ -235,7 +246,8 @@ class Table:
         try:
             cells = next(csv.reader([text], strict=True))
         except csv.Error as error:
-            return [], [*findings, ("quotes", f"{error}: {short(text)}")]
+            rule = "too_long" if len(text) > csv.field_size_limit() else "quotes"  # csv has a limit of its own
+            return [], [*findings, (rule, f"{error}: {short(text)}")]
         if len(cells) != len(self.columns):
             return [], [*findings, ("ragged", f"{len(cells)} cells, expected {len(self.columns)}: {short(text)}")]
         for name, cell in zip(self.columns, cells, strict=True):
@@ -323,7 +335,7 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def read_json(path: Path, most_bytes: int = 256 << 20) -> Any:
+def read_json(path: Path, most_bytes: int = MAX_JSON) -> Any:
     """Read a JSON file of metadata (banks, splits, keys).
 
     Args:
@@ -331,7 +343,8 @@ def read_json(path: Path, most_bytes: int = 256 << 20) -> Any:
         most_bytes: larger files are refused unread.
 
     Raises:
-        TableError: missing, too large, pickled, not UTF-8 or not JSON.
+        TableError: missing, too large, pickled, not UTF-8 or not JSON; a damaged file is refused whole, and the message
+            says where (line, character and the key before it).
     """
     try:
         with path.open("rb") as file:
@@ -342,7 +355,22 @@ def read_json(path: Path, most_bytes: int = 256 << 20) -> Any:
         raise TableError(f"{path.name} has over {most_bytes} bytes, expected less; split it")
     if path.suffix in (".pkl", ".pickle", ".pt", ".pth") or raw[:1] == b"\x80":
         raise TableError(f"{path.name} is a pickle, which can run code; expected JSON; ask its author for JSON")
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
-        return parse_json(raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
+        return parse_json(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        where = _whereabouts(raw[: error.start].decode("utf-8"))
+        byte = f"byte 0x{raw[error.start]:02x}"
+        raise TableError(f"{path.name}, {where}: {byte} is not UTF-8; nothing of it is read; mend it") from error
+    except json.JSONDecodeError as error:
+        where = _whereabouts(error.doc[: error.pos])
+        raise TableError(f"{path.name}, {where}: no JSON ({error.msg}); nothing of it is read; mend it") from error
     except ValueError as error:
-        raise TableError(f"{path.name} is not JSON in UTF-8 ({short(str(error))}); expected an object") from error
+        raise TableError(f"{path.name} is not JSON ({short(str(error))}); expected an object") from error
+
+
+def _whereabouts(before: str) -> str:
+    """Where a text breaks off: line, character, and the film or split whose list was open."""
+    line, character = before.count("\n") + 1, len(before) - before.rfind("\n")
+    keys = _LIST_KEY.findall(before) or _TEXT_KEY.findall(before)
+    return f"line {line}, character {character}" + (f", under {short(keys[-1])}" if keys else "")

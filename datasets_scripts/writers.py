@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 from datasets.arrow_writer import ParquetWriter
 
 from datasets_scripts.annotations import find_media
 from datasets_scripts.builders import ADBuilder
-from datasets_scripts.cards import card
+from datasets_scripts.cards import SIGNATURE, card
 
 ROWS_PER_FILE = 50_000
 FORMATS = ("parquet", "webdataset")
@@ -59,18 +58,23 @@ def write_folder(
         folder: a new folder.
         form: "parquet" or "webdataset".
         rows_per_file: a file is closed after the film that reaches this many rows.
-        overwrite: whether an existing folder may be replaced.
+        overwrite: whether an existing folder may be replaced; only one that this wrote is.
 
     Returns:
         What was written.
 
     Raises:
-        WriteError: the folder is there and not empty, or the format is unknown.
+        WriteError: the folder is there and not empty (with `overwrite`: and not ours), or the format is unknown.
     """
     if form not in FORMATS:
         raise WriteError(f"format is {form!r}, expected one of {', '.join(FORMATS)}; choose one")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not overwrite:
-        raise WriteError(f"'{folder.name}' is there and not empty, expected a new folder; choose another or overwrite")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not overwrite:
+            raise WriteError(
+                f"'{folder.name}' is there and not empty, expected a new folder; choose another or overwrite"
+            )
+        if not _is_ours(folder):
+            raise WriteError(f"'{folder.name}' was not written by this command, so is not replaced; remove it yourself")
     part = folder.with_name(f".{folder.name}.part")
     if part.exists():
         shutil.rmtree(part)
@@ -89,6 +93,12 @@ def write_folder(
     return Written(
         folder, tuple(sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())), rows
     )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds a card of ours: a slip of the pen must not cost anybody a home."""
+    readme = folder / "README.md"
+    return readme.is_file() and SIGNATURE in readme.read_text(encoding="utf-8", errors="replace")
 
 
 def _parts(builder: ADBuilder, split: str, rows_per_file: int) -> list[list[str]]:
@@ -204,14 +214,3 @@ def upload_folder(folder: Path, repository: str, dry_run: bool = True) -> list[t
         api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
         api.upload_folder(repo_id=repository, repo_type="dataset", folder_path=str(folder))
     return files
-
-
-def load_folder(folder: Path, cache: Path | None = None, streaming: bool = False) -> Any:
-    """`datasets.load_dataset` on a written folder.
-
-    Args:
-        folder: made by `write_folder`.
-        cache: where `datasets` keeps its Arrow files.
-        streaming: read without a cache.
-    """
-    return datasets.load_dataset(str(folder), cache_dir=str(cache) if cache else None, streaming=streaming)

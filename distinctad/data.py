@@ -118,9 +118,8 @@ def _print_report(report: Report) -> None:
         typer.echo(f"  {name}: {fact}")
     bad = {film: c for film, c in report.films.items() if c["repaired"] or c["refused"]}
     for film, counts in list(bad.items())[:SHOWN] if len(report.films) > 12 else report.films.items():
-        typer.echo(
-            f"  {film or '(no film)'}: " + ", ".join(f"{counts[o]} {o}" for o in ("kept", "repaired", "refused"))
-        )
+        outcomes = ", ".join(f"{counts[o]} {o}" for o in ("kept", "repaired", "refused"))
+        typer.echo(f"  {one_line(film, 60) or '(no film)'}: {outcomes}")
     if len(report.films) > 12 and len(bad) > SHOWN:
         typer.echo(f"  ... and {len(bad) - SHOWN} more films with repairs or refusals (--json names all)")
     for rule, found in report.to_dict(SHOWN)["findings"].items():
@@ -253,8 +252,9 @@ def names_command(
         roles = {pair for path in bank for pair in raw_roles(path)}
     except TableError as error:
         raise _refuse(error, "Give a bank: film -> [{id, name, role}, ...].") from error
-    for role, actor in sorted(roles, key=lambda pair: (-oddness(pair[0]), pair))[:worst]:
-        typer.echo(f"{one_line(role, 70):72} -> {prompt_name(role, actor)}")
+    actors = {role: actor for role, actor in sorted(roles, reverse=True)}  # a role is read once, whoever plays it
+    for role in sorted(actors, key=lambda role: (-oddness(role), role))[:worst]:
+        typer.echo(f"{one_line(role, 70):72} -> {prompt_name(role, actors[role])}")
 
 
 @data_app.command("build")
@@ -284,6 +284,8 @@ def build_command(
     """
     import tempfile
 
+    if upload and repository is None:
+        raise UserError("--upload has no repository", "Give --repository owner/name.")
     from datasets_scripts.builders import BUILDERS
     from datasets_scripts.checks import SETS, kind_of
     from datasets_scripts.tables import TableError
@@ -304,8 +306,6 @@ def build_command(
         for report in builder.reports.values():
             _print_report(report)
         typer.echo("\n".join(f"{written.folder / file}" for file in written.files))
-        if upload and repository is None:
-            raise UserError("--upload has no repository", "Give --repository owner/name.")
         if repository is not None:
             sent = upload_folder(written.folder, repository, dry_run=not upload)
             verb = "uploaded" if upload else "would upload (give --upload to do it)"

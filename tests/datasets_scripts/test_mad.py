@@ -163,6 +163,45 @@ def test_the_papers_exclusions() -> None:
     assert sorted(EXCLUDED) == ["4017", "4797", "4839", "4902", "5634", "5900"]
 
 
+@pytest.mark.parametrize("source", ["features", "films"])
+def test_table_e4_is_counted(tmp_path: Path, source: str) -> None:
+    """Of a training file: films and ADs with features, and what is left of both with pixels."""
+    films = ["10", "10", "4797", "2738", "5634", "5634", "5634"]
+    entries = {
+        f"id{i}": {
+            "movie": film,
+            "movie_duration": 6000.0,
+            "ext_timestamps": [10 * i, 10 * i + 2],
+            "sentence": f"S {i}.",
+        }
+        for i, film in enumerate(films)
+    }
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(entries))
+    report = MADReader(path, source=source).read_all()
+    assert report.facts["table_e4"] == {
+        "features": {"films": 4, "ads": 7, "published_films": 488, "published_ads": 334_296},
+        "films": {"films": 2, "ads": 3, "published_films": 482, "published_ads": 326_632},
+    }
+    assert report.outcomes["refused"] == (0 if source == "features" else 4) and report.count("duration_disagrees") == (
+        4 if source == "features" else 1
+    )
+
+
+def test_splits_say_what_stands_twice(tmp_path: Path) -> None:
+    path = tmp_path / "split.json"
+    path.write_text('{"TRAIN": ["1", "2", "1", 7], "EVAL": ["3", "2"], "V1-TEST": ["3"], "TRAIN": ["5", "6"]}')
+    report = check_file(path)
+    assert {rule: list(found.rows) for rule, found in report.found.items()} == {
+        "duplicate_id": [2, 7, 8], "no_id": [3], "in_two_splits": [5],
+    }  # fmt: skip
+    assert report.rows == 9 and report.facts["table_e4"]["features"]["films"] == 2
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"1": "tt1", "2": "tt1", "1": "tt2", "2": "tt3"}')
+    report = check_file(keys)
+    assert list(report.found["duplicate_id"].rows) == [2, 3] and report.rows == 4
+
+
 def test_videos_and_features_are_looked_for(tmp_path: Path) -> None:
     path = table(
         tmp_path / "a.csv", MAD, [mad(5, 6, "A b."), mad(8, 11, "C d."), mad(12, 14, "E f."), mad(1, 2, "G h.", "9_X")]
@@ -173,7 +212,7 @@ def test_videos_and_features_are_looked_for(tmp_path: Path) -> None:
     reader = MADReader(path, lengths_s={"1_Film": 10.2})
     assert [r.provenance.row for r in reader] == [0, 1]
     assert {k: list(f.rows) for k, f in reader.report.found.items() if k != "lower_case"} == {
-        "few_frames": [1], "no_frames": [2], "missing_video": [3],
+        "few_frames": [1], "no_frames": [2], "missing_video": [3], "features_differ": [2, 0, 1],
     }  # fmt: skip
 
 
@@ -244,7 +283,10 @@ def test_the_real_file() -> None:
 
 def test_the_real_splits_and_keys() -> None:
     split = check_file(real("mad_split.json"))
-    assert split.rows == 660 and split.facts["train_films"] == {"features": 488, "pixels": 482}
+    assert split.rows == 660 and not split.found
+    for films in split.facts["table_e4"].values():  # 488 with features, 482 with pixels, as the paper
+        assert films["films"] == films["published_films"]
+    assert len(split.facts["excluded"]) == 6
     keys = check_file(real("mad2imdb.json"))
     assert keys.rows == 650 and keys.count("two_keys") == 12 and not keys.refused
     leaks = [said for said in cross_check(real("mad2imdb.json"), real("mad_split.json")) if "TRAIN" in said]

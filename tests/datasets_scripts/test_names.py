@@ -101,6 +101,33 @@ CASES = [
     ("Mara<face>", "Mara face", "Mara"),
     ("Bob\u0000Smith", "Bob Smith", "Bob"),
     ("Captain", "Captain", "Captain"),
+    ("Old Man Winslow", "Old Man Winslow", "Winslow"),
+    ("Head Orderly Frye", "Head Orderly Frye", "Frye"),
+    ("Security Guard George", "Security Guard George", "George"),
+    ("School Principal Ellen Parker", "School Principal Ellen Parker", "Ellen"),
+    ("First Officer Ombit(voice)", "First Officer Ombit", "Ombit"),
+    ("Assistant Director Andy McClaren", "Assistant Director Andy McClaren", "Andy"),
+    ("Chef Didier", "Chef Didier", "Didier"),
+    ("Other Scott", "Other Scott", "Scott"),
+    ("Three Year Old Luke", "Luke", "Luke"),
+    ("Guy Haines", "Guy Haines", "Guy"),
+    ("Dad Hall", "Dad Hall", "Dad"),
+    ("Nick Walker", "Nick Walker", "Nick"),
+    ("Dr. Walker", "Dr. Walker", "Walker"),
+    ("Officer Manning", "Officer Manning", "Manning"),
+    ("15 Year Old #1", "15 Year Old", "15 Year Old"),
+    ("Street Preacher", "Street Preacher", "Street Preacher"),
+    ("Dog Walker(as Geoff McGivern)", "Dog Walker", "Dog Walker"),
+    ("High School Administrator", "High School Administrator", "High School Administrator"),
+    ("Head Laborer", "Head Laborer", "Head Laborer"),
+    ("Chief Inspector", "Chief Inspector", "Chief Inspector"),
+    ("Detective Pope", "Detective Pope", "Pope"),
+    ("Running Cadet", "Running Cadet", "Running Cadet"),
+    ("Young Man Buying Ring", "Young Man Buying Ring", "Young Man Buying Ring"),
+    ("Priest Giving Last Rites", "Priest Giving Last Rites", "Priest Giving Last Rites"),
+    ("Officer Outside Harrolds Apartment", "Officer Outside Harrolds Apartment", "Officer Outside Harrolds Apartment"),
+    ("Man #1 at Book Signing", "Man #1 at Book Signing", "Man #1 at Book Signing"),
+    ("Keeper of the Seeds", "Keeper of the Seeds", "Keeper of the Seeds"),
     ("(voice)", "", ""),
     ("…", "", ""),
     ("---", "", ""),
@@ -147,6 +174,9 @@ def test_descriptions_are_no_names() -> None:
 
 
 def test_the_oddest_come_first() -> None:
+    # A word of the lists that was taken for a name is more doubtful than a description, a note or a title.
+    roles = ["Chief of Staff", "Nurse in Emergency Room(uncredited)", "Lt. Chang", "Ann (voice)"]
+    assert oddness(roles[0]) > 10 > max(oddness(role) for role in roles[1:])
     roles = ["Nick Charles", "Mr. _______'s White Voice(voice)", "Dr. Green"]
     assert sorted(roles, key=oddness) == ["Nick Charles", "Dr. Green", "Mr. _______'s White Voice(voice)"]
     assert oddness("Nick Charles") == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,20 @@ def test_peek_shows_a_window_with_its_words(pocket: Path) -> None:
 def test_names_lists_the_worst(tmp_path: Path) -> None:
     people = [{"id": f"nm{i}", "name": "A", "role": role} for i, role in enumerate(["Ann", "Mr. #$% (voice)", "Bo"])]
     (tmp_path / "b.json").write_text(json.dumps({"f": people}))
-    lines = run("names", "--bank", tmp_path / "b.json", "--worst", 2).output.splitlines()
-    assert len(lines) == 2 and lines[0].startswith("Mr. #$% (voice)") and "->" in lines[1]
+    people.append({"id": "nm9", "name": "B", "role": "Ann"})
+    (tmp_path / "b.json").write_text(json.dumps({"f": people}))
+    lines = run("names", "--bank", tmp_path / "b.json").output.splitlines()
+    assert len(lines) == 3 and lines[0].startswith("Mr. #$% (voice)")  # a role is listed once, whoever plays it
+    assert run("names", "--bank", tmp_path / "b.json", "--worst", 2).output.splitlines() == lines[:2]
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real files")
+def test_the_worst_fifty_names_of_the_real_banks() -> None:
+    banks = [REAL / name for name in ("MAD_charbank.json", "tvad_charbank.json", "cast_list_for_eval.json")]
+    result = run("names", *(part for bank in banks for part in ("--bank", bank)))
+    lines = [line.split(" -> ") for line in result.output.splitlines()]
+    assert result.exit_code == 0 and len(lines) == 50 == len({role for role, _ in lines})
+    assert all(name.strip() for _, name in lines)
 
 
 def test_build_writes_and_sends_nothing(pocket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +163,10 @@ def test_build_writes_and_sends_nothing(pocket: Path, tmp_path: Path, monkeypatc
     assert run("build", *options, "--overwrite", "--format", "webdataset").exit_code == 0
     assert not (out / "data").exists() and (out / "test-00000.tar").is_file()
     assert "--repository" in refused(run("build", *options, "--overwrite", "--upload"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter").touch()
+    options[options.index(out)] = tmp_path / "home"
+    assert "not written by this command" in refused(run("build", *options, "--overwrite"))
 
 
 def test_every_command_says_what_it_does() -> None:
@@ -158,15 +175,53 @@ def test_every_command_says_what_it_does() -> None:
     assert all(command.help for command in commands.values())
 
 
+PUBLIC = {  # file: set, rows, repaired
+    "madeval_anno.csv": ("mad-eval", 6520, 22),
+    "mad_split.json": ("mad-eval", 660, 0),
+    "mad2imdb.json": ("mad-eval", 650, 0),
+    "MAD_charbank.json": ("mad-eval", 11_118, 2160),
+    "cmdad_anno.csv": ("cmd-ad", 7316, 10),
+    "cast_list_for_eval.json": ("cmd-ad", 980, 27),
+    "tvad_anno.csv": ("tv-ad", 2983, 0),
+    "tvad_anno_with_face.csv": ("tv-ad", 2983, 0),
+    "tvad_charbank.json": ("tv-ad", 8614, 136),
+    "tvad_train.csv": ("tv-ad", 29_144, 0),
+}
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real files")
-def test_damaged_real_files(tmp_path: Path) -> None:
-    """Columns in another order, a shuffled half, a flipped byte: as many rows as lines, each loss named."""
-    lines = (REAL / "tvad_anno.csv").read_bytes().splitlines()[:201]
-    (tmp_path / "half.csv").write_bytes(b"\n".join([lines[0], *reversed(lines[1:])]))
-    half = json.loads(run("validate", "--json", "--annotations", tmp_path / "half.csv").output)["files"][0]
-    assert half["rows"] == 200 and half["refused"] == 0 and half["repaired"] > 100
-    assert set(half["findings"]["out_of_order"]["rows"]) <= set(range(200))
-    lines[7] = lines[7].replace(b"]", b"\x00")
-    (tmp_path / "flip.csv").write_bytes(b"\n".join(lines))
-    flip = json.loads(run("validate", "--json", "--annotations", tmp_path / "flip.csv").output)["files"][0]
-    assert flip["rows"] == 200 and flip["findings"]["bad_literal"]["rows"] == [6] and flip["refused"] == 1
+def test_all_ten_public_files() -> None:
+    """One run over all, told apart by what they hold; the same counts with the set's name."""
+    result = run("validate", "--json", *(part for name in PUBLIC for part in ("--annotations", REAL / name)))
+    document = json.loads(result.output)
+    assert result.exit_code == 0
+    assert document["totals"] == {"rows": 70_968, "kept": 68_613, "repaired": 2355, "refused": 0}
+    assert {f["file"]: (f["rows"], f["repaired"], f["refused"]) for f in document["files"]} == {
+        name: (rows, repaired, 0) for name, (_, rows, repaired) in PUBLIC.items()
+    }
+    facts = {f["file"]: f["facts"] for f in document["files"]}
+    assert facts["madeval_anno.csv"]["films"] == 10
+    assert (facts["cmdad_anno.csv"]["films"], facts["cmdad_anno.csv"]["clips"]) == (98, 591)
+    assert (facts["tvad_anno.csv"]["films"], facts["tvad_anno.csv"]["series"]) == (100, 2)
+    assert len([said for said in document["remarks"] if "TRAIN" in said]) == 7
+    for name in ("tvad_anno.csv", "tvad_train.csv", "mad_split.json", "mad2imdb.json", "cast_list_for_eval.json"):
+        set_name, rows, repaired = PUBLIC[name]
+        one = run("validate", "--set", set_name, "--annotations", REAL / name)
+        assert one.exit_code == 0
+        assert f"total: {rows} rows in = {rows - repaired} kept + {repaired} repaired + 0 refused" in one.output
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real files")
+def test_statistics_of_the_public_sets() -> None:
+    """Against the figures that the data specification gives."""
+
+    def figures(name: str) -> dict[str, Any]:
+        return json.loads(run("stats", "--json", "--annotations", REAL / name).output)
+
+    mad, cmd = figures("madeval_anno.csv"), figures("cmdad_anno.csv")
+    assert (mad["ads_a_film"]["p0"], mad["ads_a_film"]["p100"]) == (437, 898)
+    assert (mad["length_s"]["p0"], mad["length_s"]["p100"]) == (0.118, 29.956)
+    assert mad["length_s"]["p50"] == pytest.approx(3.34, abs=0.005)
+    assert (cmd["rows"], cmd["films"], cmd["clips"]) == (7316, 98, 591) and cmd["ads_a_film"]["p0"] < 16
+    rows = csv.DictReader((REAL / "cmdad_anno.csv").read_text(encoding="utf-8").splitlines())
+    assert sum(count < 5 for count in Counter(row["cmd_filename"] for row in rows).values()) == 129

@@ -1,18 +1,18 @@
-"""Video decoding: each frame shows its own number (tens and units as greys), so a test reads which one it got."""
+"""Video decoding: which frame comes at which time, truncated and damaged files, errors, memory."""
 
 from __future__ import annotations
 
 import random
-import struct
 import warnings
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from numbered_videos import number, write_video
 
 from modeling_distinctad import video_distinctad
+from modeling_distinctad.video_decoders_distinctad import AVFilm
 from modeling_distinctad.video_distinctad import (
     VideoError,
     VideoWarning,
@@ -21,48 +21,6 @@ from modeling_distinctad.video_distinctad import (
     probe,
     read_frames,
 )
-
-RATE = 10
-
-
-def write_video(
-    path: Path,
-    pts: list[int],
-    size: tuple[int, int] = (64, 48),
-    codec: str = "libx264",
-    options: dict[str, str] | None = None,
-    audio: bool = False,
-    container_options: dict[str, str] | None = None,
-) -> Path:
-    """Write frames 0..99, shown at pts[i] / RATE s: upper left black, upper right the tens, lower half the units."""
-    with av.open(str(path), "w", options=container_options or {}) as container:
-        stream = container.add_stream(codec, rate=RATE, options=options or {"crf": "10"})
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv444p" if size[0] % 2 or size[1] % 2 else "yuv420p"
-        stream.codec_context.time_base = Fraction(1, RATE)
-        sound = container.add_stream("aac", rate=16000, layout="mono") if audio else None
-        for i, at in enumerate(pts):
-            image = np.full((size[1], size[0], 3), 40 + 20 * (i % 10), np.uint8)
-            image[: size[1] // 2] = 40 + 20 * (i // 10)
-            image[: size[1] // 2, : size[0] // 2] = 0
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = at, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-        if sound is not None:
-            for k in range(16):
-                chunk = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-                chunk.sample_rate, chunk.pts = 16000, k * 1024
-                container.mux(sound.encode(chunk))
-            container.mux(sound.encode())
-    return path
-
-
-def number(image: np.ndarray) -> int:
-    """Read the number off an upright frame."""
-    height, width = image.shape[:2]
-    tens, units = image[1 : height // 4, -width // 4 :], image[-height // 4 :]
-    return 10 * round((float(tens.mean()) - 40) / 20) + round((float(units.mean()) - 40) / 20)
 
 
 def test_frame_times_by_hand() -> None:
@@ -93,20 +51,6 @@ def test_reads_the_nearest_frame_in_the_order_asked(tmp_path: Path) -> None:
     assert read_frames(path, []) == []
 
 
-def test_variable_frame_rate(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "vfr.mkv", [0, 1, 2, 12, 13, 40])  # shown at 0, .1, .2, 1.2, 1.3, 4.0 s
-    assert [number(f) for f in read_frames(path, [0.6, 0.8, 1.24, 2.6, 2.7])] == [2, 3, 3, 4, 5]
-
-
-def test_b_frames_come_in_showing_order(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "b.mp4", list(range(40)), options={"bf": "3", "crf": "10", "b_strategy": "0"})
-    with av.open(str(path)) as container:
-        kinds = {int(frame.pict_type) for frame in container.decode(video=0)}
-    assert int(av.video.frame.PictureType.B) in kinds
-    times = [i / RATE for i in range(40)]
-    assert [number(f) for f in read_frames(path, times)] == list(range(40))
-
-
 @pytest.mark.parametrize("name", ["long.mp4", "long.mkv", "long.ts"])
 def test_jumping_gives_what_decoding_through_gives(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"crf": "10", "g": "12", "bf": "2"}
@@ -115,8 +59,8 @@ def test_jumping_gives_what_decoding_through_gives(tmp_path: Path, name: str, mo
     through = read_frames(path, times)
     monkeypatch.setattr(video_distinctad, "SEEK_GAP_S", 0.5)
     seeks: list[float] = []
-    seek = video_distinctad._Film.seek
-    monkeypatch.setattr(video_distinctad._Film, "seek", lambda film, t: seeks.append(t) or seek(film, t))
+    seek = AVFilm.seek
+    monkeypatch.setattr(AVFilm, "seek", lambda film, t: seeks.append(t) or seek(film, t))
     jumped = read_frames(path, times)
     assert len(seeks) >= 3
     assert [number(f) for f in through] == [3, 41, 41, 78, 94]
@@ -126,46 +70,8 @@ def test_jumping_gives_what_decoding_through_gives(tmp_path: Path, name: str, mo
 def test_a_stream_that_cannot_seek_is_read_from_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", list(range(60)), options={"g": "10", "crf": "10"})
     monkeypatch.setattr(video_distinctad, "SEEK_GAP_S", 0.5)
-    monkeypatch.setattr(video_distinctad._Film, "seek", lambda film, t: False)
+    monkeypatch.setattr(AVFilm, "seek", lambda film, t: False)
     assert [number(f) for f in read_frames(path, [0.3, 3.0, 5.5])] == [3, 30, 55]
-
-
-def turned(path: Path, matrix: tuple[int, ...]) -> Path:
-    """Write a rotation matrix into the track header (a,b,u,c,d,v,x,y,w) of an MP4's first track."""
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 4
-    offset = at + 40 if data[at] == 0 else at + 52
-    fixed = [v << (30 if i % 3 == 2 else 16) for i, v in enumerate(matrix)]
-    data[offset : offset + 36] = struct.pack(">9i", *fixed)
-    out = path.with_name("turned.mp4")
-    out.write_bytes(bytes(data))
-    return out
-
-
-def test_rotation_is_applied(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", list(range(10)))
-    # (x, y) -> (-y, x): a quarter turn clockwise, as telephones write it. The dark top-left corner goes top right.
-    quarter = turned(path, (0, 1, 0, -1, 0, 0, 48, 0, 1))
-    info = probe(quarter)
-    assert (info.width, info.height) == (48, 64)
-    image = read_frames(quarter, [0.5])[0]
-    assert image.shape == (64, 48, 3)
-    assert image[:20, -15:].max() < 20 < 30 < image[-20:, -15:].min()  # black top right, tens under it
-    assert image[:, :15].min() > 120  # units (5 -> 140) on the left
-    small = read_frames(quarter, [0.5], size=(24, 32))[0]
-    assert small.shape == (32, 24, 3) and small[:10, -8:].max() < 20 < 30 < small[-10:, -8:].min()
-    half = read_frames(turned(path, (-1, 0, 0, 0, -1, 0, 64, 48, 1)), [0.5])[0]
-    assert half.shape == (48, 64, 3) and half[-15:, -20:].max() < 20 < 120 < half[:15, :20].min()
-
-
-def test_odd_size_and_scaling(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "odd.mp4", list(range(12)), size=(63, 47))
-    info = probe(path)
-    assert (info.width, info.height, info.has_audio) == (63, 47, False)
-    full = read_frames(path, [0.5])[0]
-    assert full.shape == (47, 63, 3) and number(full) == 5
-    small = read_frames(path, [0.5], size=(21, 15))[0]
-    assert small.shape == (15, 21, 3) and number(small) == 5
 
 
 def test_probe(tmp_path: Path) -> None:
@@ -261,8 +167,8 @@ def test_errors_name_the_file_and_the_way_out(tmp_path: Path) -> None:
 def test_clips_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", list(range(80)))
     opened: list[str] = []
-    open_ = video_distinctad._open
-    monkeypatch.setattr(video_distinctad, "_open", lambda p: opened.append(p) or open_(p))
+    open_ = video_distinctad.open_film
+    monkeypatch.setattr(video_distinctad, "open_film", lambda p: opened.append(p) or open_(p))
     intervals = [(0.0, 2.0), (1.0, 5.0), (1.5, 2.0), (6.0, 7.0)]  # overlapping, the third inside the second
     clips = list(iter_clip_frames(path, intervals, 4))
     assert len(opened) == 1
@@ -278,8 +184,8 @@ def test_only_open_clips_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """The reader never runs ahead of the clip that it hands out."""
     path = write_video(tmp_path / "a.mp4", list(range(80)))
     converted: list[int] = []
-    to_rgb = video_distinctad._to_rgb
-    monkeypatch.setattr(video_distinctad, "_to_rgb", lambda f, s: converted.append(1) or to_rgb(f, s))
+    to_rgb = AVFilm.to_rgb
+    monkeypatch.setattr(AVFilm, "to_rgb", lambda *given: converted.append(1) or to_rgb(*given))
     for done, clip in enumerate(iter_clip_frames(path, [(i, i + 1) for i in range(8)], 3, size=(16, 12)), start=1):
         assert len(clip) == 3 and clip[0].shape == (12, 16, 3)
         assert len(converted) == 3 * done
