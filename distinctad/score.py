@@ -115,22 +115,22 @@ def _measure(names: Sequence[str], data: ScoredSet, options: Options, scorer: An
     figures: list[Figure] = []
     details: list[dict[str, Any]] = []
     signature: dict[str, Any] = {}
-    bar = tqdm(names, desc="metrics", disable=not options.progress)
-    for name in bar:
-        bar.set_postfix_str(name)
-        if name in PURE:
-            found, signature[name] = PURE[name](data, options)
-        elif name == "recall":
-            found, details, signature[name] = recall_figures(data, options, scorer)
-        elif name in ENCODED:
-            found, signature[name] = ENCODED[name](data, options, scorer)
-        else:
-            found, signature[name] = OUTSIDE[name](data, options)
-        figures += found
+    with tqdm(names, desc="metrics", disable=not options.progress) as bar:
+        for name in bar:
+            bar.set_postfix_str(name)
+            if name in PURE:
+                found, signature[name] = PURE[name](data, options)
+            elif name == "recall":
+                found, details, signature[name] = recall_figures(data, options, scorer)
+            elif name in ENCODED:
+                found, signature[name] = ENCODED[name](data, options, scorer)
+            else:
+                found, signature[name] = OUTSIDE[name](data, options)
+            figures += found
     return figures, details, signature
 
 
-def _written(figure: Figure, n_expected: int, options: Options) -> dict[str, Any]:
+def _written(figure: Figure, options: Options) -> dict[str, Any]:
     """A figure as scores.json holds it."""
     from evaluate_metrics.slot_accuracy.bootstrap import statistic_interval
 
@@ -149,8 +149,7 @@ def _written(figure: Figure, n_expected: int, options: Options) -> dict[str, Any
         "lower_over_chance": lower / figure.chance if lower is not None and figure.chance else None,
         "reference": figure.reference,
         "n": figure.n,
-        # A slot is asked only of the truths that have one; R@k/N by windows leaves ADs out that it should score.
-        "n_expected": n_expected if figure.name.startswith("recall_") else figure.n,
+        "n_expected": figure.n if figure.n_expected is None else figure.n_expected,
         "unit": figure.unit,
     }
 
@@ -210,7 +209,7 @@ def score(
     missing = [row for row, text in zip(data.rows, data.texts, strict=True) if text is None]
     result = {
         "format_version": 1,
-        "figures": [_written(figure, len(data.rows), options) for figure in figures],
+        "figures": [_written(figure, options) for figure in figures],
         "recall": details,
         "counts": _counts(data),
         "missing": [[row.film, row.start_s, row.end_s] for row in missing],

@@ -46,12 +46,17 @@ def score_command(
     last_k: Annotated[int, typer.Option(min=1, help="How many ADs back a repetition counts.")] = 5,
     window: Annotated[int, typer.Option(min=2, help="N of the distinctive words.")] = 16,
     judge: Annotated[str | None, typer.Option(help="Chat model of LLM-AD-eval: a folder or Hub id.")] = None,
+    prompt: Annotated[
+        Path | None, typer.Option(help="JSON of the judge's system and user text (default: ours).")
+    ] = None,
+    sampling: Annotated[str, typer.Option(help="Of the judge: greedy, or autoad3 as in the papers.")] = "greedy",
+    dtype: Annotated[str, typer.Option(help="Of the judge, such as bfloat16.")] = "float32",
     answers: Annotated[Path | None, typer.Option(help="File that keeps the judge's answers, to go on later.")] = None,
     jars: Annotated[Path | None, typer.Option(help="Folder of the METEOR and SPICE jars.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Sentences the encoder takes at once.")] = 64,
     device: Annotated[str, typer.Option(help="Where the encoder and the judge run.")] = "cpu",
     resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap over films.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap and the chance deals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of bootstrap, chance deals and sampling.")] = 0,
     progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
 ) -> None:
     """Score predictions with every metric of the field, each with its chance and an interval over films."""
@@ -66,7 +71,8 @@ def score_command(
     options = Options(
         metrics=_list(metrics), encoder=encoder, layer=layer, recalls=_recalls(recall), groups=_list(group) or None,
         batch_size=batch_size, device=device, resamples=resamples, seed=seed, set_name=set_name, last_k=last_k,
-        window=window, judge=judge, jars=jars, progress=progress, answers=answers,
+        window=window, judge=judge, prompt=prompt, sampling=sampling, dtype=dtype, jars=jars, progress=progress,
+        answers=answers,
     )  # fmt: skip
     scores = score(predictions, truth, annotations, casts, options, compare)
     try:

@@ -45,11 +45,14 @@ class Options:
         batch_size: sentences the encoder takes at once.
         device: torch device of the encoder and the judge.
         resamples: of the bootstrap.
-        seed: of the bootstrap and of the chance deals.
+        seed: of the bootstrap, of the chance deals and of the judge's sampling.
         set_name: which of `score_sets.SETS`, or None.
         last_k: how many ADs back a repetition counts.
         window: N of the distinctive words.
         judge: Hub id or folder of the chat model of LLM-AD-eval, or None.
+        prompt: JSON file of the judge's prompt, or None = ours.
+        sampling: how the judge answers, "greedy" or "autoad3".
+        dtype: torch dtype of the judge by name.
         jars: folder of the reference jars of METEOR and SPICE, or None = those of an installed package.
         progress: show progress bars on the error stream.
         answers: JSON-lines file that keeps the judge's answers, so that an interrupted run goes on; None = not kept.
@@ -68,6 +71,9 @@ class Options:
     last_k: int = 5
     window: int = 16
     judge: str | None = None
+    prompt: Path | None = None
+    sampling: str = "greedy"
+    dtype: str = "float32"
     jars: Path | None = None
     progress: bool = False
     answers: Path | None = None
@@ -123,6 +129,7 @@ class Figure:
         chance_is: what that is.
         reference: the truths' own value, where that is the yardstick.
         per_item: a value an expected AD (n_expected,), for the plots.
+        n_expected: ADs that should count for it, where it leaves some of them out; None = those of `n`.
     """
 
     name: str
@@ -136,6 +143,7 @@ class Figure:
     chance_is: str = DEALT
     reference: float | None = None
     per_item: list[float] | None = field(default=None, compare=False)
+    n_expected: int | None = None
 
     def value(self) -> float | None:
         """The figure itself; None where nothing counts for it."""
@@ -165,11 +173,14 @@ def _deals(data: ScoredSet, options: Options) -> Iterator[list[str | None]]:
         yield deal(data.texts, data.films, rng)
 
 
-def _means(scores: Sequence[float]) -> np.ndarray:
-    return np.stack([np.asarray(scores, dtype=np.float64), np.ones(len(scores))], axis=1)
+def means(scores: Any) -> np.ndarray:
+    """The columns (n, 2) float64 of a mean of `scores` (n,): each score, and 1."""
+    column = np.asarray(scores, dtype=np.float64)
+    return np.stack([column, np.ones(len(column))], axis=1)
 
 
-def _mean(sums: np.ndarray) -> np.ndarray:
+def first_over_last(sums: np.ndarray) -> np.ndarray:
+    """First column over the last: (..., d) -> (...,), the mean of the columns of `means`."""
     return sums[..., 0] / sums[..., -1]
 
 
@@ -191,7 +202,7 @@ def _cider(data: ScoredSet, options: Options) -> Built:
     scores = scorer.scores(data.texts)
     chance = float(np.mean([scorer.scores(dealt) for dealt in _deals(data, options)]))
     n = len(data.rows)
-    figure = Figure("cider", "CIDEr", _means(scores), _mean, data.films, n, "cider", chance, per_item=scores)
+    figure = Figure("cider", "CIDEr", means(scores), first_over_last, data.films, n, "cider", chance, per_item=scores)
     return [figure], dict(SIGNATURE)
 
 
@@ -201,7 +212,7 @@ def _rouge_l(data: ScoredSet, options: Options) -> Built:
     scores = rouge_l_scores(data.texts, data.references)
     chance = float(np.mean([rouge_l_scores(dealt, data.references) for dealt in _deals(data, options)]))
     n = len(data.rows)
-    figure = Figure("rouge_l", "ROUGE-L", _means(scores), _mean, data.films, n, chance=chance, per_item=scores)
+    figure = Figure("rouge_l", "ROUGE-L", means(scores), first_over_last, data.films, n, chance=chance, per_item=scores)
     return [figure], dict(SIGNATURE)
 
 
@@ -222,7 +233,7 @@ def _bleu(data: ScoredSet, options: Options) -> Built:
 
 
 def _repetition(data: ScoredSet, options: Options) -> Built:
-    from evaluate_metrics.repetition.repeats import repeats, repetition
+    from evaluate_metrics.repetition.repeats import repeats, signature
 
     def counted(texts: Sequence[str | None]) -> np.ndarray:
         found = repeats(texts, data.films, data.times_s, options.last_k, data.casts)
@@ -244,7 +255,7 @@ def _repetition(data: ScoredSet, options: Options) -> Built:
                 per_item=items,
             )
         )  # fmt: skip
-    return figures, repetition([""], last_k=k, names=data.casts)["signature"]
+    return figures, signature(k, data.casts is not None)
 
 
 def _distinctiveness(data: ScoredSet, options: Options) -> Built:
@@ -268,7 +279,7 @@ def _distinctiveness(data: ScoredSet, options: Options) -> Built:
 
 
 def _name_accuracy(data: ScoredSet, options: Options) -> Built:
-    from evaluate_metrics.name_accuracy.named import name_accuracy, name_statistics, names_of_sums
+    from evaluate_metrics.name_accuracy.named import name_statistics, names_of_sums, signature
 
     columns = name_statistics(data.texts, data.references, data.films, data.casts)
     dealt = [name_statistics(texts, data.references, data.films, data.casts) for texts in _deals(data, options)]
@@ -283,7 +294,7 @@ def _name_accuracy(data: ScoredSet, options: Options) -> Built:
             (("recall", "recall"), ("precision", "precision"), ("f1", "F1"), ("accuracy", "exactly right"))
         )
     ]  # fmt: skip
-    return figures, name_accuracy([""], [""], ["-"], data.casts)["signature"]
+    return figures, signature(data.casts is not None)
 
 
 def _length(data: ScoredSet, options: Options) -> Built:
@@ -324,11 +335,11 @@ def _slot_accuracy(data: ScoredSet, options: Options) -> Built:
         else:
             blind = "1 / cast size"
         hits = result["hits"][name]
-        columns = _means([100 * hit for _, hit in hits])
+        columns = means([100 * hit for _, hit in hits])
         films = [film for film, _ in hits]
         # n: the ADs whose truth has the slot; all of them are scored, silence as wrong.
         chance = result[name]["chance"]
-        figures.append(Figure(name, label, columns, _mean, films, len(hits), chance=chance, chance_is=blind))
+        figures.append(Figure(name, label, columns, first_over_last, films, len(hits), chance=chance, chance_is=blind))
     return figures, result["signature"]
 
 

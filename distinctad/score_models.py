@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from distinctad.errors import UserError
-from distinctad.score_figures import Built, Figure, Options, ScoredSet
+from distinctad.score_figures import DEALS, Built, Figure, Options, ScoredSet, deal, first_over_last, means
 from distinctad.score_sets import SETS
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ def load_encoder(options: Options) -> PairF1:
         raise UserError(str(error).split(";")[0], "Pass --encoder PATH --layer N, or leave recall out.") from error
 
 
-def _first_ratio(sums: np.ndarray) -> np.ndarray:
-    return sums[..., 0] / sums[..., 1]
-
-
 def recall_figures(data: ScoredSet, options: Options, scorer: PairF1) -> tuple[list[Figure], list[dict[str, Any]], Any]:
     """R@k/N by both protocols for every (k, N) and grouping.
 
@@ -49,38 +46,39 @@ def recall_figures(data: ScoredSet, options: Options, scorer: PairF1) -> tuple[l
     Raises:
         UserError: for a grouping that the annotations do not have, or an impossible (k, N).
     """
-    from evaluate_metrics.recall_at_k_within_n.recall import PROTOCOLS, Setting, recall_table
+    from evaluate_metrics.recall_at_k_within_n.recall import PROTOCOLS, Setting, recall_tables
 
     known = SETS.get(options.set_name or "")
     recalls = options.recalls or (known.recalls if known else RECALLS)
     groups = options.groups or (known.groups if known else ("film",))
     settings = [Setting(k, n, protocol) for k, n in recalls for protocol in PROTOCOLS]
-    figures, details = [], []
+    groupings, film_of = {}, dict(zip(data.films, data.films, strict=True))
     for group in groups:
         if group != "film" and group not in data.rows[0].columns:
             raise UserError(f"no column {group!r} to group by", "Pass --group film or a column of the annotations.")
         names = [row.film if group == "film" else f"{row.film}/{row.columns[group]}" for row in data.rows]
-        film_of = dict(zip(names, data.films, strict=True))
-        try:
-            results = recall_table(data.texts, data.references, scorer, settings, names, data.times_s, group)
-        except ValueError as error:
-            raise UserError(str(error).split(";")[0], "Change --recall.") from error
-        for result in results:
-            values = [[value, 1.0] for value in result["per_group"].values()]
-            figures.append(
-                Figure(
-                    f"recall_at_{result['k']}_within_{result['n']}_{result['protocol']}_{group}",
-                    f"R@{result['k']}/{result['n']} ({result['protocol']}, by {group})",
-                    np.array(values, dtype=np.float64).reshape(-1, 2),
-                    _first_ratio,
-                    [film_of[name] for name in result["per_group"]],
-                    result["n_scored"],
-                    chance=result["chance"],
-                    chance_is="k / N (k / candidates in a short film)",
-                )
+        groupings[group] = names
+        film_of |= zip(names, data.films, strict=True)
+    try:
+        results = recall_tables(data.texts, data.references, scorer, settings, groupings, data.times_s)
+    except ValueError as error:
+        raise UserError(str(error).split(";")[0], "Change --recall.") from error
+    figures = []
+    for result in results:
+        figures.append(
+            Figure(
+                f"recall_at_{result['k']}_within_{result['n']}_{result['protocol']}_{result['group']}",
+                f"R@{result['k']}/{result['n']} ({result['protocol']}, by {result['group']})",
+                means(list(result["per_group"].values())),
+                first_over_last,
+                [film_of[name] for name in result["per_group"]],
+                result["n_scored"],
+                chance=result["chance"],
+                chance_is="k / N (k / candidates in a short film)",
+                n_expected=result["n_expected"],
             )
-            details.append(result)
-    return figures, details, {"metric": "R@k/N", **scorer.signature()}
+        )
+    return figures, results, {"metric": "R@k/N", **scorer.signature()}
 
 
 def bertscore_figures(data: ScoredSet, options: Options, scorer: PairF1) -> Built:
@@ -94,10 +92,6 @@ def bertscore_figures(data: ScoredSet, options: Options, scorer: PairF1) -> Buil
     Returns:
         Figures and signature.
     """
-    import random
-
-    from distinctad.score_figures import DEALS, deal
-
     texts = [text or "" for text in data.texts]
     count = len(texts)
     rng = random.Random(options.seed)
@@ -109,10 +103,10 @@ def bertscore_figures(data: ScoredSet, options: Options, scorer: PairF1) -> Buil
     values = 100 * scorer.precision_recall_f1(list(places), data.references, pairs).reshape(len(lots), count, 3)
     figures = []
     for i, name in enumerate(("precision", "recall", "f1")):
-        columns = np.stack([values[0, :, i], np.ones(count)], axis=1)
+        columns = means(values[0, :, i])
         chance = float(values[1:, :, i].mean())
         label = f"BERTScore, {'F1' if name == 'f1' else name}"
-        figures.append(Figure(f"bertscore_{name}", label, columns, _first_ratio, data.films, count, chance=chance))
+        figures.append(Figure(f"bertscore_{name}", label, columns, first_over_last, data.films, count, chance=chance))
     return figures, {**scorer.signature(), "metric": "BERTScore, pair by pair"}
 
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from distinctad.errors import UserError
-from distinctad.score_figures import Built, Figure, Options, ScoredSet
+from distinctad.score_figures import DEALS, Built, Figure, Options, ScoredSet, deal, first_over_last, means
 
 NOT_DEALT = "none is given; it would cost as much again"
-
-
-def _first_over_last(sums: np.ndarray) -> np.ndarray:
-    return sums[..., 0] / sums[..., -1]
-
-
-def _means(values: Any) -> np.ndarray:
-    column = np.asarray(values, dtype=np.float64)
-    return np.stack([column, np.ones(len(column))], axis=1)
 
 
 def critic_figures(data: ScoredSet, options: Options) -> Built:
@@ -35,10 +26,7 @@ def critic_figures(data: ScoredSet, options: Options) -> Built:
     Raises:
         UserError: if there are no casts or a film has none.
     """
-    import random
-
-    from distinctad.score_figures import DEALS, deal
-    from evaluate_metrics.critic.characters import characters_of, critic, critic_statistics
+    from evaluate_metrics.critic.characters import characters_of, critic_statistics, signature
 
     if not data.casts:
         raise UserError("critic needs the casts", "Pass --casts with a folder or JSON of {film: [names]}.")
@@ -59,7 +47,7 @@ def critic_figures(data: ScoredSet, options: Options) -> Built:
         "critic", "CRITIC", columns, lambda sums: 100 * sums[..., 0] / sums[..., 2], data.films, n,
         chance=float(np.mean(chances)),
     )  # fmt: skip
-    return [figure], critic([""], [""], ["-"], {"-": []})["signature"]
+    return [figure], signature()
 
 
 def action_figures(data: ScoredSet, options: Options) -> Built:
@@ -75,7 +63,7 @@ def action_figures(data: ScoredSet, options: Options) -> Built:
     Raises:
         UserError: if no encoder is given or it cannot be loaded.
     """
-    from evaluate_metrics.action_score.actions import action_score, action_scores, final, pieces_of
+    from evaluate_metrics.action_score.actions import action_scores, final, pieces_of, signature
     from evaluate_metrics.action_score.sentence_encoder import SentenceSimilarity
 
     try:
@@ -85,19 +73,31 @@ def action_figures(data: ScoredSet, options: Options) -> Built:
     actions = data.actions or [[text] for text in data.references]
     scorer.remember((text for item in actions for text in item), options.batch_size)
     scorer.remember((piece for text in data.texts for piece in pieces_of(text)), options.batch_size)
-    scores = [score or 0.0 for score in action_scores(data.texts, actions, scorer)]
-    figure = Figure(
-        "action_score", "Action score", _means(scores),
-        lambda sums: final(sums[..., 0] / sums[..., 1]), data.films, len(data.rows),
-        chance_is=NOT_DEALT,
-    )  # fmt: skip
-    signature = action_score([""], [["-"]], lambda a, b: np.zeros((len(a), len(b))))["signature"]
+    scores = action_scores(data.texts, actions, scorer)
+    counted = np.array([[score, 1.0] if score is not None and score >= 0 else [0.0, 0.0] for score in scores])
+    figures = [
+        Figure(
+            name,
+            label,
+            columns,
+            lambda sums: final(sums[..., 0] / sums[..., 1]),
+            data.films,
+            n,
+            chance_is=NOT_DEALT,
+            n_expected=len(scores),
+        )  # fmt: skip
+        for name, label, columns, n in (
+            ("action_score", "Action score", means([score or 0.0 for score in scores]), len(scores)),
+            # What the public script gives: it leaves out what it cannot score.
+            ("action_score_said", "Action score (silence left out)", counted, int(counted[:, 1].sum())),
+        )
+    ]
     whole = "column gt_action" if data.actions else "the whole true AD"
-    return [figure], {**signature, **scorer.signature(), "actions": whole}
+    return figures, {**signature(), **scorer.signature(), "actions": whole}
 
 
 def judge_figures(data: ScoredSet, options: Options) -> Built:
-    """LLM-AD-eval by a chat model, greedy, by both conventions for answers that cannot be read.
+    """LLM-AD-eval by a chat model, by both conventions for answers that cannot be read.
 
     Args:
         data: predictions beside truths.
@@ -107,28 +107,32 @@ def judge_figures(data: ScoredSet, options: Options) -> Built:
         Figures and signature.
 
     Raises:
-        UserError: if no judge is given or it cannot be loaded.
+        UserError: if no judge is given, or it, its prompt or the file of answers cannot be used.
     """
     from evaluate_metrics.llm_ad_eval.chat_judge import ChatJudge
-    from evaluate_metrics.llm_ad_eval.marks import llm_ad_eval
+    from evaluate_metrics.llm_ad_eval.marks import llm_ad_eval, read_prompt
 
     if options.judge is None:
         raise UserError("llm_ad_eval needs a judge", "Pass --judge with a chat model's folder or Hub id.")
     try:
-        judge = ChatJudge(options.judge, seed=options.seed, device=options.device)
+        read_prompt(options.prompt)  # before the model, which takes long to load
+        judge = ChatJudge(
+            options.judge, sampling=options.sampling, seed=options.seed, dtype=options.dtype, device=options.device
+        )
+        result = llm_ad_eval(
+            data.texts, data.references, judge, judge.describe(), options.prompt, options.batch_size,
+            options.answers, options.progress, per_item=True,
+        )  # fmt: skip
     except ValueError as error:
-        raise UserError(str(error).split(";")[0], "Pass another --judge, or leave llm_ad_eval out.") from error
-    result = llm_ad_eval(
-        data.texts, data.references, judge, judge.describe(), batch_size=options.batch_size,
-        resume=options.answers, progress=options.progress, per_item=True,
-    )  # fmt: skip
+        what, _, mend = str(error).partition("; ")
+        raise UserError(what, f"{mend[:1].upper()}{mend[1:]}, or leave llm_ad_eval out.") from error
     marks, n = result["marks"], len(data.rows)
     read = np.array([[mark or 0, mark is not None, 1.0] for mark in marks], dtype=np.float64)
     figures = [
-        Figure("llm_ad_eval", "LLM-AD-eval (unread: 0)", read, _first_over_last, data.films, n, "ratio",
+        Figure("llm_ad_eval", "LLM-AD-eval (unread: 0)", read, first_over_last, data.films, n, "ratio",
                chance_is=NOT_DEALT),
         Figure("llm_ad_eval_parsed", "LLM-AD-eval (unread left out)", read, lambda sums: sums[..., 0] / sums[..., 1],
-               data.films, int(read[:, 1].sum()), "ratio", chance_is=NOT_DEALT),
+               data.films, int(read[:, 1].sum()), "ratio", chance_is=NOT_DEALT, n_expected=n),
         Figure("llm_ad_eval_read", "answers of the judge that can be read", read,
                lambda sums: 100 * sums[..., 1] / sums[..., 2], data.films, n, chance_is=NOT_DEALT),
     ]  # fmt: skip
@@ -136,7 +140,7 @@ def judge_figures(data: ScoredSet, options: Options) -> Built:
 
 
 def meteor_figures(data: ScoredSet, options: Options) -> Built:
-    """METEOR through its jar, the mean over ADs (which can be drawn again film by film).
+    """METEOR through its jar: over the whole set, and the mean over ADs (which can be drawn again film by film).
 
     Args:
         data: predictions beside truths.
@@ -154,11 +158,14 @@ def meteor_figures(data: ScoredSet, options: Options) -> Built:
         result = meteor(data.texts, data.references, jar=options.jars, per_item=True)
     except MeteorUnavailable as error:
         raise UserError(str(error).split(";")[0], "Install Java, pass --jars, or leave meteor out.") from error
-    figure = Figure(
-        "meteor", "METEOR (mean over ADs)", _means(result["scores"]), _first_over_last, data.films, len(data.rows),
-        chance_is=NOT_DEALT, per_item=result["scores"],
-    )  # fmt: skip
-    return [figure], {**result["signature"], "whole_set": result["meteor"]}
+    whole, n = np.array([[result["meteor"], 1.0]]), len(data.rows)
+    figures = [
+        # Papers print the jar's score over all sums; only the jar can make it of other sums, so it has no interval.
+        Figure("meteor", "METEOR (whole set)", whole, first_over_last, ["all"], n, chance_is=NOT_DEALT),
+        Figure("meteor_mean", "METEOR (mean over ADs)", means(result["scores"]), first_over_last, data.films, n,
+               chance_is=NOT_DEALT, per_item=result["scores"]),
+    ]  # fmt: skip
+    return figures, result["signature"]
 
 
 def spice_figures(data: ScoredSet, options: Options) -> Built:
@@ -181,7 +188,7 @@ def spice_figures(data: ScoredSet, options: Options) -> Built:
     except SpiceUnavailable as error:
         raise UserError(str(error).split(";")[0], "Pass --jars with the jars' folder, or leave spice out.") from error
     figure = Figure(
-        "spice", "SPICE", _means(result["scores"]), _first_over_last, data.films, len(data.rows), chance_is=NOT_DEALT,
+        "spice", "SPICE", means(result["scores"]), first_over_last, data.films, len(data.rows), chance_is=NOT_DEALT,
         per_item=result["scores"],
     )  # fmt: skip
     return [figure], result["signature"]

@@ -24,12 +24,12 @@ Similarity = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 
 SIMILARITY_SHARE, OFFSET, STRETCH = 0.8, 0.25, 2.0
 LONGEST = 1000  # characters of a piece, as in the script
-_FRAGMENTS = re.compile(r"[.;,\n\r\u2028\u2029\x85]")
+_FRAGMENTS = re.compile("[.;,]")
 
 
 def pieces_of(text: str | None) -> list[str]:
     """The whole description and its fragments between commas, semicolons and full stops; [] for silence."""
-    whole = " ".join((text or "").split())
+    whole = " ".join(text.split()) if isinstance(text, str) else ""
     if not any(char.isalnum() for char in whole):
         return []
     fragments = [part.strip() + "." for part in _FRAGMENTS.split(whole) if any(char.isalnum() for char in part)]
@@ -43,7 +43,7 @@ def action_scores(
     """Score of each AD, 0..1 before the offset; None where the prediction is silent.
 
     Args:
-        predictions: generated ADs.
+        predictions: generated ADs; None, NaN and "" are silence.
         actions: the true actions of each AD, at least one.
         similarity: see `Similarity`; asked once for all texts of an AD set, each different text once.
         verbs: lemmas of the verbs of a text.
@@ -70,7 +70,7 @@ def action_scores(
         for row, text in enumerate(texts):
             wanted = verbs(text)
             shared = [value for value, told in zip(table[row], of_piece, strict=True) if wanted & told]
-            total.append(SIMILARITY_SHARE * table[row].max() + (1 - SIMILARITY_SHARE) * max(shared, default=0.0))
+            total.append(SIMILARITY_SHARE * table[row].max() + (1 - SIMILARITY_SHARE) * max([0.0, *shared]))
         scores.append(math.fsum(total) / len(total))
     return scores
 
@@ -82,35 +82,42 @@ def action_score(
     """Action score of a set.
 
     Args:
-        predictions: generated ADs.
+        predictions: generated ADs; None, NaN and "" are silence.
         actions: the true actions of each AD.
         similarity: see `Similarity`.
         verbs: lemmas of the verbs of a text.
 
     Returns:
-        `action_score` ((mean - 0.25) x 2 x 100, silence scored as 0), `without_silence` (the same over the ADs that say
-        something, as the public script does; None if none does), `n_expected`, `n_scored`, `n_empty`, `signature`.
+        `action_score` ((mean - 0.25) x 2 x 100, silence a 0 in the mean, so that silence alone gives -50),
+        `without_silence` (the same over the ADs that say something and do not score below 0, as the public script
+        counts; None if there is none), `n_expected`, `n_scored`, `n_empty`, `signature`.
 
     Raises:
         ValueError: if there is nothing to score, or see `action_scores`.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of the set")
     scores = action_scores(predictions, actions, similarity, verbs)
     said = [score for score in scores if score is not None]
+    counted = [score for score in said if score >= 0]
     return {
         "action_score": final(math.fsum(said) / len(scores)),
-        "without_silence": final(math.fsum(said) / len(said)) if said else None,
+        "without_silence": final(math.fsum(counted) / len(counted)) if counted else None,
         "n_expected": len(actions),
         "n_scored": len(scores),
         "n_empty": len(scores) - len(said),
-        "signature": {
-            "metric": "Action score",
-            "verbs": "list v1" if verbs is verbs_of else getattr(verbs, "__name__", "given"),
-            "pieces": "whole and fragments",
-            "scale": "(mean - 0.25) x 2 x 100",
-            "version": 1,
-        },
+        "signature": signature(verbs),
+    }
+
+
+def signature(verbs: Callable[[str], set[str]] = verbs_of) -> dict[str, Any]:
+    """What makes two results comparable, the similarity aside."""
+    return {
+        "metric": "Action score",
+        "verbs": "list v1" if verbs is verbs_of else getattr(verbs, "__name__", "given"),
+        "pieces": "whole and fragments",
+        "scale": "(mean - 0.25) x 2 x 100",
+        "version": 2,
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +20,10 @@ class SentenceSimilarity:
         encoder: Hub id or folder of any encoder.
         instruction: put before every text, for encoders that want one.
         pooling: "mean" over the tokens, or "last" token.
-        device: torch device name.
+        device: torch device name, or "auto" (the accelerator if there is one).
 
     Raises:
-        ValueError: if no encoder is given or it cannot be loaded.
+        ValueError: if no encoder is given, it cannot be loaded or the device is not there.
     """
 
     def __init__(self, encoder: str | None, instruction: str = "", pooling: str = "mean", device: str = "cpu") -> None:
@@ -35,9 +37,15 @@ class SentenceSimilarity:
 
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(encoder)
-            self.model = AutoModel.from_pretrained(encoder, dtype=torch.float32).eval().to(device)
+            model = AutoModel.from_pretrained(encoder, dtype=torch.float32)
         except (OSError, ValueError) as error:
             raise ValueError(f"encoder {encoder!r} cannot be loaded; pass a folder or reachable Hub id") from error
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self.model = model.eval().to(device)
+        except (AssertionError, RuntimeError) as error:  # torch raises either for a device that is not there
+            raise ValueError(f"device {device!r} cannot be used; pass cpu, or a device of this machine") from error
         self.encoder, self.instruction, self.pooling, self.device = str(encoder), instruction, pooling, device
         self.kept: dict[str, np.ndarray] = {}
 
@@ -47,11 +55,20 @@ class SentenceSimilarity:
 
         return {
             "encoder": self.encoder.rstrip("/\\").replace("\\", "/").split("/")[-1],
-            "encoder_revision": getattr(self.model.config, "_commit_hash", None),
+            "encoder_revision": self._revision(),
             "pooling": self.pooling,
             "instruction": self.instruction,
             "versions": {"transformers": transformers.__version__},
         }
+
+    def _revision(self) -> str | None:
+        """The Hub's commit; of a local folder the SHA-256 of its weights file, where it is one safetensors file."""
+        commit = getattr(self.model.config, "_commit_hash", None)
+        weights = Path(self.encoder) / "model.safetensors"
+        if commit or not weights.is_file():
+            return commit
+        with weights.open("rb") as handle:
+            return f"sha256:{hashlib.file_digest(handle, 'sha256').hexdigest()}"
 
     def remember(self, texts: Iterable[str], batch_size: int = 64) -> None:
         """Encode the texts that are not kept yet, those of one token count together, so that nothing is padded."""
@@ -60,8 +77,13 @@ class SentenceSimilarity:
         new = sorted(set(texts) - set(self.kept))
         if not new:
             return
-        limit = min(self.tokenizer.model_max_length, getattr(self.model.config, "max_position_embeddings", 512))
-        given = [self.instruction + text for text in new]
+        # Models of RoBERTa's kind number positions from the padding id on: fewer than their table has rows.
+        table = getattr(getattr(self.model, "embeddings", None), "position_embeddings", None)
+        taken = 0 if table is None or table.padding_idx is None else table.padding_idx + 1
+        places = getattr(self.model.config, "max_position_embeddings", None) or 512
+        limit = min(self.tokenizer.model_max_length, places - taken)
+        # Half a surrogate pair is no character: a tokeniser would refuse it.
+        given = [(self.instruction + text).encode("utf-8", "replace").decode() for text in new]
         ids = self.tokenizer(given, truncation=True, max_length=limit)["input_ids"]
         by_length: dict[int, list[int]] = {}
         for i, tokens in enumerate(ids):

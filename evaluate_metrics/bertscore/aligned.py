@@ -21,7 +21,7 @@ def bertscore(
     """Mean precision, recall and F1 of a set.
 
     Args:
-        predictions: generated ADs; None and "" score 0.
+        predictions: generated ADs; silence (None, NaN, "") scores 0.
         references: true ADs, aligned.
         pair_scores: see `PairScores`; usually `PairF1.precision_recall_f1`.
         per_item: also return `scores`, three an item.
@@ -32,13 +32,14 @@ def bertscore(
     Raises:
         ValueError: if there is nothing to score, lengths differ, or the scores have another shape.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of the set")
     if len(references) != len(predictions):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
     count = len(predictions)
     pairs = np.stack([np.arange(count)] * 2, axis=1)
-    found = np.asarray(pair_scores([t or "" for t in predictions], [t or "" for t in references], pairs), float)
+    told, true = ([t if isinstance(t, str) else "" for t in column] for column in (predictions, references))
+    found = np.asarray(pair_scores(told, true, pairs), float)
     if found.shape != (count, 3):
         raise ValueError(f"pair_scores gave {found.shape}, expected {(count, 3)}; mend it")
     precision, recall, f1 = (100 * math.fsum(found[:, i]) / count for i in range(3))
@@ -48,6 +49,6 @@ def bertscore(
         "f1": f1,
         "n_expected": count,
         "n_scored": count,
-        "n_empty": sum(not (text or "").strip() for text in predictions),
+        "n_empty": sum(not text.strip() for text in told),
     }
     return {**result, "scores": (100 * found).tolist()} if per_item else result

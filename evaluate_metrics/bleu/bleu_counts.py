@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ _SEPARATORS = re.compile(r"[\W_]+")
 
 def tokens(text: str | None) -> list[str]:
     """Split a text into lower-case words; letters of every script stay, all else separates."""
-    return _SEPARATORS.sub(" ", unicodedata.normalize("NFC", text or "").lower()).split()
+    plain = unicodedata.normalize("NFC", text) if isinstance(text, str) else ""
+    return _SEPARATORS.sub(" ", plain.lower()).split()
 
 
 def _ngrams(words: Sequence[str]) -> Counter[tuple[str, ...]]:
@@ -41,7 +42,7 @@ def bleu_statistics(predictions: Sequence[str | None], references: Sequence[str 
     """Each item's share of BLEU's sums.
 
     Args:
-        predictions: one text an item; None and "" are empty.
+        predictions: one text an item; None, NaN and "" are empty.
         references: one text or a list of texts an item.
 
     Returns:
@@ -55,7 +56,7 @@ def bleu_statistics(predictions: Sequence[str | None], references: Sequence[str 
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
     statistics = np.zeros((len(predictions), 2 + 2 * MAX_N))
     for row, (prediction, item) in enumerate(zip(predictions, references, strict=True)):
-        texts = [item or ""] if item is None or isinstance(item, str) else list(item)
+        texts = [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else [""]
         if not texts:
             raise ValueError(f"references[{row}] is empty, expected at least one reference; give one or drop the item")
         candidate, truths = tokens(prediction), [tokens(text) for text in texts]
@@ -95,7 +96,7 @@ def bleu(
     """BLEU 1 to 4 of a set, with its counts and signature.
 
     Args:
-        predictions: one text an item (None = nothing predicted).
+        predictions: one text an item; None and NaN = nothing predicted.
         references: one text or a list of texts an item.
         per_item: also return `scores`, four an item.
 
@@ -105,7 +106,7 @@ def bleu(
     Raises:
         ValueError: if there is nothing to score, or see `bleu_statistics`.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of the whole set")
     statistics = bleu_statistics(predictions, references)
     sums = statistics.sum(0)

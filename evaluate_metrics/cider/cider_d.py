@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MAX_N = 4
@@ -24,6 +24,7 @@ SIGNATURE: dict[str, Any] = {
     "sigma": SIGMA,
     "scale": "x10 x100",
     "document_frequencies": "references of the whole set",
+    "version": 1,
 }
 
 Ngrams = Counter[tuple[str, ...]]
@@ -34,9 +35,10 @@ def tokens(text: str | None) -> list[str]:
     """Split a text into lower-case words; letters of every script stay, all else separates.
 
     Within 0.03 CIDEr of the Penn Treebank tokeniser on the three public evaluation sets.
-    A missing text (None) has no tokens. Every Unicode line break is a separator like any other.
+    A missing text (None, NaN) has no tokens. Every Unicode line break is a separator like any other.
     """
-    return _SEPARATORS.sub(" ", unicodedata.normalize("NFC", text or "").lower()).split()
+    plain = unicodedata.normalize("NFC", text) if isinstance(text, str) else ""
+    return _SEPARATORS.sub(" ", plain.lower()).split()
 
 
 def ngrams(words: Sequence[str], max_n: int = MAX_N) -> Ngrams:
@@ -50,7 +52,9 @@ def as_reference_lists(references: Sequence[str | None | Sequence[str]]) -> list
     Raises:
         ValueError: if an item has an empty list of references.
     """
-    lists = [[item or ""] if item is None or isinstance(item, str) else list(item) for item in references]
+    lists = [
+        [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else [""] for item in references
+    ]
     for row, item in enumerate(lists):
         if not item:
             raise ValueError(f"references[{row}] is empty, expected at least one reference; give one or drop the item")
@@ -123,7 +127,7 @@ class CiderScorer:
         return self._vectors[text]
 
     def scores(self, predictions: Sequence[str | None]) -> list[float]:
-        """CIDEr-D of each prediction, on the papers' scale; None and "" score 0.
+        """CIDEr-D of each prediction, on the papers' scale; silence (None, NaN, "") scores 0.
 
         Raises:
             ValueError: if there are not as many predictions as references.
@@ -132,7 +136,7 @@ class CiderScorer:
             raise ValueError(f"{len(predictions)} predictions for {len(self._lists)} references; give one each")
         scores = []
         for prediction, item in zip(predictions, self._lists, strict=True):
-            candidate = self._vector(prediction or "")
+            candidate = self._vector(prediction if isinstance(prediction, str) else "")
             scores.append(SCALE * sum(_similarity(candidate, self._vector(text)) for text in item) / len(item))
         return scores
 
@@ -146,7 +150,7 @@ def cider_scores(
     """CIDEr-D of each item, on the papers' scale (about 950 to 975 for a perfect copy of an AD set).
 
     Args:
-        predictions: one text an item; None and "" score 0.
+        predictions: one text an item; silence (None, NaN, "") scores 0.
         references: one text or a list of texts an item.
         frequencies: document frequencies; counted from `references` if None. Pass those of the whole set when
             only a part of it is scored, together with `n_items`.
@@ -169,7 +173,7 @@ def cider(
     """CIDEr-D of a set, with its counts and signature.
 
     Args:
-        predictions: one text an item (None = nothing predicted).
+        predictions: one text an item; None and NaN = nothing predicted.
         references: one text or a list of texts an item.
         per_item: also return `scores`, one an item.
 
@@ -179,7 +183,7 @@ def cider(
     Raises:
         ValueError: if there is nothing to score, or see `cider_scores`.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of the whole set")
     scores = cider_scores(predictions, references)
     result: dict[str, Any] = {

@@ -25,7 +25,7 @@ def characters_of(
     """The characters of each description, each film read in time order.
 
     Args:
-        texts: descriptions; None and "" hold no one.
+        texts: descriptions; None, NaN and "" hold no one.
         films: the film of each.
         casts: the names of each film's cast.
         times_s: the time of each in seconds; None = the rows' order.
@@ -35,20 +35,25 @@ def characters_of(
         One set of names a row.
 
     Raises:
-        ValueError: if lengths differ, a film has no cast, or the resolver gives another number of sets.
+        ValueError: if lengths differ, a time is no number, a film has no cast, or the resolver gives another number
+            of sets.
     """
     if len(texts) != len(films) or (times_s is not None and len(times_s) != len(films)):
         raise ValueError(f"{len(texts)} texts for {len(films)} films; give one film (and time) each")
+    if times_s is not None and not all(math.isfinite(time_s) for time_s in times_s):
+        raise ValueError("times_s holds a value that is no time, expected seconds; give every row its time")
+    listed = {str(film): list(cast) for film, cast in casts.items()}
     members: dict[str, list[int]] = {}
     for row, film in enumerate(films):
         members.setdefault(str(film), []).append(row)
     found: list[set[str]] = [set() for _ in texts]
+    told = [text if isinstance(text, str) else "" for text in texts]
     for film, rows in members.items():
-        if film not in casts:
+        if film not in listed:
             raise ValueError(f"film {film!r} has no cast; add its names to casts")
         if times_s is not None:
             rows = sorted(rows, key=lambda row: (times_s[row], row))
-        sets = resolver([texts[row] or "" for row in rows], list(casts[film]))
+        sets = resolver([told[row] for row in rows], listed[film])
         if len(sets) != len(rows):
             raise ValueError(f"the resolver gave {len(sets)} sets for {len(rows)} descriptions; mend it")
         for row, people in zip(rows, sets, strict=True):
@@ -74,6 +79,16 @@ def critic_statistics(told: Sequence[set[str]], true: Sequence[set[str]]) -> np.
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
+def signature(resolver: Resolver = resolve) -> dict[str, Any]:
+    """What makes two results comparable."""
+    return {
+        "metric": "CRITIC",
+        "coreference": "rules v2" if resolver is resolve else getattr(resolver, "__name__", "given"),
+        "scale": "x100, mean over the ADs whose truth has a character",
+        "version": 1,
+    }
+
+
 def critic(
     predictions: Sequence[str | None], references: Sequence[str | None], films: Sequence[Any],
     casts: Mapping[str, Sequence[str]], times_s: Sequence[float] | None = None, resolver: Resolver = resolve,
@@ -81,7 +96,7 @@ def critic(
     """CRITIC of a set.
 
     Args:
-        predictions: generated ADs; None and "" hold no one.
+        predictions: generated ADs; None, NaN and "" hold no one.
         references: true ADs, aligned.
         films: the film of each row.
         casts: the names of each film's cast.
@@ -96,7 +111,7 @@ def critic(
     Raises:
         ValueError: if there is nothing to score, or see `characters_of`.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of whole films")
     if len(references) != len(predictions):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
@@ -110,12 +125,7 @@ def critic(
         "n_invented": int(columns[:, 1].sum()),
         "n_expected": len(references),
         "n_scored": len(predictions),
-        "n_empty": sum(not (text or "").strip() for text in predictions),
+        "n_empty": sum(not (isinstance(text, str) and text.strip()) for text in predictions),
         "n_films": len(set(map(str, films))),
-        "signature": {
-            "metric": "CRITIC",
-            "coreference": "rules v1" if resolver is resolve else getattr(resolver, "__name__", "given"),
-            "scale": "x100, mean over the ADs whose truth has a character",
-            "version": 1,
-        },
+        "signature": signature(resolver),
     }

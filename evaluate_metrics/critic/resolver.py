@@ -54,7 +54,7 @@ _DEBRIS = re.compile(r"\([^)]*\)?")
 
 
 class Mention(NamedTuple):
-    """A person named at a place of a description: the piece it ends with, and whether it is a subject there."""
+    """A person named in a description, and the number of the piece that the name ends with."""
 
     place: int
     name: str
@@ -67,9 +67,9 @@ def _fold(piece: str) -> str:
 
 def name_words(cast: Sequence[str]) -> dict[str, str]:
     """Which word names whom (rule 1): {folded word: name}, words of several names and titles left out."""
-    bags = {name: {_fold(p) for p in _PIECES.findall(_DEBRIS.sub(" ", name))} - _NOT_NAMES for name in cast}
+    bags = {name: {_fold(p) for p in pieces_of(_DEBRIS.sub(" ", name)) if p[0].isalpha()} - _NOT_NAMES for name in cast}
     holders = Counter(word for bag in bags.values() for word in bag)
-    return {word: name for name, bag in bags.items() for word in sorted(bag) if holders[word] == 1 and word.isalpha()}
+    return {word: name for name, bag in bags.items() for word in sorted(bag) if holders[word] == 1}
 
 
 def pieces_of(text: str) -> list[str]:
@@ -102,7 +102,7 @@ def pronouns_of(ads: Sequence[str], cast: Sequence[str], table: Mapping[str, str
         if len(named) == len(told) == 1:
             votes.setdefault(named.pop(), Counter()).update(told)
     for name in cast:
-        parts = [_fold(piece) for piece in _PIECES.findall(name)]
+        parts = [_fold(piece) for piece in pieces_of(name)]
         title = next((TITLES[part] for part in parts if part in TITLES), None)
         first = next((part for part in parts if part in MALE or part in FEMALE), None)
         if title is not None:

@@ -7,12 +7,13 @@ from the start of a film; the last one reaches back to hold N ADs, and each AD i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .words import capitalised_words, distinctive_words, words
+from .words import CLOSED_CLASS, capitalised_words, distinctive_words, name_words, words
 
 WINDOW = 16
 SIGNATURE: dict[str, Any] = {
@@ -32,6 +33,11 @@ def scoring_windows(count: int, size: int) -> list[tuple[list[int], list[int]]]:
     return cut
 
 
+def _said(text: str | None) -> str:
+    """The text; None and NaN are silence."""
+    return text if isinstance(text, str) else ""
+
+
 def _film_order(films: Sequence[Any], times_s: Sequence[float] | None) -> dict[str, list[int]]:
     members: dict[str, list[int]] = {}
     for row, film in enumerate(films):
@@ -48,7 +54,7 @@ def distinctive_statistics(
     """Each AD's share of the sums of recall and precision.
 
     Args:
-        predictions: generated ADs; None and "" recover nothing.
+        predictions: generated ADs; None, NaN and "" recover nothing.
         references: true ADs, aligned.
         films: the film of each row.
         times_s: the time of each row in seconds; None = the rows' order.
@@ -61,24 +67,28 @@ def distinctive_statistics(
         the prediction.
 
     Raises:
-        ValueError: if lengths differ or the window is below 2.
+        ValueError: if lengths differ, a time is no number or the window is below 2.
     """
     columns = {"references": references, "films": films, **({} if times_s is None else {"times_s": times_s})}
     for name, column in columns.items():
         if len(column) != len(predictions):
             raise ValueError(f"{len(column)} {name} for {len(predictions)} predictions; give one each")
+    if times_s is not None and not all(math.isfinite(time_s) for time_s in times_s):
+        raise ValueError("times_s holds a value that is no time, expected seconds; give every row its time")
     if window < 2:
         raise ValueError(f"window is {window}, expected 2 or more; raise it")
     statistics = np.zeros((len(predictions), 4))
+    casts = {str(film): cast for film, cast in (names or {}).items()}
     for film, rows in _film_order(films, times_s).items():
-        told, true = [predictions[row] or "" for row in rows], [references[row] or "" for row in rows]
-        given = (names or {}).get(film)
-        people = list(given) if given is not None else sorted(capitalised_words([*true, *told]))
+        told, true = ([_said(column[row]) for row in rows] for column in (predictions, references))
+        given = casts.get(film)
+        # The names are taken out here and for the whole film: `distinctive_words` would guess them window by window.
+        stop = CLOSED_CLASS | name_words(capitalised_words([*true, *told]) if given is None else given)
         for block, scored in scoring_windows(len(rows), window):
-            # Without a single name the guess from capitals would be made again, window by window: say "no name" by "-".
-            stop = people or ["-"]
-            of_truth = distinctive_words([true[i] for i in block], stop)
-            of_told = distinctive_words([told[i] for i in block], stop)
+            of_truth, of_told = (
+                [own - stop for own in distinctive_words([texts[i] for i in block], stop_list=False)]
+                for texts in (true, told)
+            )
             for i in scored:
                 mine, yours = of_told[i - block[0]], of_truth[i - block[0]]
                 said, truth = set(words(told[i])), set(words(true[i]))
@@ -110,7 +120,7 @@ def distinctiveness(
     """Recall, precision and F1 of distinctive words over a set.
 
     Args:
-        predictions: generated ADs, one an item; None and "" are silence.
+        predictions: generated ADs, one an item; None, NaN and "" are silence.
         references: true ADs, aligned.
         films: the film of each row; None = one film.
         times_s: the time of each row in seconds; None = the rows' order.
@@ -125,7 +135,7 @@ def distinctiveness(
     Raises:
         ValueError: if there is nothing to score, or see `distinctive_statistics`.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of whole films")
     groups = ["all"] * len(predictions) if films is None else list(films)
     sums = distinctive_statistics(predictions, references, groups, times_s, window, names).sum(0)
@@ -138,7 +148,7 @@ def distinctiveness(
         "n_predicted_words": int(sums[3]),
         "n_expected": len(references),
         "n_scored": len(predictions),
-        "n_empty": sum(not words(text or "") for text in predictions),
+        "n_empty": sum(not words(_said(text)) for text in predictions),
         "n_films": len(set(map(str, groups))),
         "signature": {**SIGNATURE, "window": window, "names": "given" if names is not None else "capitalised words"},
     }

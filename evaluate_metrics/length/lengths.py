@@ -14,8 +14,9 @@ SIGNATURE: dict[str, Any] = {"metric": "length", "words": "white-space runs with
 
 
 def count_words(text: str | None) -> int:
-    """Number of words of a text."""
-    return sum(any(char.isalnum() for char in run) for run in (text or "").split())
+    """Number of words of a text; 0 of None and NaN."""
+    runs = text.split() if isinstance(text, str) else []
+    return sum(any(char.isalnum() for char in run) for run in runs)
 
 
 def length_statistics(
@@ -54,7 +55,7 @@ def lengths(
     """Length of the predictions beside that of the truths.
 
     Args:
-        predictions: generated ADs, one an item; None and "" are silence.
+        predictions: generated ADs, one an item; None, NaN and "" are silence.
         references: true ADs, aligned.
         durations_s: seconds of each AD's interval; None = unknown.
 
@@ -66,7 +67,7 @@ def lengths(
     Raises:
         ValueError: if there is nothing to score, or see `length_statistics`.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of the set")
     statistics = length_statistics(predictions, references, durations_s)
     told, true, seconds, count = statistics.sum(0).tolist()

@@ -13,7 +13,8 @@ import ast
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ Judge = Callable[[list[list[Message]]], list[str]]
 """(one list of chat messages a pair) -> one answer a pair."""
 
 LOWEST, HIGHEST = 0, 5
+LONGEST = 2000  # characters of a text that the judge sees; no AD is near it, and a judge's prompt has an end
 PROMPT: dict[str, str] = {
     "system": (
         "You compare a generated audio description of a film clip with the correct one. What counts is what can be "
@@ -35,13 +37,24 @@ PROMPT: dict[str, str] = {
         "Correct audio description: {reference}\n"
         "Generated audio description: {prediction}\n\n"
         "Give a matching score as an integer from 0 to 5, 5 being the best match. Answer only with a Python "
-        "dictionary that has the key 'score' and the integer, nothing else, such as {{'score': 3}}."
+        "dictionary that has the key 'score' and the integer, nothing else, such as {'score': 3}."
     ),
 }
+# The prompt of AutoAD III's two scripts (they differ in white space alone), by `prompt_fingerprint`.
+PUBLIC_SHA256 = "517e72693ba70ae31200a3428fe8f22580d835362bc4d30f1fc26efae2c2ca85"
+_PLACES = re.compile(r"\{(reference|prediction)\}")
+
+
+def prompt_fingerprint(prompt: Mapping[str, str]) -> str:
+    """SHA-256 of a prompt's system and user text, white space aside."""
+    plain = [" ".join(prompt[part].split()) for part in ("system", "user")]
+    return hashlib.sha256("\n".join(plain).encode()).hexdigest()
 
 
 def read_prompt(prompt: str | Path | None) -> dict[str, str]:
     """The prompt: None or "own" is ours; else a JSON file with `system` and `user` ({reference}, {prediction}).
+
+    Other braces in it stand for themselves, so a published prompt can be pasted as it is.
 
     Raises:
         ValueError: if the file is no such JSON.
@@ -50,20 +63,28 @@ def read_prompt(prompt: str | Path | None) -> dict[str, str]:
         return PROMPT
     try:
         loaded = json.loads(Path(prompt).read_text(encoding="utf-8"))
-        filled = str(loaded["user"]).format(reference="", prediction="")
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        words = {"system": str(loaded.get("system", "")), "user": str(loaded["user"])}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{prompt} is no prompt; give a JSON of system and user, the latter with {{reference}} and {{prediction}}"
         ) from error
-    if filled == loaded["user"]:
-        raise ValueError(f"{prompt} has no {{reference}} and {{prediction}} in user; add them")
-    return {"system": str(loaded.get("system", "")), "user": str(loaded["user"])}
+    missing = {"reference", "prediction"} - set(_PLACES.findall(words["user"]))
+    if missing:
+        raise ValueError(f"{prompt} has no {' and no '.join(f'{{{m}}}' for m in sorted(missing))} in user; add it")
+    return words
 
 
-def messages_of(prediction: str | None, reference: str | None, prompt: dict[str, str]) -> list[Message]:
-    """The chat messages of one pair; texts on one line."""
-    texts = {"reference": " ".join((reference or "").split()), "prediction": " ".join((prediction or "").split())}
-    user = {"role": "user", "content": prompt["user"].format(**texts)}
+def _one_line(text: str | None) -> str:
+    """A text on one line, cut at `LONGEST`; half a surrogate pair, which tokenisers refuse, becomes a question mark."""
+    if not isinstance(text, str):  # None, or NaN
+        return ""
+    return " ".join(text.encode("utf-8", "replace").decode().split())[:LONGEST]
+
+
+def messages_of(prediction: str | None, reference: str | None, prompt: Mapping[str, str]) -> list[Message]:
+    """The chat messages of one pair; texts on one line, cut at `LONGEST` characters."""
+    texts = {"reference": _one_line(reference), "prediction": _one_line(prediction)}
+    user = {"role": "user", "content": _PLACES.sub(lambda place: texts[place[1]], prompt["user"])}
     return [{"role": "system", "content": prompt["system"]}, user] if prompt["system"] else [user]
 
 
@@ -81,19 +102,25 @@ def read_mark(answer: str) -> int | None:
 
 
 def _key(messages: list[Message], judge_name: str) -> str:
-    return hashlib.sha256(json.dumps([judge_name, messages], ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([judge_name, messages]).encode()).hexdigest()
 
 
 def _kept(resume: Path | None) -> dict[str, str]:
     """Answers of an earlier run; a last line that was cut off is left out."""
     kept: dict[str, str] = {}
-    if resume is not None and resume.is_file():
-        for line in resume.read_text(encoding="utf-8").split("\n"):
-            try:
-                entry = json.loads(line)
-                kept[entry["key"]] = entry["answer"]
-            except (ValueError, KeyError, TypeError):
-                continue
+    if resume is None:
+        return kept
+    try:
+        resume.open("a", encoding="utf-8").close()  # whether it can be written is to be known before the judging
+        lines = resume.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{resume} cannot keep answers; give a file that can be written") from error
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            kept[str(entry["key"])] = str(entry["answer"])
+        except (ValueError, KeyError, TypeError):
+            continue
     return kept
 
 
@@ -105,7 +132,7 @@ def llm_ad_eval(
     """Mean mark of a set.
 
     Args:
-        predictions: generated ADs; None and "" are judged like any other text.
+        predictions: generated ADs; silence (None, NaN, "") is judged like any other text.
         references: true ADs, aligned.
         judge: see `Judge`.
         judge_name: what the judge is (model, revision, sampling, seed), part of the signature and of resuming.
@@ -118,18 +145,21 @@ def llm_ad_eval(
     Returns:
         `llm_ad_eval` (unreadable answers count 0, as the public LLaMA script), `llm_ad_eval_parsed` (they are left out,
         as the GPT one; None if none can be read), `parse_rate` (percent), `n_unparsed`, `n_expected`, `n_scored`,
-        `n_empty`, `signature`.
+        `n_empty`, `signature` (`comparable_prompt`: whether it is the public one, without which no score compares
+        with papers).
 
     Raises:
-        ValueError: if there is nothing to score, lengths differ, or the judge gives another number of answers.
+        ValueError: if there is nothing to score, lengths differ, the prompt or the file of answers cannot be used, or
+            the judge gives another number of answers.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of the set")
     if len(references) != len(predictions):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1; raise it")
     words = read_prompt(prompt)
+    sha256 = prompt_fingerprint(words)
     chats = [messages_of(p, r, words) for p, r in zip(predictions, references, strict=True)]
     answers = _answers(chats, judge, judge_name, batch_size, Path(resume) if resume else None, progress)
     marks = [read_mark(answer) for answer in answers]
@@ -141,14 +171,15 @@ def llm_ad_eval(
         "n_unparsed": len(marks) - len(read),
         "n_expected": len(references),
         "n_scored": len(marks),
-        "n_empty": sum(not (text or "").strip() for text in predictions),
+        "n_empty": sum(not _one_line(text) for text in predictions),
         "signature": {
             "metric": "LLM-AD-eval",
             "judge": judge_name,
-            "prompt": "own" if words is PROMPT else "given",
-            "prompt_sha256": hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest(),
+            "prompt": "own" if words is PROMPT else "public" if sha256 == PUBLIC_SHA256 else "given",
+            "prompt_sha256": sha256,
+            "comparable_prompt": sha256 == PUBLIC_SHA256,
             "scale": f"{LOWEST}..{HIGHEST}",
-            "version": 1,
+            "version": 2,
         },
     }
     return {**result, "marks": marks, "answers": answers} if per_item else result

@@ -1,23 +1,36 @@
 """METEOR 1.5 through its reference jar: Java does the scoring, this file only speaks to it.
 
 Source: Denkowski and Lavie, "Meteor Universal" (WMT 2014), and the protocol of the public coco-caption wrapper (-stdio,
-English, normalised). The jar and its paraphrase table are never downloaded: they are found in an installed
-pycocoevalcap or given by path. Without Java or the jar the metric says so and gives nothing.
+English, normalised), which hands the jar words without punctuation; so does this, by a regular expression in place of
+the Java tokeniser (on 400 ADs of MAD-Eval 12.99 beside 13.01; texts with their punctuation give 13.57). The jar and
+its paraphrase table are never downloaded: they are found in an installed pycocoevalcap or given by path. Without Java
+or the jar the metric says so and gives nothing.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import math
+import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 JAR = "meteor-1.5.jar"
-START_S = 120  # the jar reads 60 MB of paraphrases first
+START_S = 600  # the jar reads 60 MB of paraphrases first: 14 s, much longer on a busy machine
+SIGNATURE: dict[str, Any] = {
+    "metric": "METEOR",
+    "tokens": "regex v1: NFC, lower case, runs of non-alphanumerics to one space",
+    "jar": JAR,
+    "options": "-l en -norm",
+    "scale": "x100",
+    "version": 2,
+}
+_SEPARATORS = re.compile(r"[\W_]+")
 
 
 class MeteorUnavailable(ValueError):
@@ -56,16 +69,21 @@ def find_jar(jar: str | Path | None = None) -> Path:
 
 
 def _line(text: str | None) -> str:
-    """One line without the protocol's separator; every white space and control character becomes a blank."""
-    plain = "".join(char if char.isprintable() else " " for char in (text or "")).replace("|||", " ")
-    return " ".join(plain.split())
+    """The lower-case words of a text with one blank between; "" for None and NaN."""
+    plain = unicodedata.normalize("NFC", text) if isinstance(text, str) else ""
+    return " ".join(_SEPARATORS.sub(" ", plain.lower()).split())
 
 
 def _references(item: str | None | Sequence[str], row: int) -> list[str]:
-    texts = [item or ""] if item is None or isinstance(item, str) else list(item)
+    """The references of an item that hold a word.
+
+    Raises:
+        ValueError: if it is an empty list.
+    """
+    texts = [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else [""]
     if not texts:
         raise ValueError(f"references[{row}] is empty, expected at least one reference; give one or drop the item")
-    return [_line(text) for text in texts]
+    return [line for line in map(_line, texts) if line]
 
 
 class _Jar:
@@ -78,6 +96,7 @@ class _Jar:
             )
         except OSError as error:
             raise MeteorUnavailable(f"the jar could not be run ({error.strerror}); check the Java program") from error
+        self.ended = f"the jar ended early (or was ended after {limit_s:.0f} s); check Java, memory and the jar"
         self.timer = threading.Timer(limit_s, self.process.kill)
         self.timer.start()
 
@@ -89,10 +108,10 @@ class _Jar:
             self.process.stdin.write(f"{line}\n".encode())
             self.process.stdin.flush()
         except OSError as error:
-            raise MeteorUnavailable("the jar ended early; check Java, memory and the jar") from error
+            raise MeteorUnavailable(self.ended) from error
         lines = [self.process.stdout.readline().decode().strip() for _ in range(answers)]
         if not all(lines):
-            raise MeteorUnavailable("the jar ended early; check Java, memory and the jar")
+            raise MeteorUnavailable(self.ended)
         return lines
 
     def close(self) -> None:
@@ -109,29 +128,29 @@ def meteor(
     """METEOR of a set.
 
     Args:
-        predictions: one text an item; None and "" score 0 without being asked.
-        references: one text or a list of texts an item, as they are (the jar does its own normalising).
+        predictions: one text an item; silence (None, NaN, "") scores 0 without being asked.
+        references: one text or a list of texts an item; one without words scores 0 without being asked.
         jar: meteor-1.5.jar or its folder; None = that of an installed pycocoevalcap.
         java: the Java program; None = the one on the search path.
         per_item: also return `scores`, one an item.
         memory: Java's memory limit.
 
     Returns:
-        `meteor` (the jar's score over the sums of the items that say something, times their share; 0..100),
-        `meteor_mean` (mean over items, silence 0), `n_expected`, `n_scored`, `n_empty`, `signature`.
+        `meteor` (the jar's score over the sums of the items that were asked, times their share; 0..100),
+        `meteor_mean` (mean over items, the others 0), `n_expected`, `n_scored`, `n_empty`, `signature`.
 
     Raises:
         MeteorUnavailable: if Java or the jar is not there or fails.
         ValueError: if there is nothing to score, lengths differ or an item has no reference.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of the whole set")
     if len(references) != len(predictions):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
     program, path = find_java(java), find_jar(jar)
     told = [_line(text) for text in predictions]
-    asked = [row for row, text in enumerate(told) if any(char.isalnum() for char in text)]
     true = [_references(item, row) for row, item in enumerate(references)]
+    asked = [row for row in range(len(told)) if told[row] and true[row]]
     scores, whole = [0.0] * len(told), 0.0
     if asked:
         command = [program, f"-Xmx{memory}", "-jar", path.name, "-", "-", "-stdio", "-l", "en", "-norm"]
@@ -139,18 +158,22 @@ def meteor(
         try:
             lines = [f"SCORE ||| {' ||| '.join(true[row])} ||| {told[row]}" for row in asked]
             statistics = [jar_running.ask(line)[0] for line in lines]
-            answers = jar_running.ask("EVAL ||| " + " ||| ".join(statistics), len(asked) + 1)
+            values = [float(v) for v in jar_running.ask("EVAL ||| " + " ||| ".join(statistics), len(asked) + 1)]
+        except ValueError as error:
+            if isinstance(error, MeteorUnavailable):
+                raise
+            raise MeteorUnavailable(f"the jar gave no numbers ({error}); check its version") from error
         finally:
             jar_running.close()
-        for row, answer in zip(asked, answers, strict=False):
-            scores[row] = 100 * float(answer)
-        whole = 100 * float(answers[-1]) * len(asked) / len(told)
+        for row, value in zip(asked, values[:-1], strict=True):
+            scores[row] = 100 * value
+        whole = 100 * values[-1] * len(asked) / len(told)
     result: dict[str, Any] = {
         "meteor": whole,
         "meteor_mean": math.fsum(scores) / len(scores),
         "n_expected": len(references),
         "n_scored": len(told),
-        "n_empty": len(told) - len(asked),
-        "signature": {"metric": "METEOR", "jar": path.name, "options": "-l en -norm", "scale": "x100", "version": 1},
+        "n_empty": sum(not text for text in told),
+        "signature": dict(SIGNATURE),
     }
     return {**result, "scores": scores} if per_item else result

@@ -38,7 +38,7 @@ def name_table(cast: Iterable[str]) -> dict[str, str]:
 
 def named(text: str | None, table: Mapping[str, str]) -> set[str]:
     """The people whom a text names, by the table of `name_table`."""
-    normal = unicodedata.normalize("NFKC", text or "")
+    normal = unicodedata.normalize("NFKC", text) if isinstance(text, str) else ""
     capital = (match.group() for match in _CAPITAL.finditer(normal) if match.group()[0].isupper())
     return {table[word] for piece in capital for word in words(piece) if word in table}
 
@@ -50,7 +50,7 @@ def name_statistics(
     """Each AD's share of the sums.
 
     Args:
-        predictions: generated ADs; None and "" name nobody.
+        predictions: generated ADs; None, NaN and "" name nobody.
         references: true ADs, aligned.
         films: the film of each row.
         casts: the names of each film's cast; a film without an entry: capitalised words of its true ADs.
@@ -67,10 +67,10 @@ def name_statistics(
             raise ValueError(f"{len(column)} {name} for {len(predictions)} predictions; give one each")
     texts: dict[str, list[str]] = {}
     for film, text in zip(films, references, strict=True):
-        texts.setdefault(str(film), []).append(text or "")
-    tables = {}
+        texts.setdefault(str(film), []).append(text if isinstance(text, str) else "")
+    tables, listed = {}, {str(film): cast for film, cast in (casts or {}).items()}
     for film, of_film in texts.items():
-        given = (casts or {}).get(film)
+        given = listed.get(film)
         tables[film] = name_table(given) if given is not None else {w: w for w in capitalised_words(of_film)}
     statistics = np.zeros((len(predictions), 5))
     for row, (prediction, reference, film) in enumerate(zip(predictions, references, films, strict=True)):
@@ -95,6 +95,16 @@ def names_of_sums(sums: np.ndarray) -> np.ndarray:
     return 100.0 * np.stack([recall, precision, f1, sums[..., 4] / np.maximum(sums[..., 3], 1)], axis=-1)
 
 
+def signature(casts: bool) -> dict[str, Any]:
+    """What makes two results comparable; `casts`: whether the names came from casts."""
+    return {
+        "metric": "name accuracy",
+        "names": "casts" if casts else "capitalised words of the true ADs",
+        "scale": "x100, counts of the whole set",
+        "version": 1,
+    }
+
+
 def name_accuracy(
     predictions: Sequence[str | None], references: Sequence[str | None], films: Sequence[Any] | None = None,
     casts: Mapping[str, Iterable[str]] | None = None,
@@ -102,7 +112,7 @@ def name_accuracy(
     """How well the predictions name the people whom the truths name.
 
     Args:
-        predictions: generated ADs, one an item; None and "" are silence.
+        predictions: generated ADs, one an item; None, NaN and "" are silence.
         references: true ADs, aligned.
         films: the film of each row; None = one film.
         casts: the names of each film's cast, see `name_statistics`.
@@ -115,7 +125,7 @@ def name_accuracy(
     Raises:
         ValueError: if there is nothing to score, or see `name_statistics`.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of the set")
     groups = ["all"] * len(predictions) if films is None else list(films)
     sums = name_statistics(predictions, references, groups, casts).sum(0)
@@ -128,12 +138,7 @@ def name_accuracy(
         "n_named": int(sums[3]),
         "n_expected": len(references),
         "n_scored": len(predictions),
-        "n_empty": sum(not words(text or "") for text in predictions),
+        "n_empty": sum(not (isinstance(text, str) and words(text)) for text in predictions),
         "n_films": len(set(map(str, groups))),
-        "signature": {
-            "metric": "name accuracy",
-            "names": "casts" if casts is not None else "capitalised words of the true ADs",
-            "scale": "x100, counts of the whole set",
-            "version": 1,
-        },
+        "signature": signature(casts is not None),
     }

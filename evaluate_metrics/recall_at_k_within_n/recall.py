@@ -9,7 +9,7 @@ All functions are pure; the similarity of texts comes in from outside (see `pair
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,8 +49,9 @@ def neighbours(times_s: Sequence[float], row: int, n: int) -> list[int]:
         row: the row whose neighbours are wanted.
         n: how many rows, itself included.
     """
-    order = sorted(range(len(times_s)), key=lambda j: (j != row, abs(times_s[j] - times_s[row]), j))
-    return order[:n]
+    distances = np.abs(np.asarray(times_s, dtype=np.float64) - times_s[row])
+    distances[row] = -1.0
+    return [int(j) for j in np.argsort(distances, kind="stable")[:n]]
 
 
 def hit(scores: Sequence[float] | np.ndarray, own: int, k: int, ties: str = "fractional") -> float:
@@ -76,37 +77,47 @@ def hit(scores: Sequence[float] | np.ndarray, own: int, k: int, ties: str = "fra
 
 
 class _Group:
-    """One film (or clip, or episode): its rows in time order, the candidates of each setting, the similarities."""
+    """One film (or clip, or episode): its rows in time order and the candidates of each setting."""
 
-    def __init__(self, rows: list[int], times_s: Sequence[float] | None, settings: Sequence[Setting]) -> None:
+    def __init__(
+        self, grouping: str, name: str, rows: list[int], times_s: Sequence[float] | None, settings: Sequence[Setting]
+    ) -> None:
+        self.grouping, self.name = grouping, name
         self.rows = rows if times_s is None else sorted(rows, key=lambda row: times_s[row])
         # Without times the place in the group is the time: neighbours in the list are neighbours in the film.
         clock = list(range(len(rows))) if times_s is None else [times_s[row] for row in self.rows]
-        self.candidates = {setting: self._blocks(setting, clock) for setting in settings}
-        self.similarity = np.full((len(rows), len(rows)), np.nan)
+        self.blocks = {setting: self._blocks(setting, clock) for setting in settings}
 
-    def _blocks(self, setting: Setting, clock: Sequence[float]) -> list[list[tuple[int, list[int]]]]:
-        """Blocks of (row, candidates): a block a window for autoad, a block a row for full."""
+    def _blocks(self, setting: Setting, clock: Sequence[float]) -> list[list[tuple[int, np.ndarray]]]:
+        """Blocks of (row, candidates), rows of the whole set: a block a window for autoad, a block a row for full."""
+        rows = np.array(self.rows, dtype=np.int64)
         if setting.protocol == "autoad":
-            windows = [list(range(s, s + setting.n)) for s in window_starts(len(clock), setting.n)]
-            return [[(row, window) for row in window] for window in windows]
-        return [[(row, neighbours(clock, row, setting.n))] for row in range(len(clock))]
+            windows = [rows[start : start + setting.n] for start in window_starts(len(rows), setting.n)]
+            return [[(int(row), window) for row in window] for window in windows]
+        return [[(int(rows[i]), rows[neighbours(clock, i, setting.n)])] for i in range(len(rows))]
 
     def pairs(self) -> np.ndarray:
-        """All (row, candidate) pairs that any setting looks at, each once, as places in the group (P, 2)."""
-        found = {(row, j) for blocks in self.candidates.values() for block in blocks for row, js in block for j in js}
-        return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
+        """All (row, candidate) pairs that any setting looks at (P, 2), some of them twice."""
+        found = [
+            np.stack([np.full(len(js), row), js], axis=1)
+            for blocks in self.blocks.values()
+            for block in blocks
+            for row, js in block
+        ]
+        return np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
 
-    def recall(self, setting: Setting, silent: Sequence[bool]) -> tuple[float, float, int, int]:
+    def recall(
+        self, setting: Setting, silent: Sequence[bool], scores_of: Callable[[int, np.ndarray], np.ndarray]
+    ) -> tuple[float, float, int, int]:
         """Mean recall and mean chance over the blocks (0..1), number of blocks, number of rows scored."""
         recalls, chances, scored = [], [], set()
-        for block in self.candidates[setting]:
+        for block in self.blocks[setting]:
             hits = []
             for row, js in block:
                 # In `full` silence is a miss; `autoad` follows the script, where it ties with everything.
-                missed = setting.protocol == "full" and silent[self.rows[row]]
-                score = hit(self.similarity[row, js], js.index(row), setting.k, setting.tie_rule)
-                hits.append(0.0 if missed else score)
+                missed = setting.protocol == "full" and silent[row]
+                own = int(np.flatnonzero(js == row)[0])
+                hits.append(0.0 if missed else hit(scores_of(row, js), own, setting.k, setting.tie_rule))
                 scored.add(row)
             recalls.append(math.fsum(hits) / len(hits))
             chances.append(min(1.0, setting.k / len(block[0][1])))
@@ -116,14 +127,16 @@ class _Group:
 
 
 def _check(
-    predictions: Sequence[str | None], truths: Sequence[str], groups: Sequence[Any] | None,
+    predictions: Sequence[str | None], truths: Sequence[str | None], groupings: Mapping[str, Sequence[Any] | None],
     times_s: Sequence[float] | None, settings: Sequence[Setting],
 ) -> None:  # fmt: skip
-    for name, column in (("truths", truths), ("groups", groups), ("times_s", times_s)):
+    for name, column in (("truths", truths), *groupings.items(), ("times_s", times_s)):
         if column is not None and len(column) != len(predictions):
             raise ValueError(f"{len(column)} {name} for {len(predictions)} predictions; give one each")
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of whole films")
+    if times_s is not None and not all(math.isfinite(time_s) for time_s in times_s):
+        raise ValueError("times_s holds a value that is no time, expected seconds; give every row its time")
     for k, n, protocol, ties in settings:
         if n < 2 or not 1 <= k <= n:
             raise ValueError(f"R@{k}/{n} is no recall, expected 1 <= k <= N and N >= 2; change k or N")
@@ -133,40 +146,124 @@ def _check(
             raise ValueError(f"ties is {ties!r}, expected one of {TIES} or None; change it")
 
 
-def _fill(groups: Sequence[_Group], predictions: Sequence[str], truths: Sequence[str], similarity: Similarity) -> None:
-    """Ask for the similarities of the groups' pairs and put them into the groups' matrices."""
+def _lots(groups: Sequence[_Group]) -> Iterator[list[_Group]]:
+    """Lots of about `ROWS_AT_ONCE` rows; groups that share rows stay together, so no text is asked for twice."""
     lot: list[_Group] = []
-    for i, group in enumerate(groups):
+    rows: set[int] = set()
+    for group in sorted(groups, key=lambda group: min(group.rows)):
+        if len(rows) >= ROWS_AT_ONCE and rows.isdisjoint(group.rows):
+            yield lot
+            lot, rows = [], set()
         lot.append(group)
-        if i + 1 < len(groups) and sum(len(g.rows) for g in lot) < ROWS_AT_ONCE:
-            continue
-        rows = [row for g in lot for row in g.rows]
-        places, start = [], 0
-        for g in lot:
-            places.append(g.pairs() + start)
-            start += len(g.rows)
-        pairs = np.concatenate(places)
-        values = np.empty(0)
-        if len(pairs):
-            values = np.asarray(similarity([predictions[r] for r in rows], [truths[r] for r in rows], pairs), float)
-        if values.shape != (len(pairs),) or np.isnan(values).any():
-            raise ValueError(f"similarity gave {values.shape} values or NaN, expected {len(pairs)} numbers; mend it")
-        start = 0
-        for g, place in zip(lot, places, strict=True):
-            local = g.pairs()
-            g.similarity[local[:, 0], local[:, 1]] = values[start : start + len(place)]
-            start += len(place)
-        lot = []
+        rows.update(group.rows)
+    if lot:
+        yield lot
+
+
+def _scores(
+    lot: Sequence[_Group], predictions: Sequence[str], truths: Sequence[str], similarity: Similarity
+) -> Callable[[int, np.ndarray], np.ndarray]:
+    """Ask once for every pair of the lot; the answer gives the similarities (C,) of a row and its candidates (C,)."""
+    count = len(truths)
+    pairs = np.concatenate([group.pairs() for group in lot])
+    codes = np.unique(pairs[:, 0] * count + pairs[:, 1])
+    pairs = np.stack([codes // count, codes % count], axis=1)
+    values = np.asarray(similarity(predictions, truths, pairs), float) if len(pairs) else np.empty(0)
+    if values.shape != (len(pairs),) or np.isnan(values).any():
+        raise ValueError(f"similarity gave {values.shape} values or NaN, expected {len(pairs)} numbers; mend it")
+    return lambda row, candidates: values[np.searchsorted(codes, row * count + candidates)]
+
+
+def recall_tables(
+    predictions: Sequence[str | None], truths: Sequence[str | None], similarity: Similarity,
+    settings: Sequence[Setting], groupings: Mapping[str, Sequence[Any] | None], times_s: Sequence[float] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """R@k/N by several settings and several groupings, each pair of texts compared once.
+
+    Args:
+        predictions: generated ADs; None, NaN and "" are silence.
+        truths: ground truths, aligned with `predictions`.
+        similarity: see `Similarity`.
+        settings: what to compute.
+        groupings: {what a group is: the group of each row, or None = all one group}; the name is printed with the
+            result. Rows are never compared across groups.
+        times_s: the time of each row in seconds, for the order and for nearness; None = the rows' order.
+
+    Returns:
+        A dict for each grouping and, within it, for each setting: see `recall_table`.
+
+    Raises:
+        ValueError: for columns of unequal length, a time that is no number, impossible settings, or a similarity that
+            gives NaN.
+    """
+    _check(predictions, truths, groupings, times_s, settings)
+    texts = [text if isinstance(text, str) else "" for text in predictions]
+    true = [text if isinstance(text, str) else "" for text in truths]
+    silent = [not text.strip() for text in texts]
+    groups = []
+    for grouping, of_row in groupings.items():
+        members: dict[str, list[int]] = {}
+        for row in range(len(texts)):
+            members.setdefault("all" if of_row is None else str(of_row[row]), []).append(row)
+        groups += [_Group(grouping, name, rows, times_s, settings) for name, rows in members.items()]
+    found: dict[tuple[str, Setting], dict[str, tuple[float, float, int, int]]] = {
+        (grouping, setting): {group.name: (math.nan, math.nan, 0, 0) for group in groups if group.grouping == grouping}
+        for grouping in groupings
+        for setting in settings
+    }
+    for lot in _lots(groups):
+        scores_of = _scores(lot, texts, true, similarity)
+        for group in lot:
+            for setting in settings:
+                found[group.grouping, setting][group.name] = group.recall(setting, silent, scores_of)
+    sizes = {(group.grouping, group.name): len(group.rows) for group in groups}
+    results = []
+    for grouping in groupings:
+        for setting in settings:
+            per_group = found[grouping, setting]
+            results.append(
+                _summary(setting, per_group, [sizes[grouping, name] for name in per_group], silent, grouping)
+            )
+    return results
+
+
+def _summary(
+    setting: Setting, per_group: dict[str, tuple[float, float, int, int]], sizes: Sequence[int],
+    silent: Sequence[bool], grouping: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Gather one setting's result over the groups."""
+    scored = [(recall, chance, blocks) for recall, chance, blocks, _ in per_group.values() if blocks]
+    blocks = sum(b for _, _, b in scored)
+    n_scored = sum(rows for *_, rows in per_group.values())
+    return {
+        "recall": 100 * math.fsum(r for r, _, _ in scored) / len(scored) if scored else None,
+        "recall_pooled": 100 * math.fsum(r * b for r, _, b in scored) / blocks if scored else None,
+        "chance": 100 * math.fsum(c for _, c, _ in scored) / len(scored) if scored else None,
+        "k": setting.k,
+        "n": setting.n,
+        "protocol": setting.protocol,
+        "ties": setting.tie_rule,
+        "group": grouping,
+        "n_expected": len(silent),
+        "n_scored": n_scored,
+        "n_never_scored": len(silent) - n_scored,
+        "n_empty": sum(silent),
+        "n_groups": len(per_group),
+        "n_groups_scored": len(scored),
+        "n_short_groups": sum(size < setting.n for size in sizes),
+        "per_group": {name: 100 * recall for name, (recall, _, found, _) in per_group.items() if found},
+    }
 
 
 def recall_table(
-    predictions: Sequence[str | None], truths: Sequence[str], similarity: Similarity, settings: Sequence[Setting],
-    groups: Sequence[Any] | None = None, times_s: Sequence[float] | None = None, group_name: str = "film",
+    predictions: Sequence[str | None], truths: Sequence[str | None], similarity: Similarity,
+    settings: Sequence[Setting], groups: Sequence[Any] | None = None, times_s: Sequence[float] | None = None,
+    group_name: str = "film",
 ) -> list[dict[str, Any]]:  # fmt: skip
     """R@k/N by several settings, each pair of texts compared once.
 
     Args:
-        predictions: generated ADs; None and "" are silence.
+        predictions: generated ADs; None, NaN and "" are silence.
         truths: ground truths, aligned with `predictions`.
         similarity: see `Similarity`.
         settings: what to compute.
@@ -181,47 +278,13 @@ def recall_table(
         `recall_pooled` and `chance` are None where nothing could be scored.
 
     Raises:
-        ValueError: for columns of unequal length, impossible settings, or a similarity that gives NaN.
+        ValueError: as `recall_tables`.
     """
-    _check(predictions, truths, groups, times_s, settings)
-    texts = [text or "" for text in predictions]
-    silent = [not text.strip() for text in texts]
-    members: dict[str, list[int]] = {}
-    for row in range(len(texts)):
-        members.setdefault("all" if groups is None else str(groups[row]), []).append(row)
-    built = {name: _Group(rows, times_s, settings) for name, rows in members.items()}
-    _fill(list(built.values()), texts, truths, similarity)
-    return [_summary(setting, built, silent, group_name) for setting in settings]
-
-
-def _summary(setting: Setting, groups: dict[str, _Group], silent: Sequence[bool], group_name: str) -> dict[str, Any]:
-    """Gather one setting's result over the groups."""
-    per_group = {name: group.recall(setting, silent) for name, group in groups.items()}
-    scored = [(recall, chance, blocks) for recall, chance, blocks, _ in per_group.values() if blocks]
-    blocks = sum(b for _, _, b in scored)
-    n_scored = sum(rows for *_, rows in per_group.values())
-    return {
-        "recall": 100 * math.fsum(r for r, _, _ in scored) / len(scored) if scored else None,
-        "recall_pooled": 100 * math.fsum(r * b for r, _, b in scored) / blocks if scored else None,
-        "chance": 100 * math.fsum(c for _, c, _ in scored) / len(scored) if scored else None,
-        "k": setting.k,
-        "n": setting.n,
-        "protocol": setting.protocol,
-        "ties": setting.tie_rule,
-        "group": group_name,
-        "n_expected": len(silent),
-        "n_scored": n_scored,
-        "n_never_scored": len(silent) - n_scored,
-        "n_empty": sum(silent),
-        "n_groups": len(groups),
-        "n_groups_scored": len(scored),
-        "n_short_groups": sum(len(group.rows) < setting.n for group in groups.values()),
-        "per_group": {name: 100 * recall for name, (recall, _, found, _) in per_group.items() if found},
-    }
+    return recall_tables(predictions, truths, similarity, settings, {group_name: groups}, times_s)
 
 
 def recall_at_k_within_n(
-    predictions: Sequence[str | None], truths: Sequence[str], similarity: Similarity,
+    predictions: Sequence[str | None], truths: Sequence[str | None], similarity: Similarity,
     groups: Sequence[Any] | None = None, times_s: Sequence[float] | None = None, k: int = 5, n: int = 16,
     protocol: str = "full", ties: str | None = None, group_name: str = "film",
 ) -> dict[str, Any]:  # fmt: skip

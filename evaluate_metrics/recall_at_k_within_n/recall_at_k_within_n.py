@@ -61,7 +61,7 @@ class RecallAtKWithinN(evaluate.Metric):
         **options: Any,
     ) -> dict[str, Any]:
         scorer = PairF1(encoder, layer, batch_size, device) if similarity is None else similarity
-        result = recall_at_k_within_n(list(predictions), [text or "" for text in references], scorer, **options)
+        result = recall_at_k_within_n(list(predictions), list(references), scorer, **options)
         named = scorer.signature() if isinstance(scorer, PairF1) else {"similarity": "given function"}
         keys = ("k", "n", "protocol", "ties", "group")
         return {**result, "signature": {"metric": "R@k/N", **named, **{key: result[key] for key in keys}}}

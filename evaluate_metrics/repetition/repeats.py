@@ -7,6 +7,7 @@ words here: a person must be named again. The truths' own repetition is the yard
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -38,10 +39,12 @@ def film_order(films: Sequence[Any], times_s: Sequence[float] | None = None) -> 
     """Rows of each film in time order (in the rows' order without times).
 
     Raises:
-        ValueError: if the lengths differ.
+        ValueError: if the lengths differ or a time is no number.
     """
     if times_s is not None and len(times_s) != len(films):
         raise ValueError(f"{len(times_s)} times for {len(films)} rows; give one each")
+    if times_s is not None and not all(math.isfinite(time_s) for time_s in times_s):
+        raise ValueError("times_s holds a value that is no time, expected seconds; give every row its time")
     members: dict[str, list[int]] = {}
     for row, film in enumerate(films):
         members.setdefault(str(film), []).append(row)
@@ -57,7 +60,7 @@ def repeats(
     """Count what each AD repeats of the last k ADs of its film.
 
     Args:
-        texts: ADs; None and "" hold nothing, but are one of the last k.
+        texts: ADs; None, NaN and "" hold nothing, but are one of the last k.
         films: the film of each.
         times_s: the time of each in seconds; None = the rows' order.
         last_k: how many ADs back a repetition counts.
@@ -68,20 +71,22 @@ def repeats(
         One entry a row, in the order of `texts`.
 
     Raises:
-        ValueError: if the lengths differ or `last_k` is below 1.
+        ValueError: if the lengths differ, a time is no number or `last_k` is below 1.
     """
     if len(texts) != len(films):
         raise ValueError(f"{len(texts)} texts for {len(films)} films; give one each")
     if last_k < 1:
         raise ValueError(f"last_k is {last_k}, expected 1 or more; raise it")
     found: list[Repeats] = [Repeats(0, 0, 0, 0, ())] * len(texts)
+    told = [text if isinstance(text, str) else "" for text in texts]
+    casts = {str(film): cast for film, cast in (names or {}).items()}
     for film, rows in film_order(films, times_s).items():
-        given = (names or {}).get(film)
-        people = name_words(given) if given is not None else capitalised_words(texts[row] or "" for row in rows)
+        given = casts.get(film)
+        people = name_words(given) if given is not None else capitalised_words(told[row] for row in rows)
         last_gram: dict[tuple[str, ...], int] = {}
         last_word: dict[str, int] = {}
         for place, row in enumerate(rows):
-            said = words(texts[row] or "")
+            said = words(told[row])
             grams = {tuple(said[i : i + GRAM]) for i in range(len(said) - GRAM + 1)}
             content = {word for word in said if word not in CLOSED_CLASS and word not in people}
             again = sum(place - last_gram.get(gram, -last_k - 1) <= last_k for gram in grams)
@@ -97,6 +102,19 @@ def _shares(found: Sequence[Repeats]) -> dict[str, float | None]:
     return {
         "repeated_4grams": 100 * sum(r.repeated_grams for r in found) / grams if grams else None,
         "repeated_words": 100 * sum(r.repeated_words for r in found) / told if told else None,
+    }
+
+
+def signature(last_k: int, names: bool) -> dict[str, Any]:
+    """What makes two results comparable; `names`: whether the casts were given."""
+    return {
+        "metric": "repetition",
+        "last_k": last_k,
+        "gram": GRAM,
+        "words": "words v1, without closed-class words and names",
+        "names": "given" if names else "capitalised words",
+        "scale": "x100, counts of the whole set",
+        "version": 1,
     }
 
 
@@ -123,7 +141,7 @@ def repetition(
     Raises:
         ValueError: if there is nothing to score, or see `repeats`.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of whole films")
     if references is not None and len(references) != len(predictions):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
@@ -139,15 +157,7 @@ def repetition(
         "lags": [lags.count(lag) for lag in range(1, last_k + 1)],
         "n_expected": len(predictions),
         "n_scored": len(predictions),
-        "n_empty": sum(not words(text or "") for text in predictions),
+        "n_empty": sum(not (isinstance(text, str) and words(text)) for text in predictions),
         "n_films": len(set(map(str, groups))),
-        "signature": {
-            "metric": "repetition",
-            "last_k": last_k,
-            "gram": GRAM,
-            "words": "words v1, without closed-class words and names",
-            "names": "given" if names is not None else "capitalised words",
-            "scale": "x100, counts of the whole set",
-            "version": 1,
-        },
+        "signature": signature(last_k, names is not None),
     }

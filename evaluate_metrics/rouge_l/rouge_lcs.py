@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 BETA = 1.2
@@ -19,13 +19,15 @@ SIGNATURE: dict[str, Any] = {
     "tokens": "regex v1: NFC, lower case, runs of non-alphanumerics to one space",
     "beta": BETA,
     "scale": "x100, mean over items",
+    "version": 1,
 }
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
 def tokens(text: str | None) -> list[str]:
     """Split a text into lower-case words; letters of every script stay, all else separates."""
-    return _SEPARATORS.sub(" ", unicodedata.normalize("NFC", text or "").lower()).split()
+    plain = unicodedata.normalize("NFC", text) if isinstance(text, str) else ""
+    return _SEPARATORS.sub(" ", plain.lower()).split()
 
 
 def lcs_length(first: Sequence[str], second: Sequence[str]) -> int:
@@ -66,7 +68,7 @@ def rouge_l_scores(predictions: Sequence[str | None], references: Sequence[str |
     """ROUGE-L of each item, 0..100.
 
     Args:
-        predictions: one text an item; None and "" score 0.
+        predictions: one text an item; silence (None, NaN, "") scores 0.
         references: one text or a list of texts an item.
 
     Raises:
@@ -76,7 +78,7 @@ def rouge_l_scores(predictions: Sequence[str | None], references: Sequence[str |
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
     scores = []
     for row, (prediction, item) in enumerate(zip(predictions, references, strict=True)):
-        texts = [item or ""] if item is None or isinstance(item, str) else list(item)
+        texts = [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else [""]
         if not texts:
             raise ValueError(f"references[{row}] is empty, expected at least one reference; give one or drop the item")
         scores.append(rouge_l_score(prediction, texts))
@@ -89,7 +91,7 @@ def rouge_l(
     """ROUGE-L of a set, with its counts and signature.
 
     Args:
-        predictions: one text an item (None = nothing predicted).
+        predictions: one text an item; None and NaN = nothing predicted.
         references: one text or a list of texts an item.
         per_item: also return `scores`, one an item.
 
@@ -99,7 +101,7 @@ def rouge_l(
     Raises:
         ValueError: if there is nothing to score, or see `rouge_l_scores`.
     """
-    if not predictions:
+    if not len(predictions):
         raise ValueError("no predictions, expected at least one; pass the texts of the whole set")
     scores = rouge_l_scores(predictions, references)
     result: dict[str, Any] = {

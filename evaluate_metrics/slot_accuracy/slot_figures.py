@@ -121,7 +121,7 @@ def slot_accuracy(
     """Share of ADs whose slots are told right.
 
     Args:
-        predictions: generated ADs, aligned with `truths`; None and "" tell nothing.
+        predictions: generated ADs, aligned with `truths`; None, NaN and "" tell nothing.
         truths: rows of a truth file: "film", "text", "character" (the name as in the cast), "action", "object",
             "colour"; a slot that is absent or "" is not asked for. Further keys are not read.
         casts: the names of each film's cast.
@@ -153,7 +153,7 @@ def slot_accuracy(
         **figures,
         "n_expected": len(truths),
         "n_scored": len(predictions),
-        "n_empty": sum(not (text or "").strip() for text in predictions),
+        "n_empty": sum(not (isinstance(text, str) and text.strip()) for text in predictions),
         "n_films": len({str(truth.get("film", "")) for truth in truths}),
         "signature": {
             "metric": "slot accuracy v1",

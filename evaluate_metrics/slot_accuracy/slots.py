@@ -151,7 +151,7 @@ def slots_of(text: str | None, names: Sequence[str], table: Table) -> dict[str, 
     """Read the slots that a text tells.
 
     Args:
-        text: one audio description; None is an empty one.
+        text: one audio description; None and NaN are empty ones.
         names: the cast's names; whole words, possessives included; the case of the first letter counts.
         table: the synonym table.
 
@@ -164,7 +164,7 @@ def slots_of(text: str | None, names: Sequence[str], table: Table) -> dict[str, 
         ValueError: if the table lacks a slot.
     """
     reader = _reader(table)
-    composed = unicodedata.normalize("NFC", text or "").replace("\u2019", "'")
+    composed = unicodedata.normalize("NFC", text if isinstance(text, str) else "").replace("\u2019", "'")
     marked, characters = _mark_names(composed, names)
     plain = _plain(marked)
     action, match = _find_action(plain, reader)

@@ -57,6 +57,16 @@ def test_rules(ads, people):
     assert resolve(ads, ["Mara", "Otto"]) == people
 
 
+def test_names_of_every_spelling():
+    """Apostrophes, hyphens, an accent in two code points, brackets; no clause mark and no number is a name."""
+    cast = ["Sgt. Pat O\u2019Brien", "Jean-Luc Picard", "Zoe\u0308 (uncredited)", "Agent 47"]
+    table = name_words(cast)
+    assert {"o'brien", "jean-luc", "zo\u00eb"} < set(table) and not {".", "47", "uncredited"} & set(table)
+    assert resolve(["O'Brien nods to Jean-Luc's dog.", "Zo\u00eb waves.", "It is 47."], cast) == [
+        set(cast[:2]), {cast[2]}, set()
+    ]  # fmt: skip
+
+
 def test_known_pronouns_lead():
     ads = ["Kim waves.", "He sits."]
     assert resolve(ads, ["Kim"]) == [{"Kim"}, set()]
@@ -71,7 +81,7 @@ def test_score_by_hand():
     result = critic(told, true, ["f"] * 4, casts)
     assert result["critic"] == pytest.approx(100 * (1 + 0.5 + 0) / 3)
     assert (result["n_with_character"], result["n_invented"], result["n_empty"], result["n_scored"]) == (3, 1, 1, 4)
-    assert result["signature"]["coreference"] == "rules v1"
+    assert result["signature"]["coreference"] == "rules v2"
 
 
 def test_time_order_and_another_resolver():

@@ -160,6 +160,35 @@ def test_apps_launch_and_answer(name, monkeypatch):
     assert len(given["references"]) == len(given["predictions"])
 
 
+NEEDS = {"action_score": "encoder", "bertscore": "encoder", "llm_ad_eval": "judge", "recall_at_k_within_n": "encoder"}
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in ("meteor", "spice")])
+def test_apps_compute_what_they_show(name, monkeypatch, tmp_path):
+    """The page's example through the real metric; where a model is needed, its absence is told on the page."""
+    gradio = pytest.importorskip("gradio")
+    evaluate = pytest.importorskip("evaluate")
+    import importlib
+    import runpy
+
+    module = importlib.import_module(f"evaluate_metrics.{name}.{name}")
+    [kind] = [
+        value for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, evaluate.Metric) and value is not evaluate.Metric
+    ]  # fmt: skip
+    monkeypatch.setattr(evaluate, "load", lambda path: kind(keep_in_memory=True))
+    page = runpy.run_path(str(ROOM / name / "app.py"), run_name="app")["build"]()
+    [press] = [function for function in page.fns.values() if function.fn is not None]
+    table, *others = [block.value for block in press.inputs]
+    rows = table["data"] if isinstance(table, dict) else table
+    if name in NEEDS:
+        with pytest.raises(gradio.Error, match=f"{NEEDS[name]} '.*' cannot be loaded"):
+            press.fn(rows, str(tmp_path), *others[1:])
+    else:
+        result = press.fn(rows, *others)
+        assert result["n_scored"] == len(rows) and "signature" in result
+
+
 def test_copies_of_shared_files_are_equal():
     """A metric's folder works alone, so the files that several need are there several times, byte by byte the same."""
     words = (ROOM.parent / "datasets_scripts" / "words.py").read_bytes()

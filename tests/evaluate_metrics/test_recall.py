@@ -140,6 +140,57 @@ def test_each_pair_is_asked_for_once_and_only_within_windows(monkeypatch):
     assert len(asked) == 3 and few[0]["recall"] == 100.0
 
 
+def test_several_groupings_ask_for_each_pair_once(monkeypatch):
+    """Films and their clips together: as computed apart, each pair once, lots that never part a film's rows."""
+    texts = [f"t{i % 7} u{i % 3}" for i in range(48)]
+    told = [texts[i - 1] for i in range(48)]
+    films, clips = [i // 16 for i in range(48)], [f"{i // 16}/{i // 6}" for i in range(48)]
+    settings, times = [Setting(1, 4, "autoad"), Setting(2, 5)], [float(-i) for i in range(48)]
+    apart = [
+        recall_table(told, texts, overlap, settings, groups, times, name)
+        for name, groups in (("film", films), ("clip", clips))
+    ]
+    for rows_at_once in (module.ROWS_AT_ONCE, 1):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", rows_at_once)
+        asked: list[list[tuple[int, int]]] = []
+
+        def spy(predictions, truths, pairs, asked=asked):
+            asked.append([(int(i), int(j)) for i, j in pairs])
+            return overlap(predictions, truths, pairs)
+
+        together = module.recall_tables(told, texts, spy, settings, {"film": films, "clip": clips}, times)
+        assert together == apart[0] + apart[1]
+        every = [pair for lot in asked for pair in lot]
+        assert len(every) == len(set(every)) and len(asked) == (1 if rows_at_once > 1 else 3)
+        assert all(i // 16 == j // 16 for i, j in every)
+
+
+def test_the_public_steps(minilm):
+    """Windows, top-k and means as the public script takes them, over bert-score's own table of a film."""
+    bert_score = pytest.importorskip("bert_score")
+    torch = pytest.importorskip("torch")
+    truths = [*SENTENCES, "He lays a coin on the table."]
+    told = [
+        "Mara stands.",
+        "He looks.",
+        "Otto.",
+        "A woman walks.",
+        "A man.",
+        "She waves.",
+        "The door.",
+        "Snow.",
+        "He sits.",
+    ]
+    public = bert_score.BERTScorer(model_type=minilm, num_layers=6, device="cpu")
+    table = torch.stack([public.score(truths, [text] * 9, batch_size=1)[2] for text in told])
+    for k in (1, 3):
+        windows = [table[start : start + 4, start : start + 4].topk(3, 1).indices[:, :k] for start in (0, 2, 4)]
+        shares = [(best == torch.arange(4)[:, None]).any(1).float().mean() for best in windows]
+        mine = recall_at_k_within_n(told, truths, PairF1(minilm, 6), k=k, n=4, protocol="autoad")
+        assert mine["recall"] == pytest.approx(100 * float(torch.stack(shares).mean()), abs=1e-4)
+        assert mine["n_never_scored"] == 1
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="R@6/5"):
         recall_at_k_within_n(["a"], ["a"], overlap, k=6, n=5)
@@ -151,6 +202,8 @@ def test_refusals():
         recall_at_k_within_n(["a"], ["a", "b"], overlap)
     with pytest.raises(ValueError, match="no predictions"):
         recall_at_k_within_n([], [], overlap)
+    with pytest.raises(ValueError, match="no time, expected seconds"):
+        recall_at_k_within_n(["a", "b"], ["a", "b"], overlap, times_s=[0.0, float("nan")], n=2, k=1)
     with pytest.raises(ValueError, match="NaN"):
         recall_at_k_within_n(["a"], ["a"], lambda p, t, pairs: np.full(len(pairs), np.nan))
 
@@ -190,6 +243,74 @@ def test_equals_bert_score_pair_by_pair(minilm):
     f1 = theirs.score([SENTENCES[i] for i, _ in pairs], [SENTENCES[::-1][j] for _, j in pairs])[2].numpy()
     assert np.abs(mine - f1).max() < 1e-5
     assert mine.min() < 0.5 < mine.max()
+
+
+@pytest.fixture(scope="module")
+def small_roberta(tmp_path_factory) -> str:
+    """A drawn encoder of the papers' kind: byte-level BPE with a blank before the first word, positions from 2 on."""
+    tokenizers = pytest.importorskip("tokenizers")
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+
+    folder = tmp_path_factory.mktemp("roberta")
+    bpe = tokenizers.ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    bpe.train_from_iterator(SENTENCES * 3, vocab_size=400, special_tokens=special, show_progress=False)
+    bpe.save_model(str(folder))
+    tokenizer = transformers.RobertaTokenizer.from_pretrained(folder, model_max_length=38)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = transformers.RobertaConfig(
+        vocab_size=bpe.get_vocab_size(), hidden_size=32, num_hidden_layers=3, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=40, type_vocab_size=1,
+    )  # fmt: skip
+    transformers.RobertaModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+def test_equals_bert_score_with_an_encoder_of_the_papers_kind(small_roberta):
+    bert_score = pytest.importorskip("bert_score")
+    scorer = PairF1(small_roberta, 2)
+    texts = [*SENTENCES, "cup " * 90]
+    pairs = np.array([(i, j) for i in range(9) for j in range(9)])
+    mine = scorer(texts, texts[::-1], pairs)
+    public = bert_score.BERTScorer(model_type=small_roberta, num_layers=2, device="cpu", batch_size=1)
+    # It asks for a blank before the first word, which transformers 5 hears only when the tokeniser is loaded.
+    public._tokenizer = type(public._tokenizer).from_pretrained(small_roberta, add_prefix_space=True)
+    f1 = public.score([texts[i] for i, _ in pairs], [texts[::-1][j] for _, j in pairs], batch_size=1)[2].numpy()
+    assert np.abs(mine - f1).max() < 1e-5
+    assert scorer.max_tokens == 38 and scorer.prefix == " "
+    scorer.tokenizer.model_max_length = 10**30
+    unlimited = PairF1(small_roberta, 2)
+    assert unlimited.max_tokens == 38 and unlimited(texts, texts, np.array([(8, 8)]))[0] == pytest.approx(1, abs=1e-5)
+
+
+def test_only_padding_moves_bert_score(minilm):
+    """Why its value of a pair hangs on the batch: a padded place offers every token a cosine of 0."""
+    bert_score = pytest.importorskip("bert_score")
+    texts = [*SENTENCES, "Explosion!", "Quartz, 47 percent."]
+    count = len(texts)
+    pairs = np.array([(i, j) for i in range(count) for j in range(count)])
+    scorer = PairF1(minilm, 6)
+    mine = scorer(texts, texts, pairs)
+    public = bert_score.BERTScorer(model_type=minilm, num_layers=6, device="cpu", batch_size=64)
+    padded = public.score([texts[i] for i, _ in pairs], [texts[j] for _, j in pairs])[2].numpy()
+    where, vectors, weights = scorer._encode(sorted(set(texts)))
+
+    def below_0(i: int, j: int) -> bool:
+        (a, at), (b, bt) = where[texts[i]], where[texts[j]]
+        cosine = vectors[a][at] @ vectors[b][bt].T
+        lost = [(cosine.amax(1 - axis) < 0) & (w > 0) for axis, w in ((0, weights[a][at]), (1, weights[b][bt]))]
+        return any(bool(tokens.any()) for tokens in lost)
+
+    negative = np.array([below_0(i, j) for i, j in pairs])
+    moved = np.abs(padded - mine)
+    assert moved[~negative].max() < 1e-5 and 1e-4 < moved[negative].max() < 0.02
+
+
+def test_half_a_surrogate_pair_is_no_character(minilm):
+    [f1] = PairF1(minilm, 1)(["a cup \ud800"], ["a cup ?"], np.array([(0, 0)]))
+    assert f1 == pytest.approx(1, abs=1e-5)
 
 
 def test_each_sentence_once_any_batch_size_any_order(minilm):
