@@ -226,3 +226,65 @@ def free(speech: list[Speech], duration_s: float) -> np.ndarray:
     for gap in find_gaps(speech, duration_s, GapRules(), RATE):
         grid[round(gap.start_s * 100) : round(gap.end_s * 100)] = True
     return grid
+
+
+def test_without_subtitles_and_detector_it_says_so(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distinctad.planner_speech.has_detector", lambda: False)
+    with pytest.raises(UserError, match=r"no subtitles, and no voice activity detector.*distinctad\[vad\]"):
+        plan_time(film, shots=False)
+
+
+def test_a_film_without_sound_is_all_room(tmp_path: Path) -> None:
+    found = plan_time(write_film(tmp_path / "quiet.mp4", 6.0, audio=False), shots=False)
+    assert found.heard_by == "no sound" and [gap.place for gap in found.gaps] == ["whole"]
+
+
+def test_cuts_are_seen_and_pans_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "cuts.mp4"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=16)
+        video.width, video.height, video.pix_fmt = 96, 54, "yuv420p"
+        for i in range(160):
+            scene = (i >= 48) + (i >= 100)
+            image = np.full((54, 96, 3), ((200, 40, 40), (40, 200, 40), (40, 40, 220))[scene], np.uint8)
+            image[:, (i * 2) % 90 : (i * 2) % 90 + 6] = 255  # something moves all the time
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(video.encode())
+    assert shot_cuts(path, 10.0) == pytest.approx([3.0, 6.25], abs=0.13)
+
+
+TTML = (
+    '<?xml version="1.0" encoding="UTF-16"?><tt xmlns="http://www.w3.org/ns/ttml" '
+    'xmlns:ttp="http://www.w3.org/ns/ttml#parameter" ttp:frameRate="25"><body begin="1s"><div>'
+    '<p begin="00:00:02.000" end="4s">Hello,<br/>you.</p><p begin="00:00:05:12" dur="1.5s">Yes?</p>'
+    '<p begin="9s" end="10s">[door slams]</p></div></body></tt>'
+)
+
+
+def test_ttml_subtitles() -> None:
+    speech, notes = parse_subtitles(TTML, "s.ttml")
+    assert speech == [Speech(3.0, 5.0), Speech(6.48, 7.98)] and notes == []
+    assert [line.text for line in speech] == ["Hello, you.", "Yes?"]
+    for bad in (TTML.replace("</tt>", ""), TTML.replace("2.000", "xx"), '<!DOCTYPE tt [<!ENTITY a "b">]>' + TTML[39:]):
+        with pytest.raises(UserError, match="the subtitles 's.ttml' (cannot be read|are not)"):
+            parse_subtitles(bad, "s.ttml")
+
+
+def test_the_command(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.srt").write_text(SRT)
+    command = ["plan", str(film), "--subtitles", str(tmp_path / "s.srt")]
+    run = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "o.dapt.xml")])
+    assert run.exit_code == 0, run.output
+    assert "00:00:08.150  00:00:12.000    3.8s      9" in run.output and "7.9 of 12.0 s can be spoken in" in run.output
+    script = read_script(tmp_path / "o.dapt.xml")
+    assert [(cue.start_ms, cue.end_ms, cue.text) for cue in script.cues] == [
+        (0, 2850, ""),
+        (5150, 6350, ""),
+        (8150, 12000, ""),
+    ]
+    assert script.cues[2].provenance == {"opportunity": {"rate": "assumed, 2.5 words a second", "words": 9}}
+    there = ["--out", str(tmp_path / "o.dapt.xml")]
+    for wrong in (["--out", str(tmp_path / "o.srt")], ["--words-per-second", "99"], ["--voice", "nobody"], there):
+        run = CliRunner().invoke(app, [*command, "--no-shots", *wrong])
+        assert run.exit_code == 2 and run.output.count("\n") <= 14
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.dapt.xml", "s.srt"]
