@@ -42,6 +42,7 @@ HELD_OUT_PLACES: tuple[str, ...] = PLACES[5::2]
 HELD_OUT_LOOKS: tuple[int, ...] = tuple(range(4, len(LOOKS), 5))
 ONE_PERSON: tuple[str, ...] = tuple(key for key, action in ACTIONS.items() if not action.takes_partner)
 TWO_PERSON: tuple[str, ...] = tuple(key for key, action in ACTIONS.items() if action.takes_partner)
+MUTUAL: tuple[str, ...] = ("hug", "shake_hands", "dance_with", "high_five")
 GUARD_S = 0.25  # silence between an AD interval and the next line
 VARIANTS = 6  # decorations of a place
 _MEMORY = 16  # told facts are not repeated within this many ADs: the window size
@@ -229,6 +230,8 @@ def place_figures(facts: list[Fact], looks: list[int], rng: random.Random) -> tu
     for slot, fact in enumerate(facts):
         x = span * (slot + 0.5) + rng.uniform(-0.12, 0.12) * span
         facing = rng.choice((-1, 1))
+        if fact.action in MUTUAL:  # two do the same: the one named first stands on the left, or nobody could tell
+            facing = 1
         thing = Prop(fact.object, fact.colour) if fact.object else None
         groups.append(x)
         if fact.partner < 0:
