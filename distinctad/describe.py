@@ -12,18 +12,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distinctad import exports
+from distinctad.beams import kept_beams
 from distinctad.errors import UserError, one_line
 from distinctad.formats.script import script_of
 from distinctad.intervals import Interval
 from distinctad.plan import PathLike, Plan, Settings, name_of, plan, reason_of, sha256_of, without_path
+from distinctad.planner import find_gaps
+from distinctad.planner_rate import Rate
+from distinctad.subtitles import Speech
 from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
 
 Pipe = Callable[..., list[dict[str, Any]]]
 Progress = Callable[[int, int], None]
 Export = Literal["text", "all"]
+Options = list[list[tuple[str, float]]]  # for each cue its texts with scores
 
 PLACEHOLDER = "No description."
-OTHER_BEAMS = (1, 2, 5, 8)  # widths of the searches that give a clip's other candidates
 FORCED_LENGTHS = (2, 8)  # shortest lengths in tokens that an empty text is tried again with: one may be a blank
 
 
@@ -97,13 +101,67 @@ def describe(
         return Described(document, folder.write(_texts_of(document)))
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A description track before anyone has looked at it: what an editor begins with.
+
+    Attributes:
+        document: the fitted descriptions, alternatives in each cue's provenance.
+        speech: when somebody speaks, and what.
+        gaps: (start, end) in seconds of the stretches where nobody does.
+        rate: of the voice that will speak, or the assumed one.
+    """
+
+    document: dict[str, Any]
+    speech: list[Speech]
+    gaps: list[tuple[float, float]]
+    rate: Rate
+
+
+def draft(
+    film: PathLike,
+    *,
+    subtitles: PathLike | None = None,
+    cast: PathLike | None = None,
+    model: PathLike | None = None,
+    settings: Settings | None = None,
+    pipe: Pipe | None = None,
+    progress: Progress | None = None,
+    track: TrackSettings | None = None,
+) -> Draft:
+    """Describe a film for an editor: texts fitted to their gaps, with alternatives; nothing is written.
+
+    Args:
+        film: a video file.
+        subtitles: SubRip, WebVTT, ASS or TTML; None: the voice activity detector listens.
+        cast: a cast file with portraits.
+        model: a checkpoint folder or hub id; None is the pocket checkpoint.
+        settings: how to describe.
+        pipe: a `DistinctADPipeline` or a stand-in, called instead of loading `model`.
+        progress: called with clips done and clips in all.
+        track: how drafts become a track; the voice "none" plans with an assumed rate.
+
+    Returns:
+        The draft.
+
+    Raises:
+        UserError: for whatever cannot be used.
+    """
+    job = plan(film, subtitles=subtitles, cast=cast, settings=settings)
+    made = Track(job, subtitles, track or TrackSettings())
+    document = made.fitted(*_run(made.job, model, pipe, progress, made.settings.candidates))
+    free = find_gaps(made.speech, job.info.duration_s, job.settings.gaps, made.rate)
+    return Draft(document, made.speech, [(gap.start_s, gap.end_s) for gap in free], made.rate)
+
+
 def _describe_all(
     track: Track, out: Path, overwrite: bool, model: PathLike | None, pipe: Pipe | None, progress: Progress | None
 ) -> Described:
+    if track.settings.voice == "none":
+        raise UserError("--export all has no voice to speak with", "Give another --voice, or --export text.")
     names = (*exports.FILES, *TEXT_FILES, *MEDIA_FILES)
     with exports.OutputFolder(out, overwrite, names) as folder:
-        draft, options = _run(track.job, model, pipe, progress, track.settings.candidates)
-        document = track.fitted(draft, options)
+        document = track.fitted(*_run(track.job, model, pipe, progress, track.settings.candidates))
         texts = {**_texts_of(document), **track.texts(document)}
         return Described(document, folder.write(texts, track.makers(script_of(document))))
 
@@ -115,33 +173,41 @@ def _texts_of(document: dict[str, Any]) -> dict[str, str]:
 
 def _run(
     job: Plan, model: PathLike | None, pipe: Pipe | None, progress: Progress | None, candidates: int = 1
-) -> tuple[dict[str, Any], list[list[str]]]:
-    """Load the model if none is given, describe, make the document; and for each cue its candidates, best first."""
+) -> tuple[dict[str, Any], Options]:
+    """Load the model if none is given, describe, make the document; and for each cue its candidates, best first.
+
+    Candidates are the beams of the one search; a pipeline without a model (a stand-in) or beams gives one a clip.
+    """
     asked = {"device": job.settings.device, "dtype": job.settings.dtype, "num_beams": None}
     used: dict[str, Any] = {"name": "given pipeline", "sha256": None, **asked}
     if pipe is None:
         from distinctad.loading import load_pipeline
 
         pipe, used = load_pipeline(model, job.settings.device, job.settings.dtype, job.settings.seed)
-    document = _document(job, used, _texts(job, pipe, progress))
-    options = [[cue["text"]] for cue in document["cues"]]
-    own = document["generation"]["num_beams"]
-    # The model gives one sequence a search: other candidates come from searches of other widths.
-    for beams in [width for width in OTHER_BEAMS if width != own][: candidates - 1]:
-        for texts, record in zip(options, _call(job, pipe, job.intervals, None, num_beams=beams), strict=True):
-            text = exports.clean_text(record["text"])
-            if text and text not in texts:
-                texts.append(text)
+    if candidates > 1 and hasattr(pipe, "model"):
+        with kept_beams(pipe, candidates) as beams:
+            records = _call(job, pipe, job.intervals, progress)
+    else:
+        beams, records = {}, _call(job, pipe, job.intervals, progress)
+    document = _document(job, used, _texts(job, pipe, records))
+    options = []
+    for cue in document["cues"]:
+        texts = {cue["text"]: 0.0}
+        found = beams.get((cue["provenance"]["window"], cue["provenance"]["position"]), [])
+        for text, score in found:
+            # Against the best of its own search: a forced text has no score, and only differences are compared.
+            texts.setdefault(exports.clean_text(text), score - found[0][1])
+        options.append([(text, score) for text, score in texts.items() if text])
     return document, options
 
 
-def _texts(job: Plan, pipe: Pipe, progress: Progress | None) -> list[dict[str, Any]]:
-    """Run the pipeline and see that no text is empty; adds "text_from" to its records.
+def _texts(job: Plan, pipe: Pipe, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """See that no text of the pipeline's records is empty; adds "text_from" to them.
 
     An empty text gets its window run again with a shortest length, so that its context stays what it was.
     """
     intervals = job.intervals
-    records = [{**record, "text_from": "model"} for record in _call(job, pipe, intervals, progress)]
+    records = [{**record, "text_from": "model"} for record in records]
     for length in FORCED_LENGTHS:
         empty = {i for i, record in enumerate(records) if not exports.clean_text(record["text"])}
         if not empty:

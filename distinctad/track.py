@@ -15,7 +15,8 @@ from distinctad.introduce import Naming, introduce, reveals
 from distinctad.plan import PathLike, Plan, name_of
 from distinctad.planner import find_gaps, hear, slots
 from distinctad.planner_fit import BREATH_S, Fitted, Room, fit, rooms
-from distinctad.planner_rate import Rate, calibrate
+from distinctad.planner_rate import Rate, assumed, calibrate
+from distinctad.subtitles import Speech
 
 if TYPE_CHECKING:
     from distinctad.audio.mix import Pause, Spot
@@ -65,18 +66,29 @@ class Track:
         settings: how drafts become a track.
     """
 
-    def __init__(self, job: Plan, subtitles: PathLike | None, settings: TrackSettings) -> None:
-        """Find the voice and the speech, before any model is loaded.
+    def __init__(
+        self,
+        job: Plan,
+        subtitles: PathLike | None,
+        settings: TrackSettings,
+        speech: Sequence[Speech] | None = None,
+    ) -> None:
+        """Find the voice and the speech, before any model is loaded; `speech` is for those who know it already.
 
         Raises:
             UserError: if there is no voice, or nothing that says when people speak.
         """
-        from distinctad.audio.voice import find_voice
+        from distinctad.audio.voice import Unvoiced, find_voice
 
         self.settings = settings
         self.voice = find_voice(settings.voice)
-        self.speech, heard_by, notes = hear(job.film, job.info.duration_s, job.info.has_audio, subtitles)
-        self.rate: Rate = calibrate(self.voice.name, self.voice.seconds)
+        notes: list[str] = []
+        if speech is not None:
+            self.speech, heard_by = list(speech), "given"
+        else:
+            self.speech, heard_by, notes = hear(job.film, job.info.duration_s, job.info.has_audio, subtitles)
+        unvoiced = isinstance(self.voice, Unvoiced)
+        self.rate: Rate = assumed() if unvoiced else calibrate(self.voice.name, self.voice.seconds)
         # Of a file's intervals the plan says that subtitles were not used; here they say when people speak.
         warnings = [note for note in job.warnings if not note.startswith("the subtitles were not used")]
         warnings += [note for note in notes if note not in warnings]
@@ -93,18 +105,18 @@ class Track:
         self._rooms: list[Room] = rooms(job.intervals, self.speech, job.info.duration_s, job.settings.gaps)
         self._fitted: list[Fitted] = []
 
-    def fitted(self, document: Mapping[str, Any], options: Sequence[Sequence[str]]) -> dict[str, Any]:
+    def fitted(self, document: Mapping[str, Any], options: Sequence[Sequence[tuple[str, float]]]) -> dict[str, Any]:
         """Choose, shorten and place the texts.
 
         Args:
             document: as `describe` makes it, one cue an interval.
-            options: for each cue its texts, best first.
+            options: for each cue its texts with their scores, best first.
 
         Returns:
             The document with what is said, when, and how it came to be, cue by cue.
         """
         names = [person.name for person in self.job.cast]
-        told = [list(texts) for texts in options]
+        told = [[text for text, _ in texts] for texts in options]
         if self.settings.naming == "after-reveal" and names:
             known, times = reveals(names, self.speech), [place.start_s for place in self._rooms]
             for rank in range(max(len(texts) for texts in told)):
@@ -113,7 +125,10 @@ class Track:
                     [*texts[:rank], new, *texts[rank + 1 :]] if rank < len(texts) else texts
                     for texts, new in zip(told, column, strict=True)
                 ]
-        scored = [[(text, -0.25 * rank) for rank, text in enumerate(texts)] for texts in told]
+        scored = [
+            [(text, score) for text, (_, score) in zip(texts, given, strict=True)]
+            for texts, given in zip(told, options, strict=True)
+        ]
         self._fitted = fit(self._rooms, scored, self.voice.seconds, self.rate, names)
         cues = [self._cue(document, *found) for found in zip(document["cues"], self._fitted, self._rooms, strict=True)]
         return {**document, "cues": cues, "warnings": [*document["warnings"], *self._warnings()]}
@@ -137,6 +152,36 @@ class Track:
         }
         times = {"start_s": round(found.start_s, 3), "end_s": round(end_s, 3)}
         return {**cue, **times, "text": found.text, "provenance": provenance}
+
+    def as_edited(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Take the texts as a person left them: nothing is chosen, shortened or moved, only measured.
+
+        Args:
+            document: the final script, one cue an interval of the job, in the same order.
+
+        Returns:
+            The document with what the voice takes for each text; one that would be spoken over dialogue or into the
+            next description is left to the extended version.
+        """
+        from distinctad.audio.voice import label
+
+        cues, self._fitted = [], []
+        for i, (cue, place) in enumerate(zip(document["cues"], self._rooms, strict=True)):
+            text, start_s = cue["text"], float(cue["start_s"])
+            spoken_s = self.voice.seconds(text)
+            last = i + 1 == len(document["cues"])
+            limit_s = place.free_to_s if last else min(place.free_to_s, document["cues"][i + 1]["start_s"] - BREATH_S)
+            fits = place.end_s > place.start_s and place.free_from_s - 1e-3 <= start_s
+            how = "whole" if fits and start_s + spoken_s <= limit_s + 1e-3 else "extended"
+            before = cue["provenance"]
+            rest = tuple(before.get("alternatives", ()))
+            self._fitted.append(Fitted(text, before.get("draft", text), start_s, spoken_s, how, rest))
+            end_s = start_s + spoken_s if how == "whole" else max(place.end_s, start_s + 0.1)
+            measured = {"spoken_s": round(spoken_s, 3), "voice": label(self.voice), "fit": how}
+            if not before.get("edited") and how == "whole":
+                measured["fit"] = before.get("fit", how)  # what was shortened or moved stays known
+            cues.append({**cue, "end_s": round(end_s, 3), "provenance": {**before, **measured}})
+        return {**document, "cues": cues, "warnings": [*document["warnings"], *self._warnings()]}
 
     def _warnings(self) -> list[str]:
         count = sum(found.how == "extended" for found in self._fitted)

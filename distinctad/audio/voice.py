@@ -100,6 +100,32 @@ class Espeak:
         return sound[loud[0] : loud[-1] + 1] if loud.size else sound[:0]
 
 
+class Unvoiced:
+    """No voice: texts are timed at an assumed rate, and nothing can be heard.
+
+    Attributes:
+        name: says so.
+        rate_hz: of the sound that it does not make.
+    """
+
+    name = "none"
+    rate_hz = Espeak.rate_hz
+
+    def speak(self, text: str) -> np.ndarray:
+        """Refuse: a silent file would pass for a description.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError("there is no voice to speak with", "Install espeak-ng, or take the text files alone.")
+
+    def seconds(self, text: str) -> float:
+        """Predict how long a reader takes for a text, in seconds."""
+        from distinctad.planner_rate import assumed
+
+        return assumed().seconds(text)
+
+
 class Remembering:
     """A voice that says the same text only once; it keeps what was said.
 
@@ -127,14 +153,15 @@ class Remembering:
 
 def label(voice: Voice) -> str:
     """Name a voice so that every listener knows what it is."""
-    return f"synthetic voice {voice.name}"
+    return "no voice, times assumed" if isinstance(voice, Unvoiced) else f"synthetic voice {voice.name}"
 
 
-def find_voice(name: str = "auto") -> Remembering:
+def find_voice(name: str = "auto") -> Remembering | Unvoiced:
     """Find a voice on this machine.
 
     Args:
-        name: "auto" for the first there is (espeak-ng, then others by name), or one voice's name.
+        name: "auto" for the first there is (espeak-ng, then others by name), one voice's name, or "none" to plan times
+            without one.
 
     Returns:
         The voice.
@@ -142,6 +169,8 @@ def find_voice(name: str = "auto") -> Remembering:
     Raises:
         UserError: if there is none of that name, or none at all.
     """
+    if name == Unvoiced.name:
+        return Unvoiced()
     program = shutil.which("espeak-ng")
     if program and name in ("auto", Espeak.name):
         return Remembering(Espeak(program))

@@ -1,0 +1,290 @@
+"""What the Space does when a button is pressed or a program calls: thin functions over the package.
+
+Each is an endpoint with a name of its own, and checks every input. They keep nothing between calls: the page holds the
+work, the server the uploads of a visit until it ends.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from distinctad.audio.voice import find_voice
+from distinctad.describe import draft
+from distinctad.edited import export_edited
+from distinctad.errors import UserError, one_line
+from distinctad.formats.convert import WRITERS, convert
+from distinctad.plan import probe_film
+from distinctad.planner import plan_time
+from distinctad.planner_rate import assumed, measured_rate
+from distinctad.track import TrackSettings
+from space import work
+from space.examples import Examples
+from space.limits import FILM_SUFFIXES, SUBTITLE_SUFFIXES, Limits, check_file
+from space.visits import Visits
+from space.zero_gpu import LENT, on_gpu
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+CANDIDATES = 4  # texts a line to choose among
+SCRIPT_SUFFIXES = (".srt", ".vtt", ".csv", ".json", ".xml", ".ttml")
+
+
+def told(function: Callable[Given, Made]) -> Callable[Given, Made]:
+    """Say what a visitor got wrong in one line, escaped: the page shows messages as HTML, and they quote file names.
+
+    Args:
+        function: an endpoint.
+
+    Returns:
+        The endpoint, raising `gr.Error` for a `UserError`.
+    """
+
+    @functools.wraps(function)
+    def safe(*args: Given.args, **kwargs: Given.kwargs) -> Made:
+        try:
+            return function(*args, **kwargs)
+        except UserError as error:
+            raise gr.Error(html.escape(str(error), quote=False), duration=None, print_exception=False) from error
+
+    return safe
+
+
+def voice_name() -> str:
+    """Name the voice that times the texts: "auto" where there is one, else "none" (times are assumed)."""
+    try:
+        find_voice()
+    except UserError:
+        return "none"
+    return "auto"
+
+
+@on_gpu
+def _draft(film: Path, **given: Any) -> work.Work:
+    """The one step that needs the model; on a lent GPU only its plain result comes back."""
+    return work.of_draft(draft(film, **given))
+
+
+class Desk:
+    """The endpoints of one Space.
+
+    Attributes:
+        limits: how much a visitor may ask.
+        visits: whose files lie where.
+        examples: films to try it with.
+    """
+
+    def __init__(self, limits: Limits, visits: Visits) -> None:
+        """Remember limits and visits; nothing is loaded yet."""
+        self.limits, self.visits = limits, visits
+        self.examples = Examples(visits.root / "examples")
+
+    def arrived(self, files: Any, request: gr.Request) -> None:
+        """Remember uploads as soon as they are there, so that they go when the visit ends."""
+        paths = files if isinstance(files, list) else [files]
+        self.visits.holds(request.session_hash, *(Path(path) for path in paths if path))
+
+    def left(self, request: gr.Request) -> None:
+        """Delete what a visit left."""
+        self.visits.end(request.session_hash)
+
+    @told
+    def describe_film(
+        self,
+        film: str | None,
+        subtitles: str | None,
+        cast: list[str] | None,
+        naming: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how the library finds out that progress is wanted
+    ) -> tuple[dict[str, Any], str]:
+        """Draft the audio description of a film. Every text is an unreviewed machine draft.
+
+        Args:
+            film: the film, a video file.
+            subtitles: its subtitles (SubRip, WebVTT, ASS, TTML); without them a detector listens for speech.
+            cast: one cast file (JSON or CSV with id, name, actor, portrait) and the portraits that it names.
+            naming: "early", or "after-reveal": nobody is named before dialogue does.
+            request: the server's, tells visits apart.
+            progress: the server's.
+
+        Returns:
+            The work (draft, dialogue, gaps, the voice's rate), and a sentence about it.
+        """
+        path, lines = self._film(film), self._subtitles(subtitles)
+        self.visits.holds(request.session_hash, path, lines, *(Path(one) for one in cast or ()))
+        settings = TrackSettings(voice_name(), candidates=CANDIDATES, naming=naming)  # type: ignore[arg-type]
+        people = work.gather_cast(cast, self.visits.folder(request.session_hash), self.limits) if cast else None
+        key = self.examples.key(path, lines, settings, *(Path(one) for one in cast or ()))
+        packed = self.examples.kept(key)
+        if packed is None:
+            progress(0.0, desc="Listening for speech")
+
+            def step(done: int, total: int) -> None:
+                progress((done, total), desc="Describing", unit="lines")
+
+            # What goes to a lent GPU goes to another process: files and settings can, a function of this one cannot.
+            given: dict[str, Any] = {} if LENT else {"progress": step}
+            packed = _draft(path, subtitles=lines, cast=people, track=settings, **given).packed()
+            self.examples.keep(key, packed)
+        return packed, _sentence(work.unpack(packed, self.limits))
+
+    @told
+    def open_script(self, script: str | None, log: str | None) -> tuple[dict[str, Any], str]:
+        """Open a descriptions.json, and if there is one the edit log that belongs to it, for editing.
+
+        Args:
+            script: descriptions.json, or descriptions.draft.json with a log.
+            log: edit-log.json.
+
+        Returns:
+            The work, and a sentence about it.
+        """
+        opened = work.of_files(script, log, self.limits)
+        return opened.packed(), _sentence(opened)
+
+    @told
+    def plan_film(self, film: str | None, subtitles: str | None) -> tuple[dict[str, Any], str]:
+        """Find where speech leaves room for description; no model is run.
+
+        Args:
+            film: the film, a video file.
+            subtitles: its subtitles; without them a detector listens for speech.
+
+        Returns:
+            Advice ("standard", "extended" or "uncertain"), its reason, and the gaps in seconds with word budgets; and
+            the same in a sentence.
+        """
+        rate = measured_rate() if voice_name() == "auto" else assumed()
+        found = plan_time(self._film(film), self._subtitles(subtitles), rate=rate, shots=False)
+        gaps = [{"start_s": gap.start_s, "end_s": gap.end_s, "words": gap.words} for gap in found.gaps]
+        words = sum(gap.words for gap in found.gaps)
+        said = f"{len(gaps)} gaps, {found.speakable_s:.0f} s in all, hold about {words} words. {found.reason}."
+        plan = {"advice": found.advice, "reason": found.reason, "gaps": gaps, "rate": found.rate.voice}
+        return plan, f"<p>Advice: {found.advice} description. {html.escape(said)}</p>"
+
+    @told
+    def check_line(self, text: str, room_s: float) -> dict[str, Any]:
+        """Say whether a text can be spoken in a stretch of time.
+
+        Args:
+            text: a description.
+            room_s: seconds without speech.
+
+        Returns:
+            Seconds that the voice takes, whether that fits, and how many words the room holds.
+        """
+        if not isinstance(text, str) or len(text) > 10_000 or not isinstance(room_s, int | float):
+            raise UserError(
+                "the line is no text with seconds", "Give a text of at most 10,000 characters and a number."
+            )
+        rate = measured_rate() if voice_name() == "auto" else assumed()
+        seconds = rate.seconds(text)
+        words = rate.words_in(float(room_s))
+        return {"seconds": round(seconds, 2), "fits": seconds <= room_s, "words_in_room": words, "rate": rate.voice}
+
+    @told
+    def convert_script(self, script: str | None, to: str, request: gr.Request) -> str:
+        """Convert a description script to another format.
+
+        Args:
+            script: a .srt, .vtt, .csv, .json, .xml or .ttml file.
+            to: the new ending: .srt, .vtt, .csv, .json, .xml (W3C DAPT), .ttml or .txt (a script to read aloud).
+            request: the server's.
+
+        Returns:
+            The new file.
+        """
+        source = check_file(script, "script", SCRIPT_SUFFIXES, self.limits.text_mb)
+        if to not in WRITERS:
+            raise UserError(f"the format is '{one_line(str(to), 20)}'", f"Give one of {', '.join(WRITERS)}.")
+        self.visits.holds(request.session_hash, source)
+        target = self.visits.folder(request.session_hash) / f"script{to}"
+        convert(source, target)
+        return str(target)
+
+    @told
+    def export_texts(self, script: dict[str, Any], request: gr.Request) -> list[str]:
+        """Write a script in work as text files: CSV, JSON, SubRip, WebVTT, W3C DAPT, transcripts and a page.
+
+        Args:
+            script: the work, as describe_film gives it, with the edits.
+            request: the server's.
+
+        Returns:
+            The files, the draft and the edit log among them.
+        """
+        given = work.unpack(script, self.limits)
+        out = self.visits.folder(request.session_hash) / "texts"
+        return [str(path) for path in export_edited(given.draft, given.edits, out, speech=given.speech)]
+
+    @told
+    def export_all(
+        self,
+        script: dict[str, Any],
+        film: str | None,
+        duck_db: float,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> list[str]:
+        """Write a script in work as every file, sound and films too. The voice is synthetic and labelled so.
+
+        Args:
+            script: the work, as describe_film gives it, with the edits.
+            film: the film that was described.
+            duck_db: gain of the film's sound under a description, in decibels, -30 to 0.
+            request: the server's.
+            progress: the server's.
+
+        Returns:
+            The files.
+        """
+        given = work.unpack(script, self.limits)
+        path = self._film(film)
+        self.visits.holds(request.session_hash, path)
+        settings = TrackSettings(voice_name(), duck_db=float(duck_db))
+        progress(0.1, desc="Speaking, mixing, writing films")
+        out = self.visits.folder(request.session_hash) / "all"
+        made = export_edited(given.draft, given.edits, out, speech=given.speech, film=path, track=settings)
+        return [str(one) for one in made]
+
+    @told
+    def example(self, number: int) -> tuple[str, str, list[str]]:
+        """Give an example film with its subtitles and cast; drawn when first asked for.
+
+        Args:
+            number: 1, 2 or 3.
+
+        Returns:
+            Film, subtitles, and the cast's files.
+        """
+        found = self.examples.film(int(number))
+        return str(found.film), str(found.subtitles), [str(path) for path in found.cast]
+
+    def _film(self, film: str | None) -> Path:
+        path = check_file(film, "film", FILM_SUFFIXES, self.limits.film_mb)
+        length_s = probe_film(path).duration_s
+        if length_s > self.limits.film_s:
+            message = f"the film '{one_line(path.name, 80)}' lasts {length_s:.0f} s, more than {self.limits.film_s}"
+            raise UserError(message, "Give a part of it, or run distinctad on your own machine.")
+        return path
+
+    def _subtitles(self, subtitles: str | None) -> Path | None:
+        if not subtitles:
+            return None
+        return check_file(subtitles, "subtitle file", SUBTITLE_SUFFIXES, self.limits.text_mb)
+
+
+def _sentence(opened: work.Work) -> str:
+    """Say what was opened, as HTML; what is quoted is escaped."""
+    document = opened.draft
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in document["warnings"])
+    said = (
+        f"{len(document['cues'])} drafts for {html.escape(document['film']['name'])}. Check and edit every line below."
+    )
+    return f"<p>{said}</p>" + (f"<ul>{notes}</ul>" if notes else "")

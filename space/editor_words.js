@@ -1,0 +1,59 @@
+// Words, their timing and what is new in a line: the same rules as distinctad's, so that the page can judge a line while
+// it is typed, without a server. tests/space hold both against each other.
+window.distinctadWords = (function () {
+  "use strict";
+  const RUN = /[\p{L}\p{N}][\u0300-\u036f]*(?:['-]?[\p{L}\p{N}][\u0300-\u036f]*)*/gu;
+  const SAME = { "\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-", "\u00ad": "" };
+  const END = /[.!?:;\u2026"\u201c\u201d(\-\u2013\u2014]\s*$/;
+  const BREAK = /[,;:.!?\u2026\u2013\u2014]+(?=\s)/g;
+  const TITLES = new Set(["mr", "mrs", "ms", "miss", "dr", "sir"]);
+  let closed = new Set();
+
+  const normal = (text) => text.normalize("NFKC").replace(/[\u2019\u2018\u02bc\u2010\u2011\u00ad]/g, (c) => SAME[c]);
+  // There is no case folding here; up and down again gives "ss" for the sharp s and one sigma for two.
+  const small = (word) => word.toUpperCase().toLowerCase().replace(/\u03c2/g, "\u03c3");
+  function fold(word) {
+    const folded = small(word);
+    return folded.endsWith("'s") && folded.length > 2 && !closed.has(folded) ? folded.slice(0, -2) : folded;
+  }
+  const words = (text) => (normal(text).match(RUN) || []).map(fold);
+
+  function seconds(rate, text) {
+    const found = words(text);
+    if (!found.length) { return 0; }
+    const letters = found.reduce((sum, word) => sum + Array.from(word).length, 0);
+    const breaks = (text.trim().match(BREAK) || []).length;
+    return Math.max(0.05, rate.start_s + rate.word_s * found.length + rate.letter_s * letters + rate.break_s * breaks);
+  }
+  const wordsIn = (rate, room) => Math.max(0, Math.floor((room - rate.start_s) / (rate.word_s + 4.6 * rate.letter_s) + 1e-9));
+
+  function capitalised(texts) {
+    const found = new Set();
+    for (const text of texts) {
+      const plain = normal(text);
+      for (const match of plain.matchAll(RUN)) {
+        const before = plain.slice(0, match.index), word = match[0], first = Array.from(word)[0];
+        if (before.trim() && !END.test(before) && first !== first.toLowerCase() && word !== "I") { found.add(fold(word)); }
+      }
+    }
+    return found;
+  }
+  function nameWords(names) {
+    return new Set(names.flatMap(words).filter((word) => !TITLES.has(word) && !closed.has(word)));
+  }
+  // texts: of the whole script; bags: their words as sets; gives what is new in text i and where the rest was said.
+  function why(texts, bags, given, i, neighbours) {
+    const first = Math.max(0, i - neighbours), last = Math.min(texts.length, i + neighbours + 1);
+    const names = given.size ? given : capitalised(texts.slice(first, last));
+    const fresh = [], said = [];
+    for (const word of new Set(words(texts[i]))) {
+      const where = [];
+      for (let at = first; at < last; at += 1) { if (at !== i && bags[at].has(word)) { where.push(at); } }
+      if (!where.length) {
+        if (!closed.has(word) && !names.has(word)) { fresh.push(word); }
+      } else if (!closed.has(word) && !given.has(word)) { said.push([word, where]); }
+    }
+    return { fresh, said };
+  }
+  return { words, seconds, wordsIn, why, nameWords, bag: (text) => new Set(words(text)), RUN, normal, fold, close: (list) => { closed = new Set(list); } };
+}());

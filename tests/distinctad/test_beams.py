@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from distinctad.audio import voice as voices
+from distinctad.beams import kept_beams
+from distinctad.describe import draft
+from distinctad.loading import CHECKPOINT, load_pipeline
+from distinctad.track import TrackSettings
+
+INTERVALS = [(0.5, 2.0), (3.0, 4.5), (5.0, 6.0), (7.0, 8.5), (9.0, 11.0)]
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Any:
+    if not (CHECKPOINT / "model.safetensors").is_file():
+        pytest.skip("there is no pocket checkpoint")
+    return load_pipeline(None, "cpu", "float32", 0)[0]
+
+
+@pytest.mark.slow
+def test_other_beams_come_with_the_best_and_change_nothing(pipe: Any, film: Path) -> None:
+    alone = pipe(str(film), intervals=INTERVALS, num_beams=4)
+    with kept_beams(pipe, 3) as found:
+        together = pipe(str(film), intervals=INTERVALS, num_beams=4)
+    assert together == alone and len(found) == len(INTERVALS)
+    for record in together:
+        texts = found[record["window"], record["position"]]
+        scores = [score for _, score in texts]
+        assert len(texts) == 3 and texts[0][0] == record["text"] and scores == sorted(scores, reverse=True)
+        assert len({text for text, _ in texts}) > 1
+    assert "generate" not in pipe.model.__dict__ and "batch_decode" not in pipe.processor.__dict__
+    assert pipe(str(film), intervals=INTERVALS, num_beams=4) == alone
+
+
+@pytest.mark.slow
+def test_methods_come_back_after_an_error_and_greedy_search_has_no_others(pipe: Any, film: Path) -> None:
+    with pytest.raises(RuntimeError, match="stop"):
+        with kept_beams(pipe, 3):
+            raise RuntimeError("stop")
+    assert "generate" not in pipe.model.language_model.__dict__
+    with kept_beams(pipe, 3) as found:
+        pipe(str(film), intervals=INTERVALS[:1], num_beams=1)
+    assert found == {}
+
+
+def test_beams_go_to_their_own_clips() -> None:
+    """By hand: two windows of two clips, the second clip of the first padded; tokens are words' numbers."""
+    best, other = torch.tensor([[1, 0], [2, 0], [3, 0]]), torch.tensor([[4, 5], [6, 0], [7, 0]])
+
+    class Search:
+        def generate(self, **settings: Any) -> Any:
+            assert settings["num_return_sequences"] == 2
+            sequences = torch.stack([best, other], dim=1).flatten(0, 1)
+            return SimpleNamespace(sequences=sequences, sequences_scores=torch.tensor([-1, -2, -3, -4, -5, -6.0]))
+
+    class Model:
+        language_model = Search()
+
+        def generate(self, input_ids: Any, clip_mask: Any = None, describe_mask: Any = None, **more: Any) -> Any:
+            ids = torch.zeros(2, 2, 2, dtype=torch.long)
+            ids[clip_mask] = self.language_model.generate(num_beams=5)
+            return ids
+
+    class Processor:
+        def batch_decode(self, ids: Any, names: Any) -> Any:
+            windows = zip(names, ids.tolist(), strict=True)
+            return [[f"{name}{row[0]}" for name, row in zip(*window, strict=True)] for window in windows]
+
+    pipe = SimpleNamespace(model=Model(), processor=Processor())
+    mask = torch.tensor([[True, False], [True, True]])
+    names = [["a", ""], ["b", "c"]]
+    with kept_beams(pipe, 2) as found:
+        for _ in range(2):
+            ids = pipe.model.generate(input_ids=torch.zeros(2, 2, 1, dtype=torch.long), clip_mask=mask)
+            told = pipe.processor.batch_decode(ids, names)
+    assert told[0][0] == "a1" and told[1] == ["b2", "c3"]
+    assert found[0, 0] == [("a1", -1.0), ("a4", -2.0)] and found[1, 0] == [("b2", -3.0), ("b6", -4.0)]
+    assert found[1, 1] == found[3, 1] == [("c3", -5.0), ("c7", -6.0)]
+    assert set(found) == {(0, 0), (1, 0), (1, 1), (2, 0), (3, 0), (3, 1)}
+
+
+@pytest.mark.slow
+def test_a_draft_has_alternatives_of_one_search_and_scores_choose(pipe: Any, film: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "a.srt"
+    lines.write_text("1\n00:00:04,000 --> 00:00:05,000\nHello.\n", encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = draft(film, subtitles=lines, pipe=pipe, track=TrackSettings("none", candidates=4))
+    assert made.rate.voice.startswith("assumed") and made.gaps and made.speech[0].text == "Hello."
+    assert any(cue["provenance"]["alternatives"] for cue in made.document["cues"])
+    assert {cue["provenance"]["voice"] for cue in made.document["cues"]} == {voices.label(voices.Unvoiced())}

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from stand_ins import FakePipe
+
+from distinctad.audio import voice as voices
+from distinctad.describe import Draft, describe, draft
+from distinctad.edited import EVERY_FILE, REVIEW_FILES, export_edited, voice_over
+from distinctad.errors import UserError
+from distinctad.exports import FILES, to_json
+from distinctad.formats.convert import read_script
+from distinctad.review import Edit, read_document, read_log, replay
+from distinctad.track import MEDIA_FILES, TEXT_FILES, TrackSettings
+
+SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello, Mara.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
+
+
+class Hum:
+    """A voice that hums: a third of a second a word."""
+
+    name, rate_hz = "hum", 16_000
+
+    def speak(self, text: str) -> np.ndarray:
+        count = round(16_000 * 0.33 * len(text.split()))
+        return (0.3 * np.sin(np.arange(count) / 20)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def hum(monkeypatch: pytest.MonkeyPatch) -> voices.Remembering:
+    voice, find = voices.Remembering(Hum()), voices.find_voice
+    monkeypatch.setattr(voices, "find_voice", lambda name="auto": find(name) if name == "none" else voice)
+    return voice
+
+
+@pytest.fixture
+def made(film: Path, tmp_path: Path) -> Draft:
+    (tmp_path / "a.srt").write_text(SRT, encoding="utf-8")
+    return draft(film, subtitles=tmp_path / "a.srt", pipe=FakePipe(lambda index, more: "Mara runs."))
+
+
+def edits_of(document: dict[str, Any]) -> list[Edit]:
+    cues = document["cues"]
+    return [
+        Edit(cues[0]["index"], "text", cues[0]["text"], "Mara runs <off> & away."),
+        Edit(cues[1]["index"], "text", cues[1]["text"], "A text of a dozen words, far too long for so short a gap."),
+        Edit(cues[2]["index"], "removed", False, True),
+    ]
+
+
+def test_texts_alone_need_no_film_and_follow_the_log(made: Draft, tmp_path: Path) -> None:
+    edits = edits_of(made.document)
+    files = export_edited(made.document, edits, tmp_path / "out", speech=made.speech)
+    assert {path.name for path in files} == {*FILES, *TEXT_FILES, *REVIEW_FILES}
+    out = tmp_path / "out"
+    base = read_document((out / "descriptions.draft.json").read_text("utf-8"), "draft")
+    log = read_log((out / "edit-log.json").read_text("utf-8"), base)
+    assert to_json(replay(base, log)) == (out / "descriptions.json").read_text("utf-8")
+    for name in (*FILES, "descriptions.dapt.xml"):
+        assert [cue.text for cue in read_script(out / name).cues] == [edit.after for edit in edits[:2]]
+    page = (out / "player.html").read_text("utf-8")
+    assert "Mara runs &lt;off&gt; &amp; away." in page and "<audio" not in page and "./film_7.mp4" in page
+    assert "Hello, Mara." in (out / "transcript.txt").read_text("utf-8")
+
+
+def test_with_the_film_every_file_is_made_and_no_word_is_cut(made: Draft, film: Path, tmp_path: Path) -> None:
+    edits = edits_of(made.document)
+    files = export_edited(made.document, edits, tmp_path / "out", speech=made.speech, film=film)
+    assert {path.name for path in files} == set(EVERY_FILE) and set(MEDIA_FILES) <= set(EVERY_FILE)
+    voiced = voice_over(replay(made.document, edits), film, made.speech, TrackSettings())
+    cues = voiced.as_edited(replay(made.document, edits))["cues"]
+    assert [cue["text"] for cue in cues] == [edit.after for edit in edits[:2]]
+    assert [cue["provenance"]["fit"] for cue in cues] == ["whole", "extended"]
+    assert cues[0]["provenance"]["spoken_s"] == pytest.approx(0.33 * 5) and cues[0]["provenance"]["edited"] is True
+    with av.open(str(tmp_path / "out" / "extended.mp4")) as longer, av.open(str(film)) as whole:
+        assert longer.duration > whole.duration + 1_000_000  # the long line was given a pause
+
+
+def test_a_line_moved_into_dialogue_is_never_spoken_over_it(made: Draft, film: Path) -> None:
+    cue = made.document["cues"][0]
+    final = replay(made.document, [Edit(cue["index"], "start_s", cue["start_s"], 3.2)])
+    spoken = voice_over(final, film, made.speech, TrackSettings()).as_edited(final)["cues"]
+    moved = next(one for one in spoken if one["index"] == cue["index"])
+    assert moved["provenance"]["fit"] == "extended"
+
+
+def test_another_film_and_no_voice_are_refused_and_leave_nothing(made: Draft, film: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(film.read_bytes() + b"\0")
+    with pytest.raises(UserError, match="is not the one that this script was made for"):
+        export_edited(made.document, [], tmp_path / "out", film=other)
+    with pytest.raises(UserError, match="there is no voice"):
+        export_edited(made.document, [], tmp_path / "out", film=film, track=TrackSettings("none"))
+    with pytest.raises(UserError, match="no voice to speak with"):
+        describe(film, tmp_path / "out", pipe=FakePipe(), export="all", track=TrackSettings("none"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_voice_times_are_assumed_and_nothing_is_heard(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.srt").write_text(SRT, encoding="utf-8")
+    planned = draft(film, subtitles=tmp_path / "a.srt", pipe=FakePipe(), track=TrackSettings("none"))
+    assert planned.rate.words_in(4.0) == 10 and "no voice" in planned.document["cues"][0]["provenance"]["voice"]
+    with pytest.raises(UserError, match="there is no voice to speak with"):
+        voices.find_voice("none").speak("Mara runs.")
+    assert json.loads(to_json(planned.document))

@@ -1,0 +1,215 @@
+"""The Space over its network interface: named endpoints, and visitors who mean no good."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+
+from distinctad.edited import EVERY_FILE
+from distinctad.exports import to_json
+from distinctad.review import read_document, read_log, replay
+from space.limits import Limits
+
+ENDPOINTS = {
+    "describe_film", "plan_film", "check_line", "export_texts", "export_all", "open_script", "convert_script",
+    "example",
+}  # fmt: skip
+MARKUP = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def client(served: str) -> Iterator[Client]:
+    yield Client(served, verbose=False)
+
+
+def describe(client: Client, film: Path, srt: Path | None, cast: list[Path] | None = None) -> Any:
+    lines = handle_file(str(srt)) if srt else None
+    people = [handle_file(str(path)) for path in cast or []]
+    return client.predict(
+        film=handle_file(str(film)), subtitles=lines, cast=people, naming="early", api_name="/describe_film"
+    )
+
+
+def refusal(client: Client, *args: Any, **kwargs: Any) -> str:
+    with pytest.raises(Exception) as error:
+        describe(client, *args, **kwargs)
+    assert "Traceback" not in str(error.value)
+    return str(error.value)
+
+
+def test_endpoints_have_names(served: str) -> None:
+    info = httpx.get(f"{served}gradio_api/info").json()
+    assert {name.strip("/") for name in info["named_endpoints"]} == ENDPOINTS and not info["unnamed_endpoints"]
+    if find_spec("mcp") is not None:
+        tools = {tool["name"]: tool for tool in httpx.get(f"{served}gradio_api/mcp/schema").json()}
+        assert set(tools) == ENDPOINTS
+        assert "unreviewed machine draft" in tools["describe_film"]["description"]
+        assert "request" not in tools["describe_film"]["inputSchema"]["properties"]
+
+
+def test_a_program_describes_edits_and_exports(client: Client, film: Path, srt: Path) -> None:
+    work, said = describe(client, film, srt)
+    draft = json.loads(work["draft"])
+    assert draft["film"]["name"] == "film_7.mp4" and f"{len(draft['cues'])} drafts" in said
+    work["edits"] = [{"cue": 1, "field": "text", "before": draft["cues"][0]["text"], "after": "Nobody moves."}]
+    files = {Path(path).name: Path(path) for path in client.predict(script=work, api_name="/export_texts")}
+    base = read_document(files["descriptions.draft.json"].read_text("utf-8"), "draft")
+    edits = read_log(files["edit-log.json"].read_text("utf-8"), base)
+    assert to_json(replay(base, edits)) == files["descriptions.json"].read_text("utf-8")
+    assert "Nobody moves." in files["descriptions.vtt"].read_text("utf-8")
+    again, _ = client.predict(
+        script=handle_file(str(files["descriptions.draft.json"])),
+        log=handle_file(str(files["edit-log.json"])),
+        api_name="/open_script",
+    )
+    assert again["edits"] == work["edits"] and again["draft"] == work["draft"]
+    dapt = client.predict(script=handle_file(str(files["descriptions.vtt"])), to=".xml", api_name="/convert_script")
+    assert "Nobody moves." in Path(dapt).read_text("utf-8") and "dapt" in Path(dapt).read_text("utf-8")
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_every_file_is_made_with_the_film_and_refused_with_another(
+    client: Client, film: Path, srt: Path, tmp_path: Path
+) -> None:
+    work, _ = describe(client, film, srt)
+    given = {"script": work, "duck_db": -12, "api_name": "/export_all"}
+    files = client.predict(film=handle_file(str(film)), **given)
+    assert {Path(path).name for path in files} == set(EVERY_FILE)
+    other = tmp_path / "film_7.mp4"
+    other.write_bytes(film.read_bytes() + bytes(8))
+    with pytest.raises(Exception, match="is not the one that this script was made for"):
+        client.predict(film=handle_file(str(other)), **given)
+    with pytest.raises(Exception, match="there is no film"):
+        client.predict(film=None, **given)
+
+
+def test_plans_and_lines_are_judged_without_a_model(client: Client, film: Path, srt: Path) -> None:
+    plan, said = client.predict(film=handle_file(str(film)), subtitles=handle_file(str(srt)), api_name="/plan_film")
+    assert plan["advice"] in said and len(plan["gaps"]) == 3
+    assert client.predict(text="Mara runs.", room_s=3.0, api_name="/check_line")["fits"] is True
+    assert client.predict(text="Mara runs. " * 20, room_s=3.0, api_name="/check_line")["fits"] is False
+
+
+def test_names_and_texts_with_markup_are_escaped(client: Client, film: Path, tmp_path: Path) -> None:
+    lines = tmp_path / f"{MARKUP}.srt"
+    lines.write_text(f"1\n00:00:03,000 --> 00:00:05,000\n{MARKUP} a < b\n\n", encoding="utf-8")
+    named = tmp_path / f"{MARKUP} & x.mp4"
+    named.write_bytes(film.read_bytes())
+    work, said = describe(client, named, lines)
+    assert "<img" not in said and "&amp; x" in said and "a < b" in work["speech"][0][2]  # as text, not as markup
+    renamed = tmp_path / f"a {MARKUP}.mp4"
+    renamed.write_bytes(b"MZ\x90\x00" + bytes(2000))
+    assert "<img" not in refusal(client, renamed, None)
+
+
+def test_a_renamed_program_is_no_film(client: Client, film: Path, tmp_path: Path) -> None:
+    for name, content in (("a.mp4", b"MZ\x90\x00" + bytes(2000)), ("b.mp4", b"\x7fELF" + bytes(2000)), ("c.mp4", b"")):
+        (tmp_path / name).write_bytes(content)
+        said = refusal(client, tmp_path / name, None)
+        assert "cannot be used" in said and "Give a video" in said and str(tmp_path) not in said
+    (tmp_path / "film.exe").write_bytes(film.read_bytes())
+    assert "file type" in refusal(client, tmp_path / "film.exe", None).lower()
+    (tmp_path / "a.srt").write_bytes(b"\x7fELF" + bytes(2000))
+    assert "a.srt" in refusal(client, film, tmp_path / "a.srt")
+
+
+def test_entities_and_endless_nesting_are_refused(client: Client, film: Path, tmp_path: Path) -> None:
+    bomb = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + "".join(
+        f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">' for i in range(8)
+    )
+    (tmp_path / "bomb.ttml").write_text(bomb + ']><tt xmlns="http://www.w3.org/ns/ttml">&i;</tt>', encoding="utf-8")
+    began = time.monotonic()
+    assert "bomb.ttml" in refusal(client, film, tmp_path / "bomb.ttml")
+    (tmp_path / "cast.json").write_text("[" * 200_000, encoding="utf-8")
+    assert "cast" in refusal(client, film, None, [tmp_path / "cast.json"])
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("portrait", ["../../secret.png", "/etc/passwd", "..\\secret.png", "portraits/../../x.png"])
+def test_a_cast_reaches_no_other_file(client: Client, film: Path, srt: Path, tmp_path: Path, portrait: str) -> None:
+    (tmp_path / "cast.json").write_text(json.dumps([{"name": "Mara", "portrait": portrait}]), encoding="utf-8")
+    assert "portrait" in refusal(client, film, srt, [tmp_path / "cast.json"])
+
+
+def test_paths_of_the_server_are_no_uploads(served: str, client: Client, film: Path) -> None:
+    for path in ("/etc/passwd", "../../../etc/passwd", str(Path(__file__))):
+        given = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        body = {"data": [given, None, [], "early"]}
+        asked = httpx.post(f"{served}gradio_api/call/describe_film", json=body)
+        said = httpx.get(f"{served}gradio_api/call/describe_film/{asked.json()['event_id']}", timeout=60).text
+        assert "event: error" in said and "root:" not in said
+        assert httpx.get(f"{served}gradio_api/file={path}").status_code in (403, 404)
+    sent = {"files": ("../../../../evil.mp4", film.read_bytes())}
+    (stored,) = httpx.post(f"{served}gradio_api/upload", files=sent).json()
+    assert "uploads" in Path(stored).parts and ".." not in Path(stored).parts
+
+
+def test_five_gigabytes_are_refused_when_they_are_claimed_and_when_they_come(served: str) -> None:
+    where = urlsplit(served)
+    with socket.create_connection((where.hostname, where.port), timeout=20) as line:
+        line.sendall(
+            b"POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            b"Content-Length: 5000000000\r\n\r\n--b\r\n"
+        )
+        assert b" 413 " in line.recv(200).split(b"\r\n")[0]
+
+    def endless() -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
+        for _ in range(5_000):
+            yield bytes(1_000_000)
+
+    head = {"Content-Type": "multipart/form-data; boundary=b"}
+    try:
+        code = httpx.post(f"{served}gradio_api/upload", content=endless(), headers=head, timeout=60).status_code
+    except httpx.TransportError:
+        code = 413  # the server hung up while the rest was still coming
+    assert code in (400, 413)
+    data = {"data": ["x" * 20_000_000, None]}
+    assert httpx.post(f"{served}gradio_api/call/check_line", json=data, timeout=60).status_code == 413
+    large = {"files": ("a.mp4", bytes(3_500_000))}
+    assert httpx.post(f"{served}gradio_api/upload", files=large, timeout=60).status_code in (400, 413)
+
+
+def test_a_long_film_is_refused(client: Client, film: Path, desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "limits", Limits(film_s=5))
+    assert "more than 5" in refusal(client, film, None)
+
+
+def test_ten_users_at_once_are_served_or_turned_away(
+    served: str, film: Path, srt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from space import desk as desks
+
+    quick = desks._draft
+
+    def slow(*args: Any, **given: Any) -> Any:
+        time.sleep(0.5)
+        return quick(*args, **given)
+
+    monkeypatch.setattr(desks, "_draft", slow)
+    clients = [Client(served, verbose=False) for _ in range(10)]
+
+    def visit(one: Client) -> str:
+        try:
+            return "served" if describe(one, film, srt)[0]["draft"] else "empty"
+        except Exception as error:
+            return str(error)
+
+    with ThreadPoolExecutor(10) as pool:
+        ends = list(pool.map(visit, clients))
+    away = [end for end in ends if end != "served"]
+    # One is described, four wait, the rest hear that the queue is full.
+    assert ends.count("served") >= 5 and all("queue is full" in end.lower() for end in away), ends
+    assert describe(clients[0], film, srt)[0]["draft"]

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import copy
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stand_ins import FakePipe
+
+from distinctad.describe import draft
+from distinctad.errors import UserError
+from distinctad.exports import to_json
+from distinctad.review import Edit, log_of
+from distinctad.track import TrackSettings
+from space import work
+from space.limits import Limits, check_file
+from space.visits import Visits
+from space.zero_gpu import LENT, on_gpu
+
+LIMITS = Limits(text_mb=1, cues=10, cast_files=3)
+
+
+@pytest.fixture(scope="module")
+def made(film: Path, srt: Path) -> work.Work:
+    return work.of_draft(draft(film, subtitles=srt, pipe=FakePipe(), track=TrackSettings("none")))
+
+
+def test_what_is_packed_is_unpacked_through_a_browser_too(made: work.Work) -> None:
+    packed = made.packed()
+    again = work.unpack(json.loads(json.dumps(packed)), LIMITS)
+    assert again == made and work.unpack(json.dumps(packed), LIMITS) == made
+    # A browser writes 12.0 as 12: the draft goes through it as text, so that its bytes stay.
+    assert to_json(again.draft) == packed["draft"]
+
+
+def changed(packed: dict[str, Any], **values: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(packed), **values}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": "other"}, {"draft": {}}, {"draft": "{"}, {"draft": "[" * 100_000}, {"draft": "x" * 1_100_000},
+        {"edits": "all"}, {"edits": [{"cue": 1}]}, {"speech": 5}, {"speech": [[0, 1]]}, {"speech": [[0, 1, 2]]},
+        {"speech": [[-1, 1, "a"]]}, {"speech": [[True, 1, "a"]]}, {"gaps": [1]}, {"gaps": ["ab"]},
+        {"gaps": [[0, float("inf")]]}, {"rate": []}, {"rate": {"voice": "a"}},
+    ],
+)  # fmt: skip
+def test_whatever_else_comes_in_is_refused_in_one_line(made: work.Work, change: dict[str, Any]) -> None:
+    with pytest.raises(UserError) as error:
+        work.unpack(changed(made.packed(), **change), LIMITS)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, [], "", "null", "{}", {"format": "distinctad.work"}])
+def test_what_is_no_work_is_refused(wrong: Any) -> None:
+    with pytest.raises(UserError, match="no script yet"):
+        work.unpack(wrong, LIMITS)
+
+
+def test_rates_and_sizes_are_bounded(made: work.Work) -> None:
+    packed = made.packed()
+    for name, value in (("word_s", "0"), ("word_s", float("nan")), ("start_s", None), ("break_s", 1e9)):
+        with pytest.raises(UserError, match=f"for {name}"):
+            work.unpack(changed(packed, rate={**packed["rate"], name: value}), LIMITS)
+    document = copy.deepcopy(made.draft)
+    document["cues"] = [{**document["cues"][0], "index": i + 1} for i in range(11)]
+    with pytest.raises(UserError, match="11 descriptions, more than 10"):
+        work.unpack(changed(packed, draft=to_json(document)), LIMITS)
+    document["cues"] = [{**document["cues"][0], "text": "x" * 1001}]
+    with pytest.raises(UserError, match="more than 1000 characters"):
+        work.unpack(changed(packed, draft=to_json(document)), LIMITS)
+
+
+def test_earlier_work_is_opened_from_its_files(made: work.Work, tmp_path: Path) -> None:
+    script, log = tmp_path / "descriptions.draft.json", tmp_path / "edit-log.json"
+    script.write_text(to_json(made.draft), encoding="utf-8")
+    edits = [Edit(1, "text", made.draft["cues"][0]["text"], "Something else.")]
+    log.write_text(log_of(made.draft, edits), encoding="utf-8")
+    assert work.of_files(str(script), str(log), LIMITS).edits == edits
+    assert work.of_files(str(script), None, LIMITS).draft == made.draft
+    with pytest.raises(UserError, match="there is no script"):
+        work.of_files(None, None, LIMITS)
+
+
+def test_a_cast_is_put_together_again(tmp_path: Path) -> None:
+    for name in ("cast.json", "mara.png", "jo.png"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "there").mkdir()
+    files = [str(tmp_path / name) for name in ("mara.png", "cast.json", "jo.png")]
+    table = work.gather_cast(files, tmp_path / "there", LIMITS)
+    assert table == tmp_path / "there" / "cast.json" and (tmp_path / "there" / "portraits" / "mara.png").is_file()
+    assert work.gather_cast([], tmp_path, LIMITS) is None and work.gather_cast(None, tmp_path, LIMITS) is None
+    with pytest.raises(UserError, match="4 files, more than 3"):
+        work.gather_cast([*files, files[0]], tmp_path, LIMITS)
+    with pytest.raises(UserError, match=r"0 \.json or \.csv"):
+        work.gather_cast(files[:1], tmp_path, LIMITS)
+
+
+def test_files_are_of_a_kind_a_size_and_there(tmp_path: Path) -> None:
+    film = tmp_path / "a.MP4"
+    film.write_bytes(b"x" * 1_000_001)
+    assert check_file(str(film), "film", (".mp4",), 2) == film
+    for path, kinds, size, said in (
+        (None, (".mp4",), 2, "there is no film"),
+        (str(film), (".srt",), 2, "of another kind"),
+        (str(film), (".mp4",), 1, "more than 1"),
+        (str(tmp_path / "b.mp4"), (".mp4",), 1, "no longer on this server"),
+    ):
+        with pytest.raises(UserError, match=said):
+            check_file(path, "film", kinds, size)
+
+
+def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTINCTAD_SPACE_FILM_MB", "7")
+    assert Limits.of_environment() == Limits(film_mb=7)
+    for wrong in ("0", "-1", "many", "1.5", ""):
+        monkeypatch.setenv("DISTINCTAD_SPACE_FILM_MB", wrong)
+        with pytest.raises(UserError, match="whole number above zero"):
+            Limits.of_environment()
+
+
+def test_a_visit_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    visits = Visits(kept_s=3_600)
+    own, shared = visits.uploads / "own.mp4", visits.uploads / "shared.mp4"
+    for path in (own, shared):
+        path.write_bytes(b"x")
+    visits.holds("a", own, shared, None, Path(__file__))
+    visits.holds("b", shared)
+    folder = visits.folder("a")
+    (folder / "mix.wav").write_bytes(b"x")
+    visits.end("a")
+    assert not own.exists() and not folder.exists() and Path(__file__).exists()
+    assert shared.exists()  # the same bytes, uploaded by somebody who is still here
+    visits.end("b")
+    visits.end("nobody")
+    assert not shared.exists()
+
+
+def test_what_was_left_behind_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    visits = Visits(kept_s=60)
+    folder = visits.folder(None)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 30)
+    visits.sweep()
+    assert folder.exists()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 90)
+    assert visits.folder("b").exists() and not folder.exists()
+    later = visits.folder("c")
+    monkeypatch.setattr(time, "monotonic", lambda: now + 200)
+    visits.watch(every_s=0.2)
+    until = time.time() + 20
+    while later.exists() and time.time() < until:
+        time.sleep(0.02)
+    assert not later.exists()
+
+
+def test_without_a_lent_gpu_the_decorator_does_nothing() -> None:
+    def function() -> int:
+        return 1
+
+    if not LENT:
+        assert on_gpu(function) is function

@@ -1,0 +1,86 @@
+"""What a visitor of the Space does, for the tests that drive a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+PATIENCE_MS = 25_000  # the machine may have other work
+
+
+class Visitor:
+    """A tab, with everything that went wrong in it.
+
+    Attributes:
+        tab: Playwright's page.
+        errors: what the page's scripts complained of.
+        outside: addresses of other machines that the page asked for.
+    """
+
+    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+        self.context = browser.new_context(accept_downloads=True, **options)
+        self.tab = self.context.new_page()
+        self.tab.set_default_timeout(PATIENCE_MS)
+        self.errors: list[str] = []
+        self.outside: list[str] = []
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        here = (address, "data:", "blob:")
+        self.tab.on("request", lambda sent: None if sent.url.startswith(here) else self.outside.append(sent.url))
+        # Kept for the whole visit: switched on with the key press, the browser may open its own window before it.
+        self.tab.on("filechooser", lambda chooser: None)
+        self.address = address
+        self.visit()
+
+    def visit(self) -> None:
+        """Open or reload the page."""
+        self.tab.goto(self.address)
+        self.tab.wait_for_selector("#describe")
+        self.tab.wait_for_function("window.distinctad !== undefined")
+        self.tab.wait_for_timeout(500)  # the framework still wires its buttons
+
+    def reach(self, what: str, back: bool = False) -> None:
+        """Press Tab until the focus is on what a selector says: a person without a mouse has no other way."""
+        for _ in range(200):
+            self.tab.keyboard.press("Shift+Tab" if back else "Tab")
+            if self.tab.evaluate("(what) => document.activeElement.matches(what)", what):
+                return
+        raise AssertionError(f"Tab never reaches {what}")
+
+    def upload(self, label: str, *paths: Path) -> None:
+        """Choose files for an upload without the mouse."""
+        self.reach(f"button[aria-label^='{label}']")
+        with self.tab.expect_file_chooser() as chooser:
+            self.tab.keyboard.press("Enter")
+        chooser.value.set_files(list(paths))
+        self.tab.wait_for_selector(f".block:has(label:has-text('{label}')) .file-preview")
+
+    def script(self) -> None:
+        """Wait until there is a script to edit."""
+        self.tab.wait_for_selector("#dad:not([hidden]) textarea")
+
+    def texts(self) -> list[str]:
+        """The lines as they stand in the page."""
+        return self.tab.eval_on_selector_all("#dad-lines textarea", "all => all.map((one) => one.value)")
+
+    def violations(self) -> list[str]:
+        """What axe finds, no rule switched off: rule and element."""
+        from axe_core_python.sync_playwright import Axe
+
+        found = Axe().run(self.tab)["violations"]
+        return [f"{one['id']} ({one['impact']}): {node['html'][:160]}" for one in found for node in one["nodes"]]
+
+    def download(self, folder: Path) -> dict[str, Path]:
+        """Fetch every file of the list of exports, each by its own link."""
+        files = {}
+        for link in self.tab.query_selector_all("#made a[download]"):
+            with self.tab.expect_download() as coming:
+                link.click()
+            name = coming.value.suggested_filename
+            coming.value.save_as(folder / name)
+            files[name] = folder / name
+        return files
+
+    def close(self) -> None:
+        """End the visit."""
+        self.context.close()
