@@ -1,6 +1,7 @@
 """Draws `docs/pocket.png`: twenty clips of twenty `clear` films, one frame each, for people to look at and to read.
 
-Each clip shows one fact only, so that a reader who has not seen the truth can be asked who does what with which thing.
+Each clip shows one fact only, so that a reader who has not seen the truth can be asked who does what with which thing;
+actions that only motion tells (pick up or put down) cannot be asked of one frame and are left out.
 Run: `python tools/pocket_sheet.py [--out docs/pocket.png] [--truth FILE.json]`. The same call draws the same picture.
 """
 
@@ -18,16 +19,18 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from datasets_scripts.pocket.contact_sheet import contact_sheet  # noqa: E402
 from datasets_scripts.pocket.story import make_film  # noqa: E402
-from datasets_scripts.pocket.world import LOOKS, Clip  # noqa: E402
+from datasets_scripts.pocket.world import ACTIONS, LOOKS, Clip  # noqa: E402
 
 SEEDS = range(101, 121)
 MOMENT = 0.55  # of the clip: most actions are at their telling pose
 
 
 def chosen_clips() -> list[tuple[int, Clip]]:
-    """(seed, clip): of each film one of the clips that show a single fact."""
+    """(seed, clip): of each film one of the clips that show a single fact which one frame can tell."""
     rng = random.Random(0)
-    return [(seed, rng.choice([c for c in make_film(seed).clips if len(c.facts) == 1])) for seed in SEEDS]
+    told = [[c for c in make_film(seed).clips if len(c.facts) == 1] for seed in SEEDS]
+    still = [[c for c in clips if not ACTIONS[c.facts[0].action].motion_only] for clips in told]
+    return [(seed, rng.choice(clips)) for seed, clips in zip(SEEDS, still, strict=True)]
 
 
 def main(arguments: list[str]) -> int:
