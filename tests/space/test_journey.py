@@ -92,7 +92,7 @@ def test_a_film_becomes_a_track_that_people_can_use(browser: Any, started: str, 
         _look(tab, "editor.png")
         tab.click("#make-all")
         tab.wait_for_selector("#made a")
-        files = visitor.download(tmp_path)
+        files = visitor.fetch(tmp_path)
         assert set(files) == set(EVERY_FILE) and all(path.stat().st_size for path in files.values())
         assert visitor.violations() == [] and visitor.errors == [] and visitor.outside == []
         tab.reload()

@@ -81,6 +81,17 @@ class Visitor:
             files[name] = folder / name
         return files
 
+    def fetch(self, folder: Path) -> dict[str, Path]:
+        """Ask the server for every file of the list of exports, as their links do."""
+        files = {}
+        for link in self.tab.query_selector_all("#made a[download]"):
+            name = link.get_attribute("download")
+            answer = self.tab.request.get(link.evaluate("(one) => one.href"))
+            assert answer.ok, f"{name}: {answer.status}"
+            (folder / name).write_bytes(answer.body())
+            files[name] = folder / name
+        return files
+
     def close(self) -> None:
         """End the visit."""
         self.context.close()
