@@ -41,7 +41,8 @@ class MuonAdamW(torch.optim.Optimizer):
     ) -> None:
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         inside = [p for name, p in named if p.ndim in (2, 4) and any(part in name for part in within)]
-        others = [p for _, p in named if not any(p is q for q in inside)]
+        chosen = {id(p) for p in inside}
+        others = [p for _, p in named if id(p) not in chosen]
         if not inside or not others:
             raise ValueError(f"{len(inside)} matrices lie within {within}, {len(others)} parameters elsewhere; "
                              "expected some of both; pass the names that the layers of this model carry")  # fmt: skip

@@ -4,7 +4,7 @@ Loss: InfoNCE between still and caption, plus (our own choice, for a tower of tw
 hundred thousand stills instead of 400 million pairs) the cross-entropy of what the still shows (hair, garment, action,
 object, ...) read linearly from the same joint embedding. The linear readers are thrown away; what is saved is a plain
 dual encoder folder (`train/dual_encoder.py`). The vision tower is a small residual network, as in CLIP's own RN50: a
-transformer of the same cost needs ten times the stills to read what hands do and hold (docs/LOG.md).
+transformer of the same cost needs several times the stills to read what hands do and hold (docs/LOG.md).
 
 Run: `python train/pocket_clip.py train/configs/pocket_clip.yaml [--key value]`. Resumes from the last checkpoint.
 """
