@@ -60,6 +60,7 @@ def describe(
     settings: Settings | None = None,
     overwrite: bool = False,
     pipe: Pipe | None = None,
+    about: dict[str, Any] | None = None,
     progress: Progress | None = None,
     export: Export = "text",
     track: TrackSettings | None = None,
@@ -76,6 +77,7 @@ def describe(
         settings: how to describe.
         overwrite: whether an earlier run's files in `out` may be replaced.
         pipe: a `DistinctADPipeline` or a stand-in, called instead of loading `model`.
+        about: where `pipe` comes from, as `load_pipeline` says it; None: the document says "given pipeline".
         progress: called with clips done and clips in all.
         export: "text" writes the four files of `exports.FILES`; "all" fits the texts to a voice and writes the scripts,
             sound, films and page of `track` too.
@@ -91,13 +93,12 @@ def describe(
     if export == "all":
         if out is None:
             raise UserError("--export all has no folder to write to", "Give --out.")
-        return _describe_all(
-            Track(job, subtitles, track or TrackSettings()), Path(out), overwrite, model, pipe, progress
-        )
+        made = Track(job, subtitles, track or TrackSettings())
+        return _describe_all(made, Path(out), overwrite, model, pipe, progress, about)
     if out is None:
-        return Described(_run(job, model, pipe, progress)[0], [])
+        return Described(_run(job, model, pipe, progress, about=about)[0], [])
     with exports.OutputFolder(Path(out), overwrite) as folder:
-        document, _ = _run(job, model, pipe, progress)
+        document, _ = _run(job, model, pipe, progress, about=about)
         return Described(document, folder.write(_texts_of(document)))
 
 
@@ -155,13 +156,19 @@ def draft(
 
 
 def _describe_all(
-    track: Track, out: Path, overwrite: bool, model: PathLike | None, pipe: Pipe | None, progress: Progress | None
+    track: Track,
+    out: Path,
+    overwrite: bool,
+    model: PathLike | None,
+    pipe: Pipe | None,
+    progress: Progress | None,
+    about: dict[str, Any] | None,
 ) -> Described:
     if track.settings.voice == "none":
         raise UserError("--export all has no voice to speak with", "Give another --voice, or --export text.")
     names = (*exports.FILES, *TEXT_FILES, *MEDIA_FILES)
     with exports.OutputFolder(out, overwrite, names) as folder:
-        document = track.fitted(*_run(track.job, model, pipe, progress, track.settings.candidates))
+        document = track.fitted(*_run(track.job, model, pipe, progress, track.settings.candidates, about))
         texts = {**_texts_of(document), **track.texts(document)}
         return Described(document, folder.write(texts, track.makers(script_of(document))))
 
@@ -172,14 +179,19 @@ def _texts_of(document: dict[str, Any]) -> dict[str, str]:
 
 
 def _run(
-    job: Plan, model: PathLike | None, pipe: Pipe | None, progress: Progress | None, candidates: int = 1
+    job: Plan,
+    model: PathLike | None,
+    pipe: Pipe | None,
+    progress: Progress | None,
+    candidates: int = 1,
+    about: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], Options]:
     """Load the model if none is given, describe, make the document; and for each cue its candidates, best first.
 
     Candidates are the beams of the one search; a pipeline without a model (a stand-in) or beams gives one a clip.
     """
     asked = {"device": job.settings.device, "dtype": job.settings.dtype, "num_beams": None}
-    used: dict[str, Any] = {"name": "given pipeline", "sha256": None, **asked}
+    used: dict[str, Any] = {"name": "given pipeline", "sha256": None, **asked, **(about or {})}
     if pipe is None:
         from distinctad.loading import load_pipeline
 

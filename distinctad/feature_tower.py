@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,6 +81,23 @@ class Tower:
             "stored": settings.stored,
         }
         self.width = self.embed([np.zeros((height, width, 3), np.uint8)]).shape[1]
+
+    def read_clips(
+        self, film: str, intervals: Sequence[tuple[float, float]], num_frames: int
+    ) -> Iterator[Sequence[Any]]:
+        """Read a film's pictures at a fixed rate; override it to take them from elsewhere.
+
+        Args:
+            film: path of the video file.
+            intervals: (start_s, end_s) in seconds, sorted.
+            num_frames: pictures of each interval, the first at its start.
+
+        Returns:
+            For each interval `num_frames` pictures (H, W, 3) uint8.
+        """
+        from modeling_distinctad.video_distinctad import iter_clip_frames
+
+        return iter_clip_frames(film, intervals, num_frames, mode="autoad")
 
     def embed(self, images: Sequence[Any]) -> np.ndarray:
         """Embeds (n, C) float32, projected, not normalised, of n pictures (H, W, 3) uint8."""

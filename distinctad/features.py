@@ -119,6 +119,7 @@ def encode_films(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
+    tower: Tower | None = None,
 ) -> Encoded:
     """Encode films into a feature file; films that it holds already are skipped.
 
@@ -128,6 +129,7 @@ def encode_films(
         settings: how.
         overwrite: start anew, whatever `out` holds.
         progress: called with film, its frames done and in all.
+        tower: the tower of these settings, where it is loaded already.
 
     Returns:
         What was encoded and what was there before.
@@ -145,7 +147,7 @@ def encode_films(
         made = None if overwrite or not out.exists() else read_settings(out)
         if out.exists() and not overwrite and made is None:
             raise UserError(f"'{out}' does not say which tower made it", "Give --out a new file.")
-        tower = Tower(settings)
+        tower = tower or Tower(settings)
         if made is not None:
             _same(f"'{out}'", made, tower.about)
         _open_parts(parts, tower.about, overwrite)
@@ -218,7 +220,7 @@ def _is_there(job: FilmJob, before: dict[str, dict[str, Any]], out: Path) -> boo
 
 def _encode(job: FilmJob, tower: Tower, batch: int, parts: Path, progress: Progress | None) -> list[str]:
     """Encode what is missing of a film; returns what the decoder had to mend."""
-    from modeling_distinctad.video_distinctad import VideoError, VideoWarning, iter_clip_frames
+    from modeling_distinctad.video_distinctad import VideoError, VideoWarning
 
     marker = _marker(parts, job)
     about = _marked(marker, job)
@@ -231,7 +233,7 @@ def _encode(job: FilmJob, tower: Tower, batch: int, parts: Path, progress: Progr
     with warnings.catch_warnings(record=True) as caught, _row_file(parts, job).open("ab") as file:
         warnings.simplefilter("always", VideoWarning)
         try:
-            for images in iter_clip_frames(job.path, blocks, batch, mode="autoad"):
+            for images in tower.read_clips(str(job.path), blocks, batch):
                 rows = tower.embed(images[: job.frames - done]).astype(tower.about["stored"])
                 file.write(rows.tobytes())
                 file.flush()
