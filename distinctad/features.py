@@ -189,8 +189,8 @@ def _open_parts(parts: Path, about: dict[str, Any], overwrite: bool) -> None:
         shutil.rmtree(parts)
     if record.is_file():
         try:
-            old = json.loads(record.read_text(encoding="utf-8"))
-        except ValueError as error:
+            old = dict(json.loads(record.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, RecursionError) as error:
             raise UserError(f"'{record}' cannot be read", "Remove that folder, or give --overwrite.") from error
         _same(f"the unfinished work in '{parts}'", old, about)
         return
@@ -251,7 +251,7 @@ def _encode(job: FilmJob, tower: Tower, batch: int, parts: Path, progress: Progr
 
 def _marked(marker: Path, job: FilmJob) -> dict[str, Any]:
     """What an earlier run says about a film; rows of another film of that name are thrown away."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
         about = json.loads(marker.read_text(encoding="utf-8"))
         if about["print"] == job.print:
             return dict(about)

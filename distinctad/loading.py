@@ -98,7 +98,7 @@ def _check_kind(folder: Path) -> None:
     fix = "Give a folder written by save_pretrained of a DistinctAD model."
     try:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise UserError(f"the model folder '{folder}' has a config.json that cannot be read", fix) from error
     if kind != "distinctad":
         raise UserError(f"the model folder '{folder}' holds a model of the type '{one_line(str(kind), 40)}'", fix)

@@ -37,7 +37,7 @@ def read_names(path: Path, films: Sequence[str]) -> dict[str, list[str]]:
         return {film: [person["name"] for person in people] for film, people in entries.items()}
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is no readable JSON of casts", "Pass {film: [names]} or a folder of casts.") from error
     listed = table if isinstance(table, dict) else {}
     names = {film: [n for n in map(_name, listed[film]) if n] for film in films if isinstance(listed.get(film), list)}

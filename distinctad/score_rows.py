@@ -182,7 +182,7 @@ def read_truth_rows(path: Path) -> list[Row]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {i} is no JSON", "Give one JSON object a line.") from error
         missing = {"film", "start", "end", "text"} - set(record if isinstance(record, dict) else {})
         if missing:
@@ -264,7 +264,7 @@ def read_casts(folder: Path, films: Sequence[str]) -> dict[str, list[dict[str, s
             raise UserError(f"{folder} has no {film}.cast.json", "Pass --casts with the folder of the cast files.")
         try:
             entries = json.loads(_open_text(path))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is no JSON", "Write a list of people with a name each.") from error
         people = entries if isinstance(entries, list) else []
         if not people or not all(isinstance(person, dict) and person.get("name") for person in people):

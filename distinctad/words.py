@@ -100,7 +100,7 @@ class Casts:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
             groups = content if isinstance(content, dict) else {"": content}
             self.known = {film: [_role(person) for person in people] for film, people in groups.items()}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise UserError(
                 f"{path} holds no cast ({one_line(str(error), 80)})",
                 'Write a list of names or of {"role": ...}, or an object film -> list.',

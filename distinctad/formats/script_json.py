@@ -38,19 +38,25 @@ def read(text: str, name: str) -> Script:
     Raises:
         UserError: if it is neither.
     """
+    from distinctad.review import checked_document
+
     fix = "Give a .json file that `distinctad describe` or `convert` wrote."
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refuse)
         kind = document["format"]
         if kind == "distinctad.descriptions":
-            return script_of(document)
+            return script_of(checked_document(document, name))
         if kind != FORMAT or document["format_version"] != VERSION:
             raise UserError(f"the script '{name}' is JSON of the format '{kind}'", fix)
         return _script(document)
     except UserError:
         raise
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UserError(f"the script '{name}' is no JSON script ({type(error).__name__})", fix) from error
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON; expected a finite number; correct it")
 
 
 def _script(document: dict[str, Any]) -> Script:

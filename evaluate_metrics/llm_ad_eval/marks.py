@@ -64,7 +64,7 @@ def read_prompt(prompt: str | Path | None) -> dict[str, str]:
     try:
         loaded = json.loads(Path(prompt).read_text(encoding="utf-8"))
         words = {"system": str(loaded.get("system", "")), "user": str(loaded["user"])}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{prompt} is no prompt; give a JSON of system and user, the latter with {{reference}} and {{prediction}}"
         ) from error
@@ -119,7 +119,7 @@ def _kept(resume: Path | None) -> dict[str, str]:
         try:
             entry = json.loads(line)
             kept[str(entry["key"])] = str(entry["answer"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return kept
 
