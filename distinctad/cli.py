@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from distinctad import __version__
+from distinctad.catalogue_command import catalogue_command
 from distinctad.data import data_app
 from distinctad.describe import Described, Export
 from distinctad.describe import describe as describe_film
@@ -64,6 +65,7 @@ app.command("plan")(plan_command)
 app.command("convert")(convert_command)
 app.command("features")(features_command)
 app.command("words")(words_command)
+app.command("catalogue")(catalogue_command)
 app.add_typer(data_app)
 
 

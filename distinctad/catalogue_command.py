@@ -1,0 +1,219 @@
+"""`distinctad catalogue`: describe, or extract features of, every film of a folder, on one machine or on many."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from distinctad.catalogue import Catalogue, Film, Shard, find_catalogue, parse_shard
+from distinctad.catalogue_store import Store
+from distinctad.catalogue_work import Job, Result, Task, run_local
+from distinctad.errors import UserError, one_line
+from distinctad.feature_tower import FeatureSettings, Fit
+from distinctad.plan import Characters, Settings, probe_film
+
+Engine = Literal["local", "ray"]
+Progress = Callable[[str, int, int], None]  # what, how many done, how many in all
+
+MAX_WORKERS = 256
+# Seconds of work a second of film with the pocket checkpoint on one core of x86, from docs/scale.md: what a dry run
+# says before the folder has times of its own.
+DEFAULT_PACE: dict[Task, float] = {"describe": 0.05, "features": 0.1}
+
+
+@dataclass
+class Report:
+    """What a run did.
+
+    Attributes:
+        done: films that this run finished.
+        skipped: films of the shard that were finished before.
+        failed: name -> error, of the films that could not be done.
+        counts: films of the whole catalogue that are "done", "failed", "open" and "equal", over all shards.
+        by: who did them: process numbers, or ids of Ray's actors.
+    """
+
+    done: list[Result] = field(default_factory=list)
+    skipped: list[Film] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    by: set[tuple[str, ...]] = field(default_factory=set)
+
+
+def run_catalogue(
+    folder: Path,
+    job: Job,
+    *,
+    shard: Shard | None = None,
+    workers: int = 1,
+    engine: Engine = "local",
+    progress: Progress | None = None,
+) -> Report:
+    """Do every film of a folder that is not finished yet.
+
+    Args:
+        folder: where the films lie, subtitles, cast and intervals beside them by name.
+        job: what to do, and where it goes.
+        shard: which part of the catalogue; None: all.
+        workers: films at once.
+        engine: processes of this machine, or Ray.
+        progress: called with what is being done, how many films of it are done and in all.
+
+    Returns:
+        What was done. A film that cannot be done stands in `failed`; the others are done all the same.
+
+    Raises:
+        UserError: nothing can be done: no film, no model, an output folder of another kind or in use.
+    """
+    shard, store = shard or Shard(), Store(job.out)
+    if not folder.is_dir():
+        raise UserError(f"the catalogue '{folder}' is not a folder", "Give the folder that holds the films.")
+    store.open(job.about())
+    tell = progress or (lambda what, done, total: None)
+    with store.running(shard):
+        catalogue = find_catalogue(folder, store.book, shard, lambda done, total: tell("hashing", done, total))
+        store.write_manifest(catalogue)
+        report, todo = _todo(catalogue, store, shard, tell)
+        if engine == "ray":
+            from distinctad.catalogue_ray import run_ray as run
+        else:
+            run = run_local
+        for number, result in enumerate(run(todo, job, workers) if todo else (), 1):
+            if result.error:
+                report.failed[result.film.name] = result.error
+            else:
+                report.done.append(result)
+                store.add_time(result.film, result.wall_s, result.film_s)
+            report.by.add(result.by)
+            tell(result.film.name, number, len(todo))
+        report.counts = store.summarise(catalogue)
+    return report
+
+
+def _todo(catalogue: Catalogue, store: Store, shard: Shard, tell: Progress) -> tuple[Report, list[Film]]:
+    """Tell what is finished from what is to be done; unreadable files are failures of every shard."""
+    report = Report(failed=dict(catalogue.unreadable))
+    todo: list[Film] = []
+    mine = [film for film in catalogue.films if shard.holds(film)]
+    for number, film in enumerate(mine, 1):
+        (report.skipped if store.is_done(film) else todo).append(film)
+        tell("checking what is done", number, len(mine))
+    return report, todo
+
+
+def catalogue_command(
+    folder: Annotated[Path, typer.Argument(help="A folder of films; NAME.srt, NAME.cast.json beside NAME.mp4.")],
+    task: Annotated[Task, typer.Option(help="What is done with each film.")] = "describe",
+    out: Annotated[Path | None, typer.Option(help="Output folder; a run goes on with what it holds.")] = None,
+    shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; parts may run at once.")] = "1/1",
+    workers: Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="Films at once.")] = 1,
+    engine: Annotated[Engine, typer.Option(help="local: processes; ray: actors of Ray Data.")] = "local",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be done, and how long.")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or hub id (default: the pocket checkpoint).")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    seed: Annotated[int, typer.Option(help="describe: of every random number.")] = 0,
+    num_beams: Annotated[int | None, typer.Option(help="describe: beams (default: the checkpoint's).")] = None,
+    characters: Annotated[Characters, typer.Option(help="describe: names in a prompt.")] = "recognised",
+    batch_windows: Annotated[int, typer.Option(help="describe: windows that run at once.")] = 1,
+    fps: Annotated[float, typer.Option(help="features: frames a second.")] = 5.0,
+    frame_fit: Annotated[Fit | None, typer.Option(help="features: how pictures meet the tower's square.")] = None,
+    batch: Annotated[int, typer.Option(help="features: frames encoded at once.")] = 32,
+) -> None:
+    """Describe or encode a whole folder of films; exit code 1 if any of them could not be done."""
+    describing = Settings(
+        device=device, seed=seed, num_beams=num_beams, characters=characters, batch_windows=batch_windows
+    )
+    encoding = FeatureSettings(fps=fps, frame_fit=frame_fit, batch=batch, device=device)
+    if out is None and not dry_run:
+        raise UserError("--out is missing", "Give a folder to write to, or --dry-run to see what would be done.")
+    part = parse_shard(shard)
+    job = Job(task, out or Path(), model, describing, encoding)
+    if dry_run:
+        _print_plan(folder, job, part, workers, out is not None)
+        return
+    with _bar() as step:
+        report = run_catalogue(folder, job, shard=part, workers=workers, engine=engine, progress=step)
+    _print_report(report, job.out)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _print_plan(folder: Path, job: Job, shard: Shard, workers: int, has_out: bool) -> None:
+    """List what a run would do; nothing is written."""
+    store = Store(job.out if has_out else folder / ".nothing")
+    with _bar() as step:
+        catalogue = find_catalogue(folder, store.book, shard, lambda done, total: step("hashing", done, total))
+        report, todo = _todo(catalogue, store, shard, step)
+    measured = store.pace()
+    pace = measured[0] if measured else DEFAULT_PACE[job.task]
+    total_s = 0.0
+    for film in todo:
+        beside = [path.name for path in (film.subtitles, film.cast, film.intervals) if path is not None]
+        try:
+            length_s = probe_film(film.path).duration_s
+        except UserError as error:
+            report.failed[film.name] = str(error)
+            continue
+        total_s += length_s
+        equal = f", equal: {', '.join(film.copies)}" if film.copies else ""
+        typer.echo(f"{film.name}: {length_s:.1f} s, with {', '.join(beside) or 'nothing beside it'}{equal}")
+    _print_failed(report.failed)
+    count = sum(film.name not in report.failed for film in todo)
+    source = f"measured here on {measured[1]} film(s)" if measured else "the pocket checkpoint on one x86 core"
+    typer.echo(
+        f"{count} film(s) to do, {total_s / 60:.1f} min of film, {len(report.skipped)} finished before; predicted "
+        f"{_duration(total_s * pace / workers)} with {workers} worker(s) at {pace:.3f} s a second of film ({source})"
+    )
+
+
+def _print_report(report: Report, out: Path) -> None:
+    for result in report.done:
+        for warning in result.warnings:
+            typer.echo(f"Warning: {result.film.name}: {one_line(warning)}", err=True)
+    _print_failed(report.failed)
+    for result in report.done:
+        if result.film.copies:
+            typer.echo(f"equal to {result.film.name}, done once: {', '.join(result.film.copies)}")
+    counts = report.counts
+    typer.echo(
+        f"this run: {len(report.done)} done, {len(report.skipped)} finished before, {len(report.failed)} failed; "
+        f"catalogue: {counts['done']} done, {counts['failed']} failed, {counts['open']} open, "
+        f"{counts['equal']} equal to another; '{out / 'summary.csv'}'"
+    )
+
+
+def _print_failed(failed: dict[str, str]) -> None:
+    for name, error in failed.items():
+        typer.echo(f"Failed: {name}: {error}", err=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Progress]:
+    """Show a bar over all films on the error stream; where that is no terminal, a line a film that is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns: Any = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("looking for films", total=None)
+
+        def step(what: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description=one_line(what, 40))
+            if not console.is_terminal and what not in ("hashing", "checking what is done"):
+                typer.echo(f"{done} of {total}: {what}", err=True)
+
+        yield step

@@ -1,0 +1,278 @@
+"""Doing the films of a catalogue: one film, and a crew of processes that share them out.
+
+Every worker computes on one thread, so that a film's files are the same bytes however many work. Even one worker is a
+process of its own: a film that kills it (a decoder's fault, no memory left) is named, and the others go on.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Literal
+
+from distinctad.catalogue import Film
+from distinctad.catalogue_store import Store
+from distinctad.describe import describe
+from distinctad.errors import UserError, one_line
+from distinctad.exports import FILES
+from distinctad.feature_tower import FeatureSettings
+from distinctad.loading import CHECKPOINT
+from distinctad.plan import Settings, name_of, sha256_of
+
+Task = Literal["describe", "features"]
+
+FEATURES = "features.h5"
+LIVES = 2  # workers that may die of a film before it is given up: one death may be the machine's fault
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done with every film, and where it goes.
+
+    Attributes:
+        task: "describe" or "features".
+        out: the output folder.
+        model: a checkpoint folder or hub id; None is the pocket checkpoint.
+        describing: how films are described.
+        encoding: how films are encoded; its `model` is not looked at.
+    """
+
+    task: Task
+    out: Path
+    model: str | None = None
+    describing: Settings = field(default_factory=Settings)
+    encoding: FeatureSettings = field(default_factory=FeatureSettings)
+
+    def about(self) -> dict[str, Any]:
+        """What must be the same for all films of an output folder, as plain values.
+
+        Raises:
+            UserError: if the model is a folder without a configuration.
+        """
+        how = asdict(self.describing if self.task == "describe" else self.encoding)
+        how = {name: value for name, value in how.items() if name not in ("model", "film_id")}
+        folder = CHECKPOINT if self.model is None else Path(self.model)
+        model = str(self.model)
+        if folder.is_dir():
+            files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors"))
+            if not any(path.name == "config.json" for path in files):
+                raise UserError(f"the model folder '{folder}' has no config.json", "Give a checkpoint folder.")
+            model = sha256_of(*files)
+        return {"format": "distinctad.catalogue", "format_version": 1, "task": self.task, "model": model, "how": how}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one film.
+
+    Attributes:
+        film: the film.
+        error: why it could not be done, in one line; "" if it was.
+        warnings: what was repaired or assumed.
+        wall_s: seconds of work, without loading the model.
+        film_s: the film's length, seconds; 0 if it was not done.
+        by: who did it: the worker's process, or the actors' ids.
+    """
+
+    film: Film
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+    wall_s: float = 0.0
+    film_s: float = 0.0
+    by: tuple[str, ...] = ()
+
+
+class FilmWorker:
+    """Does one film after the other with a model that is loaded once.
+
+    Args:
+        job: what to do.
+        pipe: for describing, a pipeline or a stand-in; None loads the job's model.
+
+    Attributes:
+        reader: the pipeline or tower, whose `read_clips` takes pictures from a film.
+
+    Raises:
+        UserError: if the model cannot be had.
+    """
+
+    def __init__(self, job: Job, pipe: Any = None) -> None:
+        from dataclasses import replace
+
+        import torch
+
+        from distinctad.feature_tower import Tower
+        from distinctad.loading import load_pipeline
+
+        torch.set_num_threads(1)  # the order of sums, and so the last bits, depend on the number of threads
+        self.job, self.store = job, Store(job.out)
+        self.encoding = replace(job.encoding, model=job.model)
+        self.about: dict[str, Any] | None = None
+        self.reader = pipe
+        how = job.describing
+        if pipe is None and job.task == "describe":
+            self.reader, self.about = load_pipeline(job.model, how.device, how.dtype, how.seed)
+        elif pipe is None:
+            self.reader = Tower(self.encoding)
+
+    def do(self, film: Film) -> Result:
+        """Do a film; what is wrong with it becomes the result's `error`, in its folder and nowhere else.
+
+        Args:
+            film: the film.
+
+        Returns:
+            What came of it.
+        """
+        start_s = time.perf_counter()
+        try:
+            inputs = film.inputs()
+            work = self.store.work_folder(film, keep=self.job.task == "features")
+            make = self._describe if self.job.task == "describe" else self._encode
+            names, said, film_s = make(film, work)
+            self.store.commit(film, work, inputs, names, said)
+        except Exception as error:  # whatever it is, it is this film's, and the others go on
+            known = isinstance(error, UserError)
+            text = one_line(str(error) if known else f"{type(error).__name__}: {error}")
+            self.store.fail(film, text)
+            return Result(film, error=text, by=(str(os.getpid()),))
+        wall_s = time.perf_counter() - start_s
+        return Result(film, "", tuple(said), wall_s, film_s, (str(os.getpid()),))
+
+    def _describe(self, film: Film, work: Path) -> tuple[Sequence[str], list[str], float]:
+        import transformers
+
+        transformers.set_seed(self.job.describing.seed)  # for each film: it must not depend on those before it
+        document = describe(
+            film.path, work, subtitles=film.subtitles, cast=film.cast, intervals=film.intervals,
+            settings=self.job.describing, pipe=self.reader, about=self.about, overwrite=True,
+        ).document  # fmt: skip
+        if document["film"]["sha256"] != film.sha256:
+            raise UserError(f"the film '{film.name}' changed while it was described", "Run the command again.")
+        return FILES, document["warnings"], document["film"]["duration_s"]
+
+    def _encode(self, film: Film, work: Path) -> tuple[Sequence[str], list[str], float]:
+        from datasets_scripts.mad_features import read_films
+        from distinctad.features import encode_films
+
+        made = encode_films([film.path], work / FEATURES, self.encoding, tower=self.reader)
+        (about,) = read_films(work / FEATURES).values()
+        return (FEATURES,), made.warnings, float(about["duration_s"])
+
+
+def run_local(films: Sequence[Film], job: Job, workers: int) -> Iterator[Result]:
+    """Do films in processes of this machine.
+
+    Args:
+        films: in the order in which they are begun.
+        job: what to do.
+        workers: processes at once.
+
+    Yields:
+        One result a film, as they end.
+
+    Raises:
+        UserError: if no worker can load the model.
+    """
+    waiting = deque((film, LIVES) for film in films)
+    crew = [_Hand(job) for _ in range(min(workers, len(films)))]
+    try:
+        while waiting or any(hand.task for hand in crew):
+            for hand in crew:
+                if hand.task is None and waiting:
+                    hand.give(*waiting.popleft())
+            busy = {hand.line: hand for hand in crew if hand.task}
+            for line in wait(list(busy)):
+                hand = busy[line]  # type: ignore[index]
+                film, lives = hand.task or (films[0], 0)
+                hand.task = None
+                try:
+                    answer = hand.line.recv()
+                except (EOFError, ConnectionError):
+                    how = hand.end(wait_s=5.0)
+                    hand.start()
+                    if lives > 1:
+                        waiting.append((film, lives - 1))
+                        continue
+                    error = f"the film '{name_of(film.path)}' ended its worker {LIVES} times ({how})."
+                    answer = Result(film, f"{error} Look at the file and at the free memory.")
+                    Store(job.out).fail(film, answer.error)
+                if not isinstance(answer, Result):
+                    raise UserError(*answer)
+                yield answer
+    finally:
+        for hand in crew:
+            hand.end()
+
+
+class _Hand:
+    """One worker process, its line, and the film that it has (with the lives left)."""
+
+    line: Connection
+    process: Any
+    task: tuple[Film, int] | None = None
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.start()
+
+    def start(self) -> None:
+        # spawn: the parent may hold threads (progress bar), which a forked child would inherit half-alive
+        context = multiprocessing.get_context("spawn")
+        self.line, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, self.job), daemon=True)
+        self.process.start()
+        theirs.close()  # so that the end of the worker is the end of the line
+
+    def give(self, film: Film, lives: int) -> None:
+        self.task = (film, lives)
+        try:
+            self.line.send(film)
+        except (BrokenPipeError, ConnectionError):
+            return  # it died before: reading the line says so
+
+    def end(self, wait_s: float = 0.0) -> str:
+        """Stop the process, if it still runs after so many seconds, and say how it ended."""
+        self.process.join(wait_s)
+        self.process.kill()
+        self.process.join()
+        self.line.close()
+        code = self.process.exitcode
+        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _serve(line: Connection, job: Job) -> None:
+    """Be a worker: load the model, then answer each film with its result."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        worker = FilmWorker(job)
+    except UserError as error:
+        line.send((error.message, error.fix))  # its parts: an error of two arguments does not travel whole
+        return
+    except Exception as error:
+        line.send((f"no worker can start ({type(error).__name__}: {error})", "Mend the installation."))
+        return
+    while True:
+        try:
+            film = line.recv()
+        except EOFError:
+            return
+        line.send(worker.do(film))
+
+
+def _end_with_parent() -> None:
+    """End this process at once when the parent is gone, killed or not: nobody would hear of the film."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
