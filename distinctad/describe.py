@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from datasets_scripts.memory import is_out_of_memory
 from distinctad import exports
 from distinctad.beams import kept_beams
 from distinctad.errors import UserError, one_line
@@ -240,7 +241,32 @@ def _texts(job: Plan, pipe: Pipe, records: list[dict[str, Any]]) -> list[dict[st
 def _call(
     job: Plan, pipe: Pipe, intervals: Sequence[Interval], progress: Progress | None, **generation: Any
 ) -> list[dict[str, Any]]:
-    """Call the pipeline on some of the job's intervals; what it says of film and memory is the user's to mend."""
+    """Call the pipeline on some of the job's intervals, with half as many windows at once while memory runs short."""
+    batch = job.settings.batch_windows
+    while True:
+        try:
+            return _called(job, pipe, intervals, progress, batch, generation)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if batch == 1:
+                raise UserError(
+                    "there is too little memory for one window", "Lower --num-beams, or give --device cpu."
+                ) from error
+        batch //= 2  # outside of the handler: the error's frames hold what filled the memory
+        note = f"memory ran short: {batch} window(s) ran at once"
+        job.warnings[:] = [w for w in job.warnings if not w.startswith("memory ran short")] + [note]
+
+
+def _called(
+    job: Plan,
+    pipe: Pipe,
+    intervals: Sequence[Interval],
+    progress: Progress | None,
+    batch: int,
+    generation: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Call the pipeline once; what it says of the film is the user's to mend."""
     from modeling_distinctad.video_distinctad import VideoError, VideoWarning
 
     settings = job.settings
@@ -258,19 +284,13 @@ def _call(
                 cast=people,
                 characters=settings.characters,
                 max_people=settings.max_people,
-                batch_windows=settings.batch_windows,
+                batch_windows=batch,
                 progress=progress,
                 **{**beams, **generation},
             )
     except VideoError as error:
         message = f"the film '{job.film.name}' cannot be decoded: {reason_of(error, job.film)}"
         raise UserError(message, "Copy it again or re-encode it.") from error
-    except RuntimeError as error:
-        if "out of memory" not in str(error).lower():
-            raise
-        raise UserError(
-            "the device is out of memory", "Lower --batch-windows or --num-beams, or give --device cpu."
-        ) from error
     for warning in caught:
         if issubclass(warning.category, VideoWarning):
             note = f"the film '{name_of(job.film)}': {without_path(warning.message, job.film)}"

@@ -6,6 +6,7 @@ Nothing here looks at a clock, the host or a path: equal documents give equal by
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from datasets_scripts.one_writer import OutputBusy, only_writer
 from distinctad.errors import UserError
 from distinctad.formats import subrip, table, webvtt_descriptions
 from distinctad.formats.script import script_of
@@ -96,7 +98,7 @@ class OutputFolder:
 
     Entering makes a hidden work folder beside the wanted one (inside it where it exists already), so that a place that
     cannot be written is found before any model runs; `write` puts the files there and moves them; leaving removes the
-    work folder.
+    work folder. Inside, no other process can enter for the same files; what a killed one left behind is swept away.
 
     Attributes:
         folder: where the files shall lie; made, with its parents, if it is not there.
@@ -110,32 +112,52 @@ class OutputFolder:
         self.overwrite = overwrite
         self.names = tuple(names)
         self._work: Path | None = None
+        self._held = contextlib.ExitStack()
 
     def __enter__(self) -> OutputFolder:
         """Make the work folder.
 
         Raises:
-            UserError: if the place is no folder, cannot be written, or holds an earlier run and `overwrite` is not set.
+            UserError: if the place is no folder, cannot be written, is being written by another process, or holds an
+                earlier run and `overwrite` is not set.
         """
+        try:
+            self._enter()
+        except BaseException:
+            self._held.close()
+            raise
+        return self
+
+    def _enter(self) -> None:
         with self._writing():
             if self.folder.exists() and not self.folder.is_dir():
                 raise UserError(f"the output '{self.folder}' is a file, not a folder", "Give another --out.")
             for name in self.names:
                 if (self.folder / name).is_dir():
                     raise UserError(f"the output '{self.folder / name}' is a folder, not a file", "Give another --out.")
+            base = self.folder if self.folder.is_dir() else _nearest_folder(self.folder)
+            mark = self._mark(base)
+            self._held.enter_context(only_writer(base / f"{mark}.lock", self.folder))
+            for left in base.glob(f"{mark}-*.partial"):  # of a process that was killed: no living one has this mark
+                shutil.rmtree(left, ignore_errors=True)
             there = [name for name in self.names if (self.folder / name).exists()]
             if there and not self.overwrite:
                 raise UserError(
                     f"the output folder '{self.folder}' holds {there[0]} already",
                     "Add --overwrite, or give another --out.",
                 )
-            base = self.folder if self.folder.is_dir() else _nearest_folder(self.folder)
-            work = base / f".distinctad-{secrets.token_hex(6)}.partial"
+            work = base / f"{mark}-{secrets.token_hex(6)}.partial"
             work.mkdir()
             self._work = work
-        return self
 
-    def write(self, texts: Mapping[str, str], makers: Mapping[str, Callable[[Path], None]] | None = None) -> list[Path]:
+    def _mark(self, base: Path) -> str:
+        """A hidden name that is the same for every process that writes these files here."""
+        place = f"{self.folder.absolute().relative_to(base.absolute())}/{self.names[0]}"
+        return f".distinctad-{hashlib.sha256(os.fsencode(place)).hexdigest()[:12]}"
+
+    def write(
+        self, texts: Mapping[str, str], makers: Mapping[str, Callable[[Path], object]] | None = None
+    ) -> list[Path]:
         """Write all files, then move them to their place.
 
         Args:
@@ -175,6 +197,7 @@ class OutputFolder:
         if self._work is not None:
             shutil.rmtree(self._work, ignore_errors=True)
             self._work = None
+        self._held.close()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -184,6 +207,10 @@ class OutputFolder:
             reason = error.strerror or type(error).__name__
             message = f"the output folder '{self.folder}' cannot be written ({reason})"
             raise UserError(message, "Give an --out that you may write to.") from error
+        except OutputBusy as error:
+            raise UserError(
+                f"another process is writing to '{self.folder}'", "Wait for it, or give another --out."
+            ) from error
         except ValueError as error:
             if isinstance(error, UserError):
                 raise

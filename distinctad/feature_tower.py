@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from datasets_scripts.memory import is_out_of_memory
 from distinctad.errors import UserError, one_line
 from distinctad.loading import CHECKPOINT
 
@@ -62,13 +63,19 @@ class Tower:
     Attributes:
         about: the attributes that its features carry.
         width: C, numbers a row.
+        chunk: frames embedded at once; halved where memory does not reach.
+        said: what happened that a user should know.
     """
+
+    chunk: int
+    said: list[str]
 
     def __init__(self, settings: FeatureSettings) -> None:
         import numpy as np
 
         from modeling_distinctad.towers_distinctad import weights_sha256
 
+        self.chunk, self.said = settings.batch, []
         self.network, self.processor, name, self.device = _load(settings)
         height, width = self.processor.image_size
         self.about: dict[str, Any] = {
@@ -100,7 +107,26 @@ class Tower:
         return iter_clip_frames(film, intervals, num_frames, mode="autoad")
 
     def embed(self, images: Sequence[Any]) -> np.ndarray:
-        """Embeds (n, C) float32, projected, not normalised, of n pictures (H, W, 3) uint8."""
+        """Embeds (n, C) float32, projected, not normalised, of n pictures (H, W, 3) uint8.
+
+        Raises:
+            MemoryError: not even one picture can be embedded.
+        """
+        import numpy as np
+
+        while True:
+            try:
+                chunk = self.chunk
+                return np.concatenate([self._embed(images[i : i + chunk]) for i in range(0, len(images), chunk)])
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.chunk == 1:
+                    raise MemoryError("one frame is too much for the memory there is") from error
+            self.chunk = max(1, min(self.chunk, len(images)) // 2)
+            self.said = [f"memory ran short: {self.chunk} frame(s) are encoded at once"]
+
+    def _embed(self, images: Sequence[Any]) -> np.ndarray:
         import torch
 
         from modeling_distinctad.towers_distinctad import embed_images

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from datasets_scripts.one_writer import OutputBusy, only_writer
 from distinctad.errors import UserError, one_line
 from distinctad.feature_tower import FeatureSettings, Fit, Stored, Tower
 from distinctad.plan import name_of, probe_film, reason_of, without_path
@@ -137,37 +138,60 @@ def encode_films(
     Raises:
         UserError: for whatever cannot be used; what was encoded until then is kept beside `out` for the next run.
     """
-    from datasets_scripts.mad_features import FeatureError, read_films, read_settings, write_features
+    from datasets_scripts.mad_features import FeatureError
 
     settings = settings or FeatureSettings()
+    if tower is not None:
+        tower.said = []
     jobs = find_films(given, settings.fps)
-    parts = out.with_name(out.name + ".parts")
     try:
-        before = {} if overwrite or not out.exists() else read_films(out)
-        made = None if overwrite or not out.exists() else read_settings(out)
-        if out.exists() and not overwrite and made is None:
-            raise UserError(f"'{out}' does not say which tower made it", "Give --out a new file.")
-        tower = tower or Tower(settings)
-        if made is not None:
-            _same(f"'{out}'", made, tower.about)
-        _open_parts(parts, tower.about, overwrite)
-        skipped = [job.film for job in jobs if _is_there(job, before, out)]
-        todo = [job for job in jobs if job.film not in skipped]
-        said = [line for job in todo for line in _encode(job, tower, settings.batch, parts, progress)]
-        films = {
-            job.film: (_rows(parts, job, tower), {"print": job.print, "duration_s": job.duration_s}) for job in todo
-        }
-        if films:
-            write_features(out, tower.about, films, out if before else None)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with only_writer(out.with_name(f".{out.name}.lock"), out):
+            return _encode_all(jobs, out, settings, overwrite, progress, tower)
+    except OutputBusy as error:
+        raise UserError(f"another process is writing '{out}'", "Wait for it, or give another --out.") from error
     except FeatureError as error:
         raise UserError(f"the feature file cannot be used: {error}", "Give --out a new file.") from error
+    except MemoryError as error:
+        raise UserError(
+            "there is too little memory for the films' frames",
+            "Lower --batch; with the same --batch the command goes on where it stopped.",
+        ) from error
     except OSError as error:
         raise UserError(
             f"the features cannot be written to '{out}' ({one_line(str(error), 160)})",
             "Check the disk and its rights; the same command goes on where it stopped.",
         ) from error
+
+
+def _encode_all(
+    jobs: list[FilmJob],
+    out: Path,
+    settings: FeatureSettings,
+    overwrite: bool,
+    progress: Progress | None,
+    tower: Tower | None,
+) -> Encoded:
+    """`encode_films` once this process holds the output."""
+    from datasets_scripts.mad_features import read_films, read_settings, write_features
+
+    parts = out.with_name(out.name + ".parts")
+    before = {} if overwrite or not out.exists() else read_films(out)
+    made = None if overwrite or not out.exists() else read_settings(out)
+    if out.exists() and not overwrite and made is None:
+        raise UserError(f"'{out}' does not say which tower made it", "Give --out a new file.")
+    tower = tower or Tower(settings)
+    if made is not None:
+        _same(f"'{out}'", made, tower.about)
+    _open_parts(parts, tower.about, overwrite)
+    skipped = [job.film for job in jobs if _is_there(job, before, out)]
+    todo = [job for job in jobs if job.film not in skipped]
+    said = [line for job in todo for line in _encode(job, tower, settings.batch, parts, progress)]
+    films = {job.film: (_rows(parts, job, tower), {"print": job.print, "duration_s": job.duration_s}) for job in todo}
+    if films:
+        write_features(out, tower.about, films, out if before else None)
     shutil.rmtree(parts)
-    return Encoded(out, {job.film: job.frames for job in todo}, skipped, said)
+    return Encoded(out, {job.film: job.frames for job in todo}, skipped, said + tower.said)
 
 
 def _same(what: str, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -75,9 +75,6 @@ def score_command(
         answers=answers,
     )  # fmt: skip
     scores = score(predictions, truth, annotations, casts, options, compare)
-    try:
-        files = write_report(scores, out)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror})", "Choose another folder for --out.") from error
+    files = write_report(scores, out)
     print_table(scores)
     typer.echo("\n".join(map(str, files)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +128,14 @@ def plot_repeats(table: list[dict[str, Any]], path: Path) -> Path:
     return _save(canvas, path)
 
 
-def write_plots(scores: dict[str, Any], out: Path) -> list[Path]:
-    """Write scores.png and, as far as the scores have them, films.png, clip_length.png and repeats.png."""
-    paths = [plot_figures(scores, out / "scores.png")]
-    if scores.get("by_film"):
-        paths.append(plot_films(scores["by_film"], out / "films.png"))
-    if scores.get("by_length"):
-        paths.append(plot_lengths(scores["by_length"], out / "clip_length.png"))
-    if scores.get("repeats_by_place"):
-        paths.append(plot_repeats(scores["repeats_by_place"], out / "repeats.png"))
-    return paths
+def plots(scores: dict[str, Any]) -> dict[str, Callable[[Path], Path]]:
+    """What draws scores.png and, as far as the scores have them, films.png, clip_length.png and repeats.png."""
+    made: dict[str, Callable[[Path], Path]] = {"scores.png": partial(plot_figures, scores)}
+    for key, name, draw in (
+        ("by_film", "films.png", plot_films),
+        ("by_length", "clip_length.png", plot_lengths),
+        ("repeats_by_place", "repeats.png", plot_repeats),
+    ):
+        if scores.get(key):
+            made[name] = partial(draw, scores[key])
+    return made

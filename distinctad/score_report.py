@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from distinctad.score_plots import write_plots
+from distinctad.exports import OutputFolder
+from distinctad.score_plots import plots
 
 HEADER = ("figure", "value", "95 % over films", "chance", "lower / chance", "truths", "n scored / expected")
 COMPARED = ("figure", "this", "other", "difference", "95 % over films", "p")
@@ -97,17 +98,17 @@ def markdown(scores: dict[str, Any]) -> str:
 
 
 def write_report(scores: dict[str, Any], out: Path) -> list[Path]:
-    """Write scores.json, scores.md and the plots into the folder `out` and return their paths.
+    """Write scores.json, scores.md and the plots into the folder `out`, all of them or none, and return their paths.
 
     Raises:
-        OSError: if the folder cannot be written to.
+        UserError: if the folder cannot be written to, or another process is writing to it.
     """
-    out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(rounded(scores), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    files = [out / "scores.json", out / "scores.md"]
-    files[0].write_bytes(text.encode("utf-8", "backslashreplace"))
-    files[1].write_bytes(markdown(scores).encode("utf-8", "backslashreplace"))
-    return files + write_plots(scores, out)
+    texts = {"scores.json": text, "scores.md": markdown(scores)}
+    # A text may hold half a surrogate pair, which no encoding has.
+    texts = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
+    with OutputFolder(out, overwrite=True, names=tuple(texts)) as folder:
+        return folder.write(texts, plots(scores))
 
 
 def print_table(scores: dict[str, Any]) -> None:
