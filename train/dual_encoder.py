@@ -89,7 +89,11 @@ def _whole(loader: Any, folder: str | Path, **more: Any) -> Any:
 
 
 def pooled_images(clip: Any, pixel_values: Tensor) -> Tensor:
-    """Joint embeddings (M, C) of images (M, 3, H, W), projected, not normalised."""
+    """Joint embeddings (M, C) of images (M, 3, H, W), projected, not normalised.
+
+    Channels last: a convolutional tower trains half again as fast on a CPU so; its values are the same.
+    """
+    pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
     return clip.visual_projection(clip.vision_model(pixel_values=pixel_values).pooler_output.flatten(1))
 
 

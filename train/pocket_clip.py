@@ -179,7 +179,7 @@ class ReadCLIP(nn.Module):
 
     def forward(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image (P, C) and text (P, C) embeds of unit length and the raw image embeds (P, C)."""
-        image = pooled_images(self.clip, pixel_values.contiguous(memory_format=torch.channels_last))
+        image = pooled_images(self.clip, pixel_values)
         words = self.clip.text_model(input_ids=input_ids, attention_mask=attention_mask).pooler_output
         text = self.clip.text_projection(words)
         return (

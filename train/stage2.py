@@ -31,6 +31,7 @@ from train.collators import Window, WindowCollator, WindowOptions, consecutive_w
 from train.features import FeatureCache, load_images
 from train.run_record import RunRecord, fingerprint
 from train.stage2_trainer import Stage2Trainer
+from train.stops import plain_stops
 
 
 @dataclass
@@ -87,6 +88,9 @@ class Stage2Arguments:
     language_chunk: int = field(default=0, metadata={"help": "clips in the language model at a time; 0: all; exact"})
     language_revision: str | None = field(default=None, metadata={"help": "revision of a Hub language model"})
     store_language_model: bool = field(default=True, metadata={"help": "False: name it with its SHA-256 instead"})
+    attention: str = field(
+        default="sdpa", metadata={"help": "the language model's attention kernel: sdpa | eager (faster on a CPU)"}
+    )
     activation_checkpointing: bool = field(default=False, metadata={"help": "recompute the language model's layers"})
     lora_rank: int = field(default=0, metadata={"help": "rank of adapters in the language model; 0: none"})
     lora_alpha: float = field(default=16.0, metadata={"help": "their scale is lora_alpha / lora_rank"})
@@ -163,6 +167,7 @@ def build_model(
     model.scale_projections(cache.frames[rows].float()[None], faces[None] if with_faces else None)
     if with_faces and arguments.prompt == "pocket":
         start_at_words(model, faces, arguments.face_gain)
+    model.language_model.set_attn_implementation(arguments.attention)
     if arguments.activation_checkpointing:
         model.language_model.gradient_checkpointing_enable({"use_reentrant": False})  # EM lies outside it
     return model
@@ -296,6 +301,8 @@ def check_run(arguments: Stage2Arguments) -> None:
             f"lora_rank={arguments.lora_rank} with store_language_model=False: the adapters are folded into the "
             "weights, which would not be stored; set store_language_model=True or lora_rank=0"
         )
+    if arguments.attention not in ("sdpa", "eager"):
+        raise ValueError(f"attention is {arguments.attention!r}; expected sdpa or eager; choose one")
     if arguments.language_dtype not in ("float32", "bfloat16"):
         raise ValueError(f"language_dtype is {arguments.language_dtype!r}; expected float32 or bfloat16; choose one")
 
@@ -368,7 +375,8 @@ def main() -> None:
         from train.dry_run import report
 
         sys.exit(report(arguments, run))
-    print(train(arguments, run)["end"])
+    with plain_stops(run.output_dir):
+        print(train(arguments, run)["end"])
 
 
 if __name__ == "__main__":
