@@ -25,7 +25,7 @@ def seconds(value: object, name: str) -> float:
     """
     number = math.nan
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        number = float(value)
+        number = float(value.strip())  # `float` strips fewer kinds of blanks
     elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_TIME_S:
         number = float(value)
     if not abs(number) <= MAX_TIME_S:  # NaN compares false

@@ -146,6 +146,7 @@ def write_features(
     """
     part = path.with_name(path.name + ".partial")
     part.unlink(missing_ok=True)  # of a run that was killed
+    _reserve(part, [rows for rows, _ in films.values()], 0 if keep is None else keep.stat().st_size)
     with _opened(part, "w") as file:
         file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, **settings})
         if keep is not None:
@@ -278,6 +279,24 @@ class MadFeatures:
         if self._file is None or self._owner != os.getpid():
             self._file, self._owner = _h5py().File(self.path, "r"), os.getpid()
         return self._file
+
+
+def _reserve(part: Path, films: Sequence[np.ndarray], kept_bytes: int) -> None:
+    """See that there is room before HDF5 writes: a disk that fills under it can end the whole process.
+
+    Raises:
+        OSError: there is none.
+    """
+    # Whole chunks, and some for the file's own tables.
+    rows = sum(-(-len(film) // _CHUNK_FRAMES) * _CHUNK_FRAMES * film.shape[1] * film.itemsize for film in films)
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with part.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, kept_bytes + rows + (len(films) + 1) * 4096)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _plain(value: Any) -> Any:

@@ -19,6 +19,9 @@ import pyarrow.parquet as pq
 from datasets_scripts.annotations import SLACK_S
 from datasets_scripts.frames import FilmFeatures
 
+MOST_GROUP_BYTES = 1 << 30
+MOST_GROUP_VALUES = 10_000_000  # of one column; a shard of ours has 50,000 rows
+
 
 class StreamError(ValueError):
     """A folder or a state that does not fit."""
@@ -118,7 +121,33 @@ class ADStream:
 
 def _groups(file: Path) -> int:
     with _whole(file):
-        return int(pq.read_metadata(file).num_row_groups)
+        about = pq.read_metadata(file)
+        check_groups(about, file.name)
+        return int(about.num_row_groups)
+
+
+def check_groups(about: Any, name: str) -> None:
+    """See that what a Parquet file says of its row groups is sane: the reader takes memory by it, before any data.
+
+    Args:
+        about: the file's metadata.
+        name: the file's name, for the message.
+
+    Raises:
+        StreamError: more rows or bytes than a shard holds, or rows that do not add up.
+    """
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    for number, group in enumerate(groups):
+        columns = [group.column(place) for place in range(group.num_columns)]
+        size = max([group.total_byte_size, *(column.total_uncompressed_size for column in columns)])
+        values = max([group.num_rows, *(column.num_values for column in columns)])
+        if not 0 <= size <= MOST_GROUP_BYTES or not 0 <= values <= MOST_GROUP_VALUES:
+            raise StreamError(
+                f"{name}: row group {number} claims {size} bytes and {values} values, expected at most "
+                f"{MOST_GROUP_BYTES} and {MOST_GROUP_VALUES}; write row groups of 64 clips, or fetch it again"
+            )
+    if sum(group.num_rows for group in groups) != about.num_rows:
+        raise StreamError(f"{name} is damaged (its row groups do not add up), expected a whole file; build it again")
 
 
 @contextlib.contextmanager

@@ -218,7 +218,8 @@ def _open_parts(parts: Path, about: dict[str, Any], overwrite: bool) -> None:
             raise UserError(f"'{record}' cannot be read", "Remove that folder, or give --overwrite.") from error
         _same(f"the unfinished work in '{parts}'", old, about)
         return
-    if parts.exists() and any(parts.iterdir()):
+    # A disk that was full at the first write leaves the record's own temporary file, which is nobody else's.
+    if parts.exists() and any(path.name != f".{record.name}.part" for path in parts.iterdir()):
         raise UserError(f"'{parts}' holds something else", "Move it away, or give --out another name.")
     parts.mkdir(parents=True, exist_ok=True)
     _write(record, about)

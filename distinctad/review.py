@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ REVIEWED = "machine draft reviewed by a person: every description was looked at 
 NEIGHBOURS = 4  # lines to each side that a word must be new against, as in the choice of texts
 LONGEST_TEXT = 1_000  # characters; a description of a minute has about as many
 MOST_EDITS = 100_000
+MOST_S = 1e6  # 277 hours; NaN compares false
 _SHORTEST_S = 0.05
 _FIX = "Give the edit log that was made with this draft."
 
@@ -112,7 +112,7 @@ def replay(draft: Mapping[str, Any], edits: Iterable[Edit]) -> dict[str, Any]:
 def _same(before: Any, value: Value) -> bool:
     """Whether a logged value is the one that stands there; browsers write 12.0 as 12, and rates of frames round."""
     if isinstance(value, float) and not isinstance(before, bool) and isinstance(before, int | float):
-        return abs(before - value) < 5e-4
+        return abs(before) < MOST_S and abs(before - value) < 5e-4
     if isinstance(before, str) and isinstance(value, str):
         return clean_text(before) == value
     return type(before) is type(value) and before == value
@@ -129,7 +129,7 @@ def _checked(edit: Edit, number: int) -> Value:
             said = f"{len(value)} characters" if isinstance(value, str) else f"a {type(value).__name__}"
             raise UserError(f"{where}: the text has {said}", f"Give 1 to {LONGEST_TEXT} characters, or remove it.")
         return clean_text(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST_S:
         raise UserError(f"{where}: {edit.field} is {one_line(repr(value), 40)}", "Give seconds, 0 or more.")
     return round(float(value), 3)
 

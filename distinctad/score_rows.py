@@ -78,7 +78,7 @@ def _text(cell: Any) -> str:
 def _seconds(value: Any, name: str, path: Path, line: int) -> float:
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not math.isfinite(seconds):
         raise UserError(f"{path}, row {line}: {name} is {value!r}, expected seconds", "Give a number such as 12.345.")

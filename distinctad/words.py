@@ -113,7 +113,7 @@ class Casts:
 
 
 def _role(person: Any) -> str:
-    return person if isinstance(person, str) else str(person.get("role") or person["name"])
+    return person if isinstance(person, str) else str(dict(person).get("role") or person["name"])
 
 
 def tell_words(

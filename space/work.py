@@ -7,7 +7,6 @@ travels as the very text that the server wrote, so that its sha256 stays the sam
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,7 +16,7 @@ from distinctad.describe import Draft
 from distinctad.errors import UserError, one_line
 from distinctad.exports import to_json
 from distinctad.planner_rate import Rate, assumed
-from distinctad.review import LONGEST_TEXT, Edit, checked_document, edits_of, read_document, read_log
+from distinctad.review import LONGEST_TEXT, MOST_S, Edit, checked_document, edits_of, read_document, read_log
 from distinctad.subtitles import Speech, read_text
 from space.limits import CAST_SUFFIXES, Limits, check_file
 
@@ -133,7 +132,7 @@ def _check_size(document: dict[str, Any], limits: Limits) -> None:
 
 def _number(value: Any) -> float:
     """A finite number of seconds, not negative."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST_S:
         raise UserError(f"the work holds {one_line(repr(value), 40)} for seconds", _FIX)
     return float(value)
 

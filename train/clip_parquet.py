@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datasets_scripts.frames import listed_numbers, read_picture
+from datasets_scripts.stream import check_groups
 from train.clip_files import inside
 from train.clip_items import ClipError, ClipSource, Failures
 from train.clip_tars import VIDEOS, interval_of, shard_paths, video_frames
 from train.frame_cache import FrameCache
 
-MOST_GROUP_BYTES = 1 << 30
 _READ = {"frames", "video", "start_s", "end_s", "video_start_s", "video_end_s"}
 
 
@@ -69,7 +70,7 @@ class ParquetSource(ClipSource):
         """
         shard, _, group, place = self.clips[index]
         row, count = self._group(shard, group)[place], self.processor.num_frames
-        if row.get("frames"):
+        if isinstance(row.get("frames"), list) and row["frames"]:
             chosen = listed_numbers(range(len(row["frames"])), count)
             pictures = {i: self._picture(row["frames"][i], f"picture {i}") for i in set(chosen)}
             return [pictures[i] for i in chosen]
@@ -119,18 +120,16 @@ class ParquetSource(ClipSource):
                 raise ValueError(
                     f"{shard} has the columns {sorted(names)}; expected text and frames or video; write it again"
                 )
+            check_groups(file.metadata, str(shard))
             first = 0
             for group in range(file.num_row_groups):
                 about = file.metadata.row_group(group)
-                if about.total_byte_size > MOST_GROUP_BYTES:
-                    raise ValueError(
-                        f"{shard}: row group {group} has {about.total_byte_size} bytes, expected at most "
-                        f"{MOST_GROUP_BYTES}; write row groups of 64 clips"
-                    )
                 self.clips += [(shard, first + place, group, place) for place in range(about.num_rows)]
                 first += about.num_rows
             columns = [name for name in ("text", "film") if name in names]
             table = file.read(columns, use_threads=False).to_pylist()
+        if len(table) != first:
+            raise ValueError(f"{shard} gives {len(table)} rows, expected {first}; copy it again")
         self._rows[shard] = [(str(row["text"] or "").strip(), str(row.get("film") or "")) for row in table]
 
     def _group(self, shard: Path, group: int) -> Sequence[dict[str, Any]]:
@@ -139,22 +138,29 @@ class ParquetSource(ClipSource):
             with _parquet(shard) as file:
                 columns = [name for name in file.schema_arrow.names if name in _READ]
                 # One thread: Arrow's own do not survive the fork into a worker.
-                self._open = (shard, group, file.read_row_group(group, columns, use_threads=False).to_pylist())
+                rows = file.read_row_group(group, columns, use_threads=False).to_pylist()
+                if len(rows) != file.metadata.row_group(group).num_rows:
+                    raise ValueError(
+                        f"{shard}: row group {group} gives {len(rows)} rows, not what it says; copy it again"
+                    )
+            self._open = (shard, group, rows)
         return self._open[2]
 
 
-def _parquet(shard: Path) -> Any:
-    """Open a Parquet file.
+@contextlib.contextmanager
+def _parquet(shard: Path) -> Iterator[Any]:
+    """Open a Parquet file, to read inside the block.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or damaged.
     """
     import pyarrow
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(shard)
-    except (pyarrow.ArrowInvalid, OSError) as error:
+        with parquet.ParquetFile(shard) as file:
+            yield file
+    except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"{shard}: no whole Parquet file ({' '.join(str(error).split())}); copy it again") from error
 
 

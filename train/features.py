@@ -94,7 +94,8 @@ class Encoder:
     @torch.no_grad()
     def embed(self, images: list[Any]) -> Tensor:
         """Embeds (n, C) float16 of n pictures (H, W, 3) uint8."""
-        return embed_images(self.tower, self.processor.frame_pixels(images)).to(torch.float16)
+        pixels = self.processor.frame_pixels(images).contiguous(memory_format=torch.channels_last)  # half again as fast
+        return embed_images(self.tower, pixels).to(torch.float16)
 
     def film(self, seed: int) -> tuple[Tensor, Tensor, list[dict[str, Any]]]:
         """Frames (clips, T, C) and faces (cast, C) float16 of a film, and one row a clip."""
@@ -239,12 +240,15 @@ def mapped_tensors(path: Path) -> dict[str, Tensor]:
             name: (start + about["data_offsets"][0], start + about["data_offsets"][1]) for name, about in abouts.items()
         }
         types = {name: (kinds[about["dtype"]], tuple(about["shape"])) for name, about in abouts.items()}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is no safetensors file of floats; encode the films again") from error
     if not ends or max(last for _, last in ends.values()) > size:
         raise ValueError(f"{path} is shorter than its header says; expected a whole file; encode the films again")
     raw = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
-    return {name: raw[slice(*ends[name])].view(kind).view(shape) for name, (kind, shape) in types.items()}
+    try:
+        return {name: raw[slice(*ends[name])].view(kind).view(shape) for name, (kind, shape) in types.items()}
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{path} holds tensors of another size than it says; encode the films again") from error
 
 
 class FeatureCache:

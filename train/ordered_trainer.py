@@ -5,20 +5,56 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer
 
 from train.muon import MuonAdamW
+from train.stops import CheckGradients, check_loss
 
 
 class FigureTrainer(Trainer):
-    """Adds the last batch's figures to every line of the log.
+    """Adds the last batch's figures to every line of the log; ends at a loss or gradient that is no number.
 
     Attributes:
         figures: set by `compute_loss` or `training_step`: name and value of what the last batch showed beside its loss.
     """
 
     figures: dict[str, float]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._place = (-1, -1)
+        self.add_callback(CheckGradients(self))
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Adds the gradients of one batch; returns the loss, a scalar.
+
+        Raises:
+            NotFiniteError: the loss is no number.
+        """
+        step, part = self.state.global_step, self._place[1]
+        self._place = (step, part + 1 if self._place[0] == step else 0)
+        loss = self.add_gradients(model, inputs, num_items_in_batch)
+        check_loss(loss, step + 1, self.batch_name())
+        return loss
+
+    def add_gradients(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """What one batch adds; the Trainer's own step. Override this, not `training_step`."""
+        return super().training_step(model, inputs, num_items_in_batch)
+
+    def batch_name(self) -> str:
+        """Names this rank's last batch in a message."""
+        items = self.batch_items()
+        return f"items {items[0]} to {items[-1]} of the epoch" if items else "unknown"
+
+    def batch_items(self) -> range:
+        """Places of this rank's last batch in the order of the epoch (whole batches, ranks in turn)."""
+        step, part = self._place
+        args = self.args
+        number = (step * args.gradient_accumulation_steps + max(part, 0)) * args.world_size + args.process_index
+        size = args.per_device_train_batch_size
+        return range(number * size, (number + 1) * size)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Adds `figures` to the lines that hold a loss."""

@@ -42,6 +42,7 @@ from train.gradient_cache import cached_backward, gather_padded, gather_rows, wo
 from train.ordered_trainer import FigureTrainer
 from train.retrieval import embed_pool, evaluate_retrieval, retrieval_figures
 from train.run_record import RunRecord, fingerprint
+from train.stops import plain_stops
 from train.text_cache import CachedTextCollator, TextBatch, build_text_cache
 
 __all__ = ["ClipDataset", "Stage1Arguments", "Stage1Model", "Stage1Trainer", "evaluate_retrieval", "train"]
@@ -222,12 +223,19 @@ class Stage1Trainer(FigureTrainer):
 
     Attributes:
         stage: the configuration; set it before training.
+        names: of the last batch's clips.
     """
 
     stage: Stage1Arguments
+    names: list[str]
 
-    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+    def batch_name(self) -> str:
+        """Films and texts of this rank's last clips."""
+        return ", ".join(self.names[:8]) + (f" and {len(self.names) - 8} more" if len(self.names) > 8 else "")
+
+    def add_gradients(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Adds the gradients of one batch; returns the loss, a scalar."""
+        self.names = inputs.pop("names", [])
         model.train()
         inputs = self._prepare_inputs(inputs)
         pixels = inputs.pop("pixel_values")
@@ -320,7 +328,9 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
 
 def main() -> None:
     """Runs Stage I from the command line, on every rank that the launcher starts."""
-    print(train(*parse_run(Stage1Arguments)))
+    arguments, run = parse_run(Stage1Arguments)
+    with plain_stops(run.output_dir):
+        print(train(arguments, run))
     if distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()

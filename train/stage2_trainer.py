@@ -57,6 +57,13 @@ class Stage2Trainer(OrderedTrainer):
                 self.num_distinctive = self.accelerator.gather(self.num_distinctive).sum()
         return samples, items
 
+    def batch_name(self) -> str:
+        """Films and clips of this rank's last windows."""
+        schedule: Any = self.train_dataset
+        windows = [schedule[place] for place in self.batch_items() if place < len(schedule)]
+        named = [f"film {film} clips {rows[0]} to {rows[-1]}" for _, film, rows in windows]
+        return ", ".join(named[:8]) + (f" and {len(named) - 8} more" if len(named) > 8 else "")
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:

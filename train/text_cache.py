@@ -245,7 +245,8 @@ class CachedTextCollator:
     def __init__(self, cache: TextCache) -> None:
         self.cache = cache
 
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """pixel_values (P, F, 3, H, W) and the fields of `TextBatch`."""
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """pixel_values (P, F, 3, H, W), the fields of `TextBatch`, and `names`, which clips these are."""
         found = self.cache.batch([row["text"] for row in rows])
-        return {"pixel_values": torch.stack([row["pixel_values"] for row in rows]), **found._asdict()}
+        names = [f"film {row.get('film', '?')} {row['text']!r:.40}" for row in rows]
+        return {"pixel_values": torch.stack([row["pixel_values"] for row in rows]), **found._asdict(), "names": names}

@@ -31,6 +31,7 @@ WRITERS: dict[str, Callable[[Script], str]] = {
     ".txt": lambda script: narrator_script(script, ()),
 }
 # What a format holds beyond times and texts.
+MOST_MS = 1_000_000_000  # 277 hours, as of annotations; formats write larger times in ways of their own
 _HOLDS = {
     ".srt": set(),
     ".txt": {"title", "review note"},
@@ -49,9 +50,19 @@ def read_script(path: Path) -> Script:
         The script.
 
     Raises:
-        UserError: if the ending is none of these, or the file cannot be read as what it says.
+        UserError: if the ending is none of these, the file cannot be read as what it says, or a cue lies beyond
+            `MOST_MS`.
     """
-    kind = path.suffix.lower()
+    script = _read(path, path.suffix.lower())
+    late = next((cue for cue in script.cues if cue.end_ms > MOST_MS), None)
+    if late is not None:
+        raise UserError(
+            f"the script '{path.name}' has a cue that ends after {MOST_MS // 3_600_000} hours", "Correct its times."
+        )
+    return script
+
+
+def _read(path: Path, kind: str) -> Script:
     if kind in (".xml", ".ttml"):
         read_text(path, "the script")  # refuses what is no file, too large or no text
         return dapt.read(path.read_bytes()[: MAX_TEXT_BYTES + 1], path.name)

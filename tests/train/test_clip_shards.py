@@ -191,7 +191,7 @@ def test_what_is_no_shard_is_refused(processor: Any, tmp_path: Path, monkeypatch
     with pytest.raises(ValueError, match=r"columns \['text'\]; expected text and frames or video"):
         build_source("parquet", path, processor)
     path = write_parquet(tmp_path / "c" / "c.parquet", [{"text": "A.", "frames": [jpeg(1)]}])
-    monkeypatch.setattr("train.clip_parquet.MOST_GROUP_BYTES", 10)
+    monkeypatch.setattr("datasets_scripts.stream.MOST_GROUP_BYTES", 10)
     with pytest.raises(ValueError, match="write row groups of 64 clips"):
         build_source("parquet", path, processor)
     assert issubclass(ClipError, ValueError)

@@ -25,6 +25,8 @@ from train.stage2 import (
     train,
     window_options,
 )
+from train.stage2_trainer import Stage2Trainer
+from train.stops import NotFiniteError
 
 FROZEN = ("vision_tower.", "language_model.")
 
@@ -211,3 +213,23 @@ def test_a_missing_base_model_is_refused_never_drawn_at_random(towers: dict[str,
     model.save_pretrained(tmp_path / "named", save_language_model=False)
     with pytest.raises(ValueError, match="gone: the checkpoint names it"):
         DistinctADForConditionalGeneration.from_pretrained(tmp_path / "named")
+
+
+def test_a_loss_that_is_no_number_names_its_windows_and_keeps_the_checkpoint(
+    towers: dict[str, str], features: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computes = Stage2Trainer.compute_loss
+
+    def computing(self: Any, *given: Any, **named: Any) -> Any:
+        loss = computes(self, *given, **named)
+        return loss * float("nan") if self.state.global_step == 3 else loss
+
+    folder = tmp_path / "model"
+    with monkeypatch.context() as patch:
+        patch.setattr(Stage2Trainer, "compute_loss", computing)
+        with pytest.raises(NotFiniteError, match=r"at step 4, batch film \d+ clips \d+ to \d+, film .* checkpoint"):
+            train(arguments(towers, features), run(folder))
+    assert [path.name for path in tmp_path.glob("model.training/checkpoint-*")] == ["checkpoint-2"]
+    assert not folder.exists()
+    train(arguments(towers, features), run(folder))
+    assert losses(folder) == losses(trained)
