@@ -50,11 +50,13 @@ class AblationArguments:
     films: str = field(default="1-400", metadata={"help": "pocket: training films"})
     validation_films: str = field(default="800001-800002", metadata={"help": "pocket: choose the learning rate"})
     film_sets: str = field(default="800003-800009;800010-800016", metadata={"help": "pocket: test films, sets by ;"})
+    attention: str = field(default="eager", metadata={"help": "pocket: the language model's kernel: eager | sdpa"})
     num_beams: int = field(default=2, metadata={"help": "pocket: beams"})
     max_new_tokens: int = field(default=32, metadata={"help": "pocket: longest AD told"})
     encoder: str = field(default="", metadata={"help": "pocket: text encoder of R@k/N; empty: shared words' F1"})
     encoder_layer: int = field(default=6, metadata={"help": "its layer"})
     tables: str = field(default="docs/tables", metadata={"help": "folder of tables, JSON and plots"})
+    arms: str = field(default="", metadata={"help": "names of the arms to run, parted by commas; empty: all"})
     part: str = field(default="0/1", metadata={"help": "i/n: this process takes every n-th run from the i-th"})
     quick: bool = field(default=False, metadata={"help": "a short run that proves nothing but that it runs"})
 
@@ -150,16 +152,30 @@ def write_results(name: str, report: Report, records: list[Record], table: Table
     return target
 
 
+def chosen_arms(table: Table, names: str) -> Table:
+    """The table with the named arms only; its baseline stays.
+
+    Raises:
+        ValueError: an arm that the table lacks.
+    """
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    known = [arm.name for arm in table.arms]
+    if unknown := [name for name in asked if name not in known]:
+        raise ValueError(f"arm is {unknown[0]!r}; expected one of {', '.join(known)}; mend --arms")
+    kept = tuple(arm for arm in table.arms if not asked or arm.name in (*asked, table.baseline))
+    return replace(table, arms=kept)
+
+
 def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: RunOne) -> list[tuple[str, int]]:
     """Runs, writes and prints one table; returns the runs that are missing.
 
     Raises:
-        ValueError: finished runs of another configuration, or an impossible part.
+        ValueError: finished runs of another configuration, an impossible part or an unknown arm.
     """
-    table, seeds = TABLES[name], parse_seeds(asked.seeds)
+    table, seeds = chosen_arms(TABLES[name], asked.arms), parse_seeds(asked.seeds)
     first, of = (int(number) for number in asked.part.split("/"))
     settings: dict[str, Any] = {**vars(asked), "batch_size": run.batch_size}
-    for left in ("seeds", "tables", "part", "quick"):
+    for left in ("seeds", "tables", "arms", "part", "quick"):
         settings.pop(left)  # decide which runs there are and where, not what one run finds
     folder = Path(run.output_dir) / asked.source / name
     records = run_arms(table.arms, seeds, run_one, folder, settings, (first, of))

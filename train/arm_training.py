@@ -13,7 +13,9 @@ Batches = Callable[[int], dict[str, Tensor]]
 """Step -> the model's inputs of that step, the same for every arm and learning rate of a seed."""
 
 
-def fit(model: Any, batch_of: Batches, steps: int, learning_rate: float, warmup_share: float = 0.05) -> float:
+def fit(
+    model: Any, batch_of: Batches, steps: int, learning_rate: float, warmup_share: float = 0.05, bf16: bool = False
+) -> float:
     """Train what is trainable: AdamW without weight decay, linear warm-up, cosine decay, clipping at 1.
 
     Args:
@@ -22,6 +24,7 @@ def fit(model: Any, batch_of: Batches, steps: int, learning_rate: float, warmup_
         steps: optimiser steps.
         learning_rate: peak.
         warmup_share: share of the steps.
+        bf16: autocast the forward pass to bfloat16, as Stage II's trainer does.
 
     Returns:
         Mean loss of the last tenth of the steps.
@@ -37,7 +40,8 @@ def fit(model: Any, batch_of: Batches, steps: int, learning_rate: float, warmup_
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
     last: list[float] = []
     for step in range(steps):
-        loss = model(**batch_of(step), loss_only=True).loss
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            loss = model(**batch_of(step), loss_only=True).loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -56,6 +60,7 @@ def search(
     steps: int,
     learning_rates: Sequence[float],
     validate: Callable[[Any], float],
+    bf16: bool = False,
 ) -> tuple[Any, dict[str, float]]:
     """Train once with every learning rate and keep what validates best; no test film has a say.
 
@@ -65,6 +70,7 @@ def search(
         steps: of each training.
         learning_rates: tried in order; of equals the first is kept.
         validate: the higher the better.
+        bf16: see `fit`.
 
     Returns:
         The best model, and its learning_rate, validation and final loss.
@@ -77,7 +83,7 @@ def search(
     best: tuple[Any, dict[str, float]] | None = None
     for rate in learning_rates:
         model = build()
-        loss = fit(model, batch_of, steps, rate)
+        loss = fit(model, batch_of, steps, rate, bf16=bf16)
         value = validate(model) if len(learning_rates) > 1 else 0.0
         if best is None or value > best[1]["validation"]:
             best = model, {"learning_rate": rate, "validation": value, "training_loss": loss}

@@ -42,7 +42,7 @@ def stage2_arguments(asked: Any, arm: Arm) -> Stage2Arguments:
     known = {f.name for f in fields(Stage2Arguments)}
     common = {
         "clip": asked.clip, "language": asked.language, "features": asked.features, "window_size": asked.window_size,
-        "train_characters": "predicted", "decode_num_beams": asked.num_beams,
+        "train_characters": "predicted", "decode_num_beams": asked.num_beams, "attention": asked.attention,
     }  # fmt: skip
     if unknown := sorted(set(arm.overrides) - known):
         raise ValueError(f"arm {arm.name} overrides {unknown}; expected fields of Stage2Arguments; mend the table")
@@ -89,7 +89,9 @@ class PocketLine:
 
         watched = consecutive_windows(self.cache, [str(s) for s in parse_seeds(asked.validation_films)], size)
         rates = numbers(asked.learning_rates)
-        model, chosen = search(build, batch_of, asked.steps, rates, lambda m: -validation_loss(m, collator, watched))
+        model, chosen = search(
+            build, batch_of, asked.steps, rates, lambda m: -validation_loss(m, collator, watched), self.run.bf16
+        )
         figures = {}
         for name, seeds in film_sets(asked.film_sets).items():
             windows = consecutive_windows(self.cache, [str(s) for s in seeds], size)

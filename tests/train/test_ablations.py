@@ -43,6 +43,14 @@ def test_every_arm_names_what_stage_two_knows_and_every_table_its_baseline() -> 
             assert all(table.swept[0] in arm.overrides for arm in table.arms)
 
 
+def test_some_arms_can_be_chosen_and_the_baseline_stays() -> None:
+    table = TABLES["table5"]
+    assert [arm.name for arm in ablations.chosen_arms(table, "C3, residual").arms] == ["A0", "C3", "residual"]
+    assert ablations.chosen_arms(table, "") == table
+    with pytest.raises(ValueError, match="arm is 'C9'; expected one of A0, B1"):
+        ablations.chosen_arms(table, "C9")
+
+
 def test_arms_become_configurations() -> None:
     for arm in TABLES["table5"].arms:
         _, overrides = split_overrides(arm.overrides, ("window_size", "sampling"))
