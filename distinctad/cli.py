@@ -29,6 +29,7 @@ from distinctad.introduce import Naming
 from distinctad.plan import Characters, Overlaps, Plan, Settings, plan
 from distinctad.planner_command import plan_command
 from distinctad.pocket import pocket_command
+from distinctad.publish_command import publish_command
 from distinctad.score_command import score_command
 from distinctad.track import TrackSettings
 from distinctad.words import words_command
@@ -66,6 +67,7 @@ app.command("convert")(convert_command)
 app.command("features")(features_command)
 app.command("words")(words_command)
 app.command("catalogue")(catalogue_command)
+app.command("publish")(publish_command)
 app.add_typer(data_app)
 
 

