@@ -156,7 +156,9 @@ class ContextualEM(nn.Module):
             The reconstruction, the bases and the responsibilities of the last round.
         """
         frozen = torch.no_grad() if self.gradient == "none" else nullcontext()
-        with frozen, torch.autocast(prompt_vectors.device.type, enabled=False):
+        device = prompt_vectors.device.type
+        exact = nullcontext() if device == "meta" else torch.autocast(device, enabled=False)  # meta knows no autocast
+        with frozen, exact:
             return self._run(prompt_vectors, clip_mask)
 
     def _run(self, prompt_vectors: Tensor, clip_mask: Tensor) -> EMResult:
