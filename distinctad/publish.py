@@ -6,14 +6,17 @@ are whole; `publish.json` in DIR lists every file with its size and SHA-256, and
 
 from __future__ import annotations
 
+import glob
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasets_scripts.one_writer import OutputBusy, only_writer
 from distinctad import __version__
 from distinctad.errors import UserError, one_line
 from distinctad.loading import CHECKPOINT
@@ -92,13 +95,18 @@ def write(
     refuse_strange(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work:
-            whole, old = Path(work, "new"), Path(work, "old")
-            whole.mkdir()
-            _write_parts(whole, model or CHECKPOINT, owner, chosen or PocketSet(), step or (lambda what: None))
-            _write_manifest(whole)
-            refuse_strange(folder)  # again: writing took a while
-            _put(whole, folder, old)
+        with only_writer(folder.with_name(f".{folder.name}.publish.lock"), folder):
+            for left in folder.parent.glob(f".{glob.escape(folder.name)}.publish-*"):  # of a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.publish-") as work:
+                whole = Path(work, "new")
+                whole.mkdir()
+                _write_parts(whole, model or CHECKPOINT, owner, chosen or PocketSet(), step or (lambda what: None))
+                _write_manifest(whole)
+                refuse_strange(folder)  # again: writing took a while
+                _put(whole, folder, Path(work, "old"))
+    except OutputBusy as error:
+        raise UserError(str(error), "Wait for it, or give another folder.") from error
     except OSError as error:
         raise UserError(f"'{folder}' cannot be written ({error.strerror or error})", "Give another folder.") from error
     return parts_of(folder, model, owner)

@@ -6,6 +6,7 @@ All but the card, the requirements and the drawn films are copies, byte by byte,
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ CODE = "modeling_distinctad"
 PACKAGES = ("distinctad", CODE, "datasets_scripts")  # what the Space imports; a test would find one that is missing
 MODEL_SUFFIXES = (".json", ".safetensors", ".txt", ".jinja")  # of a checkpoint; nothing that runs when it is loaded
 SUFFIXES = (".py", ".json", ".md", ".txt", ".html", ".css", ".js", ".safetensors")
-MACHINE = ("_name_or_path",)  # where towers lay on the machine that trained
+NOT_COPIED = ("config.json", "run_record.json", "trainer_state.json")  # the first two are written without folders
+FOLDERS = re.compile(r"(?<![\w./-])/(?:[^\s/\"]+/)+")  # of an absolute path
 METRIC_EXTRAS = {
     "torch": ("action_score", "bertscore", "llm_ad_eval", "recall_at_k_within_n"),
     "transformers": ("action_score", "bertscore", "llm_ad_eval", "recall_at_k_within_n"),
@@ -59,7 +61,7 @@ def write_model(checkpoint: Path, folder: Path, repository: str) -> None:
     """Write the model's repository: weights, configuration, processor, flat code, card, licence.
 
     The checkpoint is loaded once to see that it is whole. Weights and tokenizer are copied byte by byte, so that their
-    fingerprints stay those of the run.
+    fingerprints stay those of the run; what names folders of the machine that trained loses those.
 
     Args:
         checkpoint: a folder written by `save_pretrained`, with its `run_record.json`.
@@ -75,7 +77,7 @@ def write_model(checkpoint: Path, folder: Path, repository: str) -> None:
     load_pipeline(checkpoint, "cpu", "auto", seed=0)
     folder.mkdir()
     for file in sorted(checkpoint.iterdir()):
-        if file.suffix in MODEL_SUFFIXES and file.name != "config.json":
+        if file.suffix in MODEL_SUFFIXES and file.name not in NOT_COPIED:
             shutil.copyfile(file, folder / file.name)
     for file in sorted((CLONE / CODE).glob("*_distinctad.py")):
         shutil.copyfile(file, folder / file.name)
@@ -88,13 +90,15 @@ def write_model(checkpoint: Path, folder: Path, repository: str) -> None:
         said = f"'{checkpoint / 'run_record.json'}' lacks what a card tells ({type(error).__name__}: {error})"
         raise UserError(said, fix) from error
     (folder / "README.md").write_text(card, encoding="utf-8")
+    said = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    (folder / "run_record.json").write_text(said, encoding="utf-8")
     shutil.copyfile(CLONE / "LICENSE", folder / "LICENSE")
 
 
 def _run_record(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / "run_record.json"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(json.loads(FOLDERS.sub("", path.read_text(encoding="utf-8"))))
     except FileNotFoundError as error:
         fix = "Give the folder that train/stage2.py wrote: a card without figures is not published."
         raise UserError(f"the checkpoint '{checkpoint}' has no run_record.json", fix) from error
@@ -103,13 +107,20 @@ def _run_record(checkpoint: Path) -> dict[str, Any]:
 
 
 def _public_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration as the Hub gets it: it names code and pipeline, and no folder of the machine that trained."""
+    """A configuration as the Hub gets it: it names code and pipeline, and no folder of the machine that trained.
+
+    Raises:
+        UserError: the language model is not stored and is named by a folder, which nobody else has.
+    """
     from modeling_distinctad.pipeline_distinctad import CUSTOM_PIPELINES
     from modeling_distinctad.pretrained_distinctad import AUTO_MAP
 
+    named = config.get("text_model_name_or_path")
+    if not config.get("text_model_stored", True) and (named is None or Path(named).exists() or named.count("/") != 1):
+        fix = "Store its weights, or name it by its Hub id."
+        raise UserError(f"the checkpoint's language model is the folder '{named}'", fix)
     for part in (config, config["vision_config"], config["text_config"]):
-        for name in MACHINE:
-            part.pop(name, None)
+        part.pop("_name_or_path", None)
     return {**config, "auto_map": AUTO_MAP, "custom_pipelines": CUSTOM_PIPELINES}
 
 

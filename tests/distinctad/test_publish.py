@@ -14,15 +14,12 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 from safetensors import safe_open
-from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "modeling_distinctad"))
 
 from far_process import ALONE  # noqa: E402
 
 from distinctad import publish, publish_parts  # noqa: E402
-from distinctad.cli import app  # noqa: E402
-from distinctad.errors import UserError  # noqa: E402
 from distinctad.loading import CHECKPOINT  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,20 +33,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("publish") / "hub"
     publish.write(folder, chosen=FILMS)
     return folder
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of one file each: what is tested is where they land and whether they are sent."""
-
-    def one(folder: Path, *_: Any) -> None:
-        folder.mkdir(parents=True)
-        (folder / "README.md").write_text(folder.name, encoding="utf-8")
-
-    monkeypatch.setattr(publish, "write_model", lambda checkpoint, folder, repository: one(folder))
-    monkeypatch.setattr(publish, "write_metric", lambda name, folder, owner: one(folder))
-    monkeypatch.setattr(publish, "write_space", one)
-    monkeypatch.setattr(publish, "write_dataset", one)
 
 
 def far(script: str, folder: Path, *arguments: str) -> dict[str, Any]:
@@ -274,110 +257,3 @@ def test_the_manifest_lists_every_file(hub: Path) -> None:
     inside = {path.relative_to(hub).as_posix() for path in hub.rglob("*") if path.is_file()}
     assert set(manifest["files"]) == inside - {"publish.json"} and {p.name for p in hub.parent.iterdir()} == {"hub"}
     assert not [name for name in inside if name.endswith((".bin", ".pt", ".pkl", ".pth", ".pyc"))]
-
-
-def test_only_its_own_untouched_folder_is_replaced(quick: None, tmp_path: Path) -> None:
-    folder = tmp_path / "hub"
-    for _ in range(2):  # the second replaces the first
-        assert len(publish.write(folder)) == 18
-    mine = folder / "space" / "notes.txt"
-    mine.write_text("mine", encoding="utf-8")
-    with pytest.raises(UserError, match=r"holds 'space/notes.txt', which publish did not write"):
-        publish.write(folder)
-    mine.unlink()
-    (folder / "model" / "README.md").write_text("edited", encoding="utf-8")
-    with pytest.raises(UserError, match=r"holds 'model/README.md'"):
-        publish.write(folder)
-    other = empty(tmp_path / "other")
-    (other / "thesis.tex").write_text("mine", encoding="utf-8")
-    with pytest.raises(UserError, match="not empty and was not written by publish"):
-        publish.write(other)
-    with pytest.raises(UserError, match="is no folder"):
-        publish.write(other / "thesis.tex")
-    assert (other / "thesis.tex").read_text(encoding="utf-8") == "mine"
-    assert {path.name for path in tmp_path.iterdir()} == {"hub", "other"}  # no work folder is left
-
-
-def test_a_failure_leaves_the_earlier_folder(quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "hub"
-    publish.write(folder)
-
-    def fail(*_: Any) -> None:
-        raise UserError("film 1 cannot be made", "Change it.")
-
-    monkeypatch.setattr(publish, "write_dataset", fail)
-    with pytest.raises(UserError, match="film 1"):
-        publish.write(folder)
-    assert (folder / "publish.json").is_file() and {path.name for path in tmp_path.iterdir()} == {"hub"}
-
-
-class FakeApi:
-    """In place of `huggingface_hub.HfApi`: remembers what it was asked."""
-
-    def __init__(self, fail: str = "") -> None:
-        self.made: list[tuple[str, dict[str, Any]]] = []
-        self.sent: list[dict[str, Any]] = []
-        self.fail = fail
-
-    def create_repo(self, repo_id: str, **given: Any) -> None:
-        if repo_id == self.fail:
-            raise RuntimeError("401: no token\nlog in")
-        self.made.append((repo_id, given))
-
-    def upload_folder(self, **given: Any) -> None:
-        self.sent.append(given)
-
-
-def test_uploading_takes_to_and_yes(quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    api = FakeApi()
-    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: api)
-    folder, run = str(tmp_path / "hub"), CliRunner().invoke
-    for words, said in (
-        ([folder], "neither --dry-run nor --to"),
-        ([folder, "--yes"], "neither --dry-run nor --to"),
-        ([folder, "--to", "lab", "--dry-run", "--yes"], "--dry-run uploads nothing"),
-        ([folder, "--to", "lab/x", "--yes"], "--to is 'lab/x'"),
-        ([folder, "--to", "lab"], "add --yes"),
-    ):
-        done = run(app, ["publish", *words])
-        assert done.exit_code == 2 and said in done.output, done.output
-    done = run(app, ["publish", folder, "--to", "lab", "--dry-run"])
-    assert done.exit_code == 0 and "nothing was uploaded" in done.output and not api.made and not api.sent
-    done = run(app, ["publish", folder, "--to", "lab", "--yes"])
-    assert done.exit_code == 0
-    assert "model lab/distinctad-pocket: 1 files, 5 bytes" in done.output and "README.md" in done.output
-    assert done.output.index("18 repositories, 18 files") < done.output.index("uploading lab/distinctad-pocket")
-    kinds = {name: given["repo_type"] for name, given in api.made}
-    assert kinds["lab/distinctad-pocket"] == "model" and kinds["lab/distinctad-pocket-films"] == "dataset"
-    assert kinds["lab/cider"] == kinds["lab/distinctad"] == "space" and len(kinds) == 18
-    assert all(given["private"] for _, given in api.made)
-    assert [Path(given["folder_path"]).name for given in api.sent][:2] == ["model", "action_score"]
-
-
-def test_a_refusing_hub_is_told_in_one_line(quick: None, tmp_path: Path) -> None:
-    parts = publish.write(tmp_path / "hub", owner="lab")
-    api = FakeApi(fail="lab/bleu")
-    with pytest.raises(UserError, match=r"^'lab/bleu' was not uploaded \(401: no token log in\)"):
-        publish.upload(parts, api)
-    assert [given["repo_id"] for given in api.sent][-1] == "lab/bertscore"
-
-
-@pytest.mark.parametrize(
-    ("record", "said"),
-    [(None, "no run_record.json"), ("[", "cannot be read"), ('{"metrics": {}}', "lacks what a card tells")],
-)
-def test_a_model_without_its_record_is_refused(record: str | None, said: str, tmp_path: Path) -> None:
-    shutil.copytree(CHECKPOINT, tmp_path / "mine")
-    (tmp_path / "mine" / "run_record.json").unlink()
-    if record is not None:
-        (tmp_path / "mine" / "run_record.json").write_text(record, encoding="utf-8")
-    done = CliRunner().invoke(app, ["publish", "--dry-run", str(tmp_path / "hub"), "--model", str(tmp_path / "mine")])
-    assert done.exit_code == 2 and said in done.output and not (tmp_path / "hub").exists()
-
-
-def test_an_installed_package_cannot_publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish_parts, "CLONE", tmp_path)
-    with pytest.raises(UserError, match="Run it in a clone"):
-        publish.write(tmp_path / "hub")
