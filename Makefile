@@ -15,13 +15,17 @@ LAUNCH = $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_pre
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv voice demo test lint pocket floor
+.PHONY: help venv voice demo demo-offline test lint pocket floor audit fuzz mutations
 
 help:
 	@echo "make demo    draw a held-out film, describe it, print drafts beside the truth"
 	@echo "make test    ruff, mypy, pytest with coverage"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make floor   the model tests at the oldest supported torch and transformers, in $(FLOOR)"
+	@echo "make audit   pins against what is installed, advisories where pip-audit can reach them"
+	@echo "make fuzz    every parser of files from outside, then docs/fuzzing.md (hours; resumes)"
+	@echo "make mutations  take each guard out of a copy and see its test fail"
+	@echo "make demo-offline  the demo in a namespace without a network (Linux)"
 	@echo "make pocket  train the pocket checkpoint from nothing (hours)"
 
 venv: $(STAMP)
@@ -47,6 +51,21 @@ voice:
 
 demo: $(STAMP) voice
 	$(BIN)/python tools/demo.py --seed $(SEED) --out $(DEMO)
+
+# Asked to stay offline or not, nothing may miss the network: this fails if anything reaches for it.
+demo-offline: $(STAMP) voice
+	unshare -rn $(BIN)/python tools/demo.py --seed $(SEED) --out $(DEMO)
+
+audit: $(STAMP)
+	$(BIN)/python tools/audit.py
+
+fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	$(BIN)/python tools/fuzz.py
+	$(BIN)/python tools/fuzz.py --report
+
+mutations: $(STAMP)
+	$(BIN)/python tools/mutations.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
