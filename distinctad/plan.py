@@ -21,6 +21,8 @@ PathLike = str | Path
 Characters = Literal["recognised", "all"]
 Overlaps = Literal["refuse", "keep"]
 
+MAX_FILM_S = 100_000  # more than a day; intervals and memory grow with it
+MAX_FRAME_PIXELS = 40_000_000  # 8K has 33 million
 TRUNCATION_SLACK_S = 2.0  # containers round their length and streams end apart; a broken copy lacks more
 
 
@@ -198,6 +200,10 @@ def probe_film(path: Path) -> VideoInfo:
         info = replace(info, duration_s=end_s)
     if not (math.isfinite(info.duration_s) and info.duration_s >= 0.1):
         raise UserError(f"the film '{path.name}' has no moving picture (length {info.duration_s:.2f} s)", fix)
+    if info.duration_s > MAX_FILM_S or info.width * info.height > MAX_FRAME_PIXELS:
+        said = f"{info.duration_s:.0f} s of {info.width}x{info.height}"
+        bounds = f"Give at most {MAX_FILM_S} s and {MAX_FRAME_PIXELS} pixels a frame."
+        raise UserError(f"the film '{path.name}' says that it has {said}", bounds)
     if end_s < info.duration_s - TRUNCATION_SLACK_S:
         message = (
             f"the film '{path.name}' is truncated: it says {info.duration_s:.1f} s and its data ends at {end_s:.1f} s"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distinctad.errors import UserError
-from distinctad.score_rows import Row, read_casts
+from distinctad.score_rows import Row, open_text, read_casts
 
 
 def _name(entry: Any) -> str:
@@ -35,9 +35,10 @@ def read_names(path: Path, films: Sequence[str]) -> dict[str, list[str]]:
     if path.is_dir():
         entries = read_casts(path, films)
         return {film: [person["name"] for person in people] for film, people in entries.items()}
+    text = open_text(path)
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        table = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no readable JSON of casts", "Pass {film: [names]} or a folder of casts.") from error
     listed = table if isinstance(table, dict) else {}
     names = {film: [n for n in map(_name, listed[film]) if n] for film in films if isinstance(listed.get(film), list)}

@@ -21,6 +21,7 @@ FILM_COLUMNS = ("film", "movie", "imdbid_pe", "imdbid", "vid")
 PREDICTION_COLUMNS = ("text_gen", "text")
 TRUTH_COLUMNS = ("text_gt", "text", "sentence")
 TOLERANCE_MS = 1
+MAX_TABLE = 1 << 28  # characters; predictions for the largest public set have about 1 << 24
 LISTED = 5  # rows named in an error
 
 
@@ -54,15 +55,18 @@ class Row:
         return f"row {self.line} ({self.film} {self.start_s:.3f}-{self.end_s:.3f})"
 
 
-def _open_text(path: Path) -> str:
+def open_text(path: Path) -> str:
     """The file's text with its line ends untouched.
 
     Raises:
-        UserError: if it cannot be read or is not UTF-8.
+        UserError: if it cannot be read, is too large or is not UTF-8.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
-            return handle.read()
+            text = handle.read(MAX_TABLE + 1)  # a pipe does not say how much it holds
+            if len(text) > MAX_TABLE:
+                raise UserError(f"{path} has more than {MAX_TABLE} characters", "Split it by film.")
+            return text
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})", "Check the path.") from error
     except UnicodeDecodeError as error:
@@ -87,7 +91,7 @@ def _seconds(value: Any, name: str, path: Path, line: int) -> float:
 
 def _csv_records(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file; only quotes, commas and line ends have a meaning, no other Unicode line break has."""
-    text = _open_text(path)
+    text = open_text(path)
     limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a very long prediction is scored like any other
     try:
         text = text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
@@ -177,7 +181,7 @@ def read_truth_rows(path: Path) -> list[Row]:
         UserError: naming the file and the line.
     """
     rows = []
-    for i, line in enumerate(_open_text(path).split("\n"), 1):
+    for i, line in enumerate(open_text(path).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -262,8 +266,9 @@ def read_casts(folder: Path, films: Sequence[str]) -> dict[str, list[dict[str, s
         path = paths.get(film) or paths.get(f"film_{film}")
         if path is None:
             raise UserError(f"{folder} has no {film}.cast.json", "Pass --casts with the folder of the cast files.")
+        text = open_text(path)
         try:
-            entries = json.loads(_open_text(path))
+            entries = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is no JSON", "Write a list of people with a name each.") from error
         people = entries if isinstance(entries, list) else []

@@ -65,6 +65,8 @@ def read_text(path: Path, what: str, max_bytes: int = MAX_TEXT_BYTES) -> tuple[s
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{what} '{path}' cannot be read ({error.strerror})", "Check its permissions.") from error
+    except UserError:
+        raise
     except ValueError as error:  # a NUL in the path
         raise UserError(f"{what} {str(path)!r} is no usable path", "Check the path.") from error
     return decode_text(data, what, path.name)

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from distinctad.errors import UserError, one_line
-from distinctad.score_rows import FILM_COLUMNS, read_records
+from distinctad.score_rows import FILM_COLUMNS, open_text, read_records
 
 TEXT_COLUMNS = ("text", "sentence", "text_gt", "text_gen")
 WINDOW = 16
@@ -51,10 +51,7 @@ def read_ads(path: Path) -> list[tuple[dict[str, str], str]]:
         UserError: it cannot be read or has no text column.
     """
     if path.suffix.lower() == ".txt":
-        try:
-            lines = path.read_text(encoding="utf-8-sig").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read as UTF-8 text", "Check the path and the encoding.") from error
+        lines = open_text(path).split("\n")
         return [({}, line.strip()) for line in lines if line.strip()]
     records = read_records(path)
     column = next((name for name in TEXT_COLUMNS if name in records[0]), None)
@@ -96,8 +93,9 @@ class Casts:
         self.known: dict[str, list[str]] = {}
         if path is None:
             return
+        text = open_text(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            content = json.loads(text)
             groups = content if isinstance(content, dict) else {"": content}
             self.known = {film: [_role(person) for person in people] for film, people in groups.items()}
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:

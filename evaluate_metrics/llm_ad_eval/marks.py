@@ -23,6 +23,7 @@ Judge = Callable[[list[list[Message]]], list[str]]
 """(one list of chat messages a pair) -> one answer a pair."""
 
 LOWEST, HIGHEST = 0, 5
+MAX_PROMPT = 1 << 20  # characters of a prompt file
 LONGEST = 2000  # characters of a text that the judge sees; no AD is near it, and a judge's prompt has an end
 PROMPT: dict[str, str] = {
     "system": (
@@ -62,7 +63,8 @@ def read_prompt(prompt: str | Path | None) -> dict[str, str]:
     if prompt is None or str(prompt) == "own":
         return PROMPT
     try:
-        loaded = json.loads(Path(prompt).read_text(encoding="utf-8"))
+        with Path(prompt).open(encoding="utf-8") as file:
+            loaded = json.loads(file.read(MAX_PROMPT))  # what is longer breaks off, and is no JSON
         words = {"system": str(loaded.get("system", "")), "user": str(loaded["user"])}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
