@@ -77,12 +77,13 @@ def test_folders_of_the_machine_that_trained_stay_there(tmp_path: Path) -> None:
     record["command"] = "python train/stage2.py --clip /data/ann/clip"
     (mine / "run_record.json").write_text(json.dumps(record), encoding="utf-8")
     (mine / "training_args.bin").write_bytes(b"no")
+    (mine / "trainer_state.json").write_text('{"best_model_checkpoint": "/data/ann/s2"}', encoding="utf-8")
     publish_parts.write_model(mine, tmp_path / "model", "lab/model")
     for name in ("run_record.json", "README.md", "config.json"):
         assert "/data/" not in (tmp_path / "model" / name).read_text(encoding="utf-8")
     written = json.loads((tmp_path / "model" / "run_record.json").read_text(encoding="utf-8"))
     assert written["config"]["clip"] == "clip" and written["command"] == "python train/stage2.py --clip clip"
-    assert not (tmp_path / "model" / "training_args.bin").exists()
+    assert not {"training_args.bin", "trainer_state.json"} & {path.name for path in (tmp_path / "model").iterdir()}
     config = json.loads((mine / "config.json").read_text(encoding="utf-8"))
     config |= {"text_model_stored": False, "text_model_name_or_path": str(tmp_path)}
     with pytest.raises(UserError, match="language model is the folder"):
