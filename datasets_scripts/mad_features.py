@@ -25,6 +25,7 @@ FORMAT, FORMAT_VERSION = "distinctad.features", 1
 MAD_FPS = 5.0
 MAX_WIDTH = 8192  # numbers a frame; the widest CLIP projects to 1,280
 MAX_CHUNK = 64 << 20  # bytes that one read unpacks at least, whatever it asks for
+MAX_ATTRIBUTE = 1 << 16  # bytes
 MAX_SPAN = 8192  # frames read as one slice, 12.6 MB of 768 halves: memory does not grow with the film
 _CHUNK_FRAMES = 64  # of 512 halves: 64 KB, an AD of ten seconds at 5 fps in one read
 _SLACK_S = 1.0  # features that end so much before an interval's end: rounding of containers and frame rates
@@ -87,7 +88,7 @@ def read_settings(path: Path) -> dict[str, Any] | None:
         FeatureError: it cannot be read, or is of a newer format.
     """
     with _opened(path) as file:
-        found = {name: _plain(value) for name, value in file.attrs.items()}
+        found = _attributes(file, path)
     if found.get("format") != FORMAT:
         return None
     if found.get("format_version") != FORMAT_VERSION:
@@ -122,7 +123,7 @@ def read_films(path: Path) -> dict[str, dict[str, Any]]:
                     f"{path}: '{name}' is {rows.shape[1]} wide in pieces of {unpacked} bytes; expected at most "
                     f"{MAX_WIDTH} and {MAX_CHUNK}; write the file again"
                 )
-            films[name] = {key: _plain(value) for key, value in rows.attrs.items()} | {"frames": len(rows)}
+            films[name] = _attributes(rows, path) | {"frames": len(rows)}
     return films
 
 
@@ -279,6 +280,21 @@ class MadFeatures:
         if self._file is None or self._owner != os.getpid():
             self._file, self._owner = _h5py().File(self.path, "r"), os.getpid()
         return self._file
+
+
+def _attributes(node: Any, path: Path) -> dict[str, Any]:
+    """Attributes as plain values: texts and numbers, none of which may claim to be an array.
+
+    Raises:
+        FeatureError: one does; HDF5 would read on and on.
+    """
+    found = {}
+    for name in node.attrs:
+        about = node.attrs.get_id(name)
+        if about.shape not in ((), (1,)) or about.get_storage_size() > MAX_ATTRIBUTE:
+            raise FeatureError(f"{path}: attribute '{name}' is {about.shape}; expected one value; write the file again")
+        found[name] = _plain(node.attrs[name])
+    return found
 
 
 def _reserve(part: Path, films: Sequence[np.ndarray], kept_bytes: int) -> None:
