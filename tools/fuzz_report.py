@@ -1,0 +1,105 @@
+"""The record of fuzzing: replays what the fuzzer kept, counts the lines that it reaches, writes docs/fuzzing.md."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from tools.fuzz_targets import TARGETS, attempt
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "fuzzing.md"
+MOST_REPLAYED = 3000  # kept inputs of a parser whose lines are counted
+HEAD = """# Fuzzing
+
+Every parser that takes a file from outside is fuzzed by `tools/fuzz.py` (Atheris: libFuzzer guided by the coverage of
+this project's own lines; JSON is changed as JSON too), starting from the small whole files of `tools/fuzz_seeds.py`. A
+parser may raise its documented errors and nothing else, and take 5 s of processor at most. What once broke one lies in
+`tests/faults/crashes` and is replayed by `tests/faults/test_crashes.py`. This file is generated: `python tools/fuzz.py`
+goes on where it was stopped, `python tools/fuzz.py --report` writes it.
+
+Lines: reached by the kept inputs, of the lines of the files that hold the parser (they hold other code too, so 100 % is
+not to be had). Broke: places in the code that an input broke; all are mended.
+
+"""
+
+
+def lines_reached(name: str, kept: Path) -> tuple[int, int]:
+    """Lines reached and lines in all, of a parser's files; run it in a process that has not imported them.
+
+    Args:
+        name: of the parser.
+        kept: the fuzzer's folder.
+    """
+    import coverage
+
+    target = TARGETS[name]
+    files = [str(ROOT / source) for source in target.sources]
+    with tempfile.TemporaryDirectory(prefix="fuzz_") as scratch:
+        watch = coverage.Coverage(data_file=None, include=files, config_file=False)
+        watch.start()
+        inputs = [*target.seeds(Path(scratch))]
+        inputs += [path.read_bytes() for path in sorted((kept / name / "corpus").iterdir())[:MOST_REPLAYED]]
+        for data in inputs:
+            attempt(target, data, Path(scratch))
+        watch.stop()
+    reached = lines = 0
+    for file in files:
+        _, statements, _, missing, _ = watch.analysis2(file)
+        lines += len(statements)
+        reached += len(statements) - len(missing)
+    return reached, lines
+
+
+def in_fresh_process(name: str, kept: Path) -> tuple[int, int]:
+    """`lines_reached` where nothing is imported yet and nobody else counts lines."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(lines_reached, name, kept).result()
+
+
+def table(states: dict[str, dict[str, Any]]) -> str:
+    """The figures as Markdown.
+
+    Args:
+        states: parser -> executions, seconds, crashes, kept, reached, lines.
+    """
+    rows = [
+        "| parser | reads | executions | wall time (s) | kept inputs | lines | broke |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, state in states.items():
+        share = f"{state['reached']} / {state['lines']} ({100 * state['reached'] / max(1, state['lines']):.0f} %)"
+        rows.append(
+            f"| {name} | {TARGETS[name].reads} | {state['executions']:,} | {state['seconds']:,.0f} | {state['kept']:,} "
+            f"| {share} | {len(state['crashes'])} |"
+        )
+    total = sum(state["executions"] for state in states.values())
+    seconds = sum(state["seconds"] for state in states.values())
+    broke = [f"* {name}: {place}" for name, state in states.items() for place in state["crashes"]]
+    rows.append(f"| all | {len(states)} parsers | {total:,} | {seconds:,.0f} | | | {len(broke)} |")
+    return "\n".join([*rows, "", "What broke:", "", *broke, ""])
+
+
+def report(kept: Path) -> None:
+    """Count and write.
+
+    Args:
+        kept: the fuzzer's folder.
+    """
+    states: dict[str, dict[str, Any]] = {}
+    for name in TARGETS:
+        path = kept / name / "state.json"
+        if not path.is_file():
+            continue
+        state = json.loads(path.read_text(encoding="utf-8"))
+        state["reached"], state["lines"] = in_fresh_process(name, kept)
+        state["kept"] = len(list((kept / name / "corpus").iterdir()))
+        states[name] = state
+        print(f"{name}: {state['reached']} of {state['lines']} lines", file=sys.stderr, flush=True)
+    notes = DOCUMENT.read_text(encoding="utf-8").partition("<!-- notes -->")[2] if DOCUMENT.is_file() else "\n"
+    DOCUMENT.write_text(HEAD + table(states) + "\n<!-- notes -->" + notes, encoding="utf-8")
