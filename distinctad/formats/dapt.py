@@ -8,6 +8,7 @@ every reader of the profile passes over. Source: W3C DAPT, Candidate Recommendat
 from __future__ import annotations
 
 import json
+import codecs
 import re
 import xml.etree.ElementTree as ET
 from fractions import Fraction
@@ -114,6 +115,7 @@ def read(data: bytes, name: str) -> Script:
     Raises:
         UserError: if the file breaks the profile's rules (the first fault is said), or an event has no end.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)  # against the profile, but editors put it there unasked
     wrong = faults(data)
     if wrong:
         more = f" ({len(wrong)} faults in all)" if len(wrong) > 1 else ""

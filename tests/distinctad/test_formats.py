@@ -179,11 +179,26 @@ def test_every_rule_is_held(old: str, new: str, fault: str) -> None:
         ("visual.text.title", "visual.text.x-logo"),
         ("dapt1.0/content", "dapt1.0/content http://www.w3.org/ns/ttml/profile/imsc1.2/text"), (HEAD, ""),
         ("<head>", '<head xmlns:o="urn:o" o:any="1">'), ("10:01:20:12", "10:01:20:24"),
-        ("Rain.", '<audio src="a.wav"/>Rain.'),
+        ("Rain.", '<audio src="a.wav"/>Rain.'), ('xml:lang="en">\n', 'xml:lang="en" daptm:langSrc="">\n'),
     ],
 )  # fmt: skip
 def test_what_the_profile_allows_is_valid(old: str, new: str) -> None:
     assert faults(VALID.replace(old, new, 1).encode()) == []
+
+
+def test_a_byte_order_mark_is_a_fault_that_does_not_stop_a_reader() -> None:
+    marked = b"\xef\xbb\xbf" + VALID.encode()
+    assert faults(marked) == ["the file begins with a byte order mark, expected none"]
+    assert dapt.read(marked, "a.xml") == dapt.read(VALID.encode(), "a.xml")
+
+
+def test_grouped_events_represent_something_each_groups_need_not() -> None:
+    """Only innermost named divs are events; that a group around them is named too changes nothing."""
+    first, last = VALID.index("<div"), VALID.rindex("</div>") + len("</div>")
+    grouped = f'{VALID[:first]}<div xml:id="g"><div xml:id="h">{VALID[first:last]}</div></div>{VALID[last:]}'
+    assert faults(grouped.encode()) == []
+    said = faults(grouped.replace('daptm:represents="visual.nonText" ', "", 1).encode())
+    assert said == ["the event 'e1' represents nothing (daptm:represents)"]
 
 
 def test_bombs_and_strangers_are_refused() -> None:
