@@ -59,3 +59,16 @@ class FakePipe:
             if options.get("progress"):
                 options["progress"](index + 1, len(intervals))
         return records
+
+
+def dying_worker(line: Any, job: Any) -> None:
+    """A worker of a catalogue that one film ends, as a decoder's fault would."""
+    import os
+
+    from distinctad.catalogue_work import Result
+
+    while True:
+        film = line.recv()
+        if film.name == "a.mp4":
+            os._exit(9)
+        line.send(Result(film))

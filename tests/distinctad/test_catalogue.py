@@ -1,0 +1,216 @@
+"""A catalogue: films by content, resumed, sharded; one bad film is named and the others are done."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stand_ins
+from stand_ins import FakePipe, write_film
+from typer.testing import CliRunner
+
+from distinctad import catalogue_command, catalogue_work
+from distinctad.catalogue import Film, HashBook, Shard, find_catalogue
+from distinctad.catalogue_command import run_catalogue
+from distinctad.catalogue_store import Store
+from distinctad.catalogue_work import FilmWorker, Job, Result, run_local
+from distinctad.cli import app
+from distinctad.errors import UserError
+from distinctad.exports import FILES
+from distinctad.plan import Settings, sha256_of
+
+SUBTITLES = "1\n00:00:04,000 --> 00:00:05,000\nHello.\n"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three short films, one of them twice, and half a film."""
+    folder = tmp_path_factory.mktemp("drawn")
+    (folder / "b").mkdir()
+    write_film(folder / "a.mp4", 3.0)
+    write_film(folder / "b" / "one.mp4", 4.0)
+    write_film(folder / "b" / "two.mkv", 8.0)
+    (folder / "b" / "two.srt").write_text(SUBTITLES)
+    shutil.copy(folder / "a.mp4", folder / "z_copy.mp4")
+    (folder / "half.mp4").write_bytes((folder / "b" / "one.mp4").read_bytes()[:900])
+    return folder
+
+
+@pytest.fixture
+def films(drawn: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(drawn, tmp_path / "films"))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Puts a stand-in in the model's place; gives the names of the films that it is asked for."""
+    names: list[str] = []
+
+    def run(films: Sequence[Film], job: Job, workers: int) -> Iterator[Result]:
+        worker = FilmWorker(job, FakePipe())
+        for film in films:
+            names.append(film.name)
+            yield worker.do(film)
+
+    monkeypatch.setattr(catalogue_command, "run_local", run)
+    return names
+
+
+def job(out: Path, **how: Any) -> Job:
+    return Job("describe", out, describing=Settings(device="cpu", **how))
+
+
+def outputs(out: Path) -> dict[str, str]:
+    files = sorted(p for p in (out / "films").rglob("*") if p.is_file())
+    return {p.relative_to(out).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def summary(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "summary.csv").open(encoding="utf-8") as file:
+        return {row["film"]: row for row in csv.DictReader(file)}
+
+
+def test_each_film_is_done_once_and_the_bad_one_is_named(films: Path, tmp_path: Path, asked: list[str]) -> None:
+    report = run_catalogue(films, job(tmp_path / "out"))
+    assert asked == ["a.mp4", "b/one.mp4", "b/two.mkv", "half.mp4"]
+    assert list(report.failed) == ["half.mp4"] and "half.mp4" in report.failed["half.mp4"]
+    assert report.counts == {"done": 3, "failed": 1, "open": 0, "equal": 1}
+    rows = summary(tmp_path / "out")
+    assert rows["z_copy.mp4"]["status"] == "equal" and rows["z_copy.mp4"]["equal_to"] == "a.mp4"
+    assert rows["half.mp4"]["error"] == report.failed["half.mp4"]
+    folder = tmp_path / "out" / rows["b/two.mkv"]["folder"]
+    assert {p.name for p in folder.iterdir()} == {*FILES, "film.json"}
+    document = json.loads((folder / "descriptions.json").read_text())
+    assert document["intervals"]["file"] == "two.srt" and document["film"]["name"] == "two.mkv"
+    assert not any((tmp_path / "out" / "work").iterdir())
+
+
+def test_what_is_finished_is_not_done_again(films: Path, tmp_path: Path, asked: list[str]) -> None:
+    out = tmp_path / "out"
+    run_catalogue(films, job(out))
+    before = outputs(out)
+    (films / "b" / "one.mp4").rename(films / "renamed.mp4")  # a film is its content
+    asked.clear()
+    assert len(run_catalogue(films, job(out)).skipped) == 3
+    assert asked == ["half.mp4"] and outputs(out) == before  # what failed is tried again
+    rows = summary(out)
+    (out / rows["a.mp4"]["folder"] / "descriptions.srt").write_text("changed")
+    (films / "b" / "two.srt").write_text(SUBTITLES.replace("05,000", "05,500"))
+    shutil.copy(films / "renamed.mp4", films / "half.mp4")
+    (out / "work" / rows["a.mp4"]["sha256"][:16]).mkdir()
+    (out / "work" / rows["a.mp4"]["sha256"][:16] / "descriptions.csv").write_text("from a killed run")
+    asked.clear()
+    report = run_catalogue(films, job(out))
+    assert asked == ["a.mp4", "b/two.mkv"] and not report.failed
+    after = outputs(out)
+    changed = {Path(name).parts[1] for name in after if after[name] != before[name]}
+    assert set(after) == set(before) and changed == {rows["b/two.mkv"]["sha256"][:16]}
+
+
+def test_shards_share_the_films_and_adding_films_moves_none(films: Path, tmp_path: Path, asked: list[str]) -> None:
+    (films / "half.mp4").unlink()
+    whole = {film.sha256: film for film in find_catalogue(films).films}
+    parts = [{s for s, film in whole.items() if Shard(i, 3).holds(film)} for i in (1, 2, 3)]
+    assert sum(map(len, parts)) == 3 and set().union(*parts) == set(whole)
+    write_film(films / "0_new.mp4", 2.0)
+    more = find_catalogue(films).films
+    assert [{f.sha256 for f in more if Shard(i, 3).holds(f)} & set(whole) for i in (1, 2, 3)] == parts
+    counts = [run_catalogue(films, job(tmp_path / "cut"), shard=Shard(i, 3)).counts for i in (1, 2, 3)]
+    assert counts[-1] == {"done": 4, "failed": 0, "open": 0, "equal": 1}
+    assert sorted(asked) == ["0_new.mp4", "a.mp4", "b/one.mp4", "b/two.mkv"]
+    run_catalogue(films, job(tmp_path / "out"))
+    assert outputs(tmp_path / "out") == outputs(tmp_path / "cut")
+
+
+def test_two_runs_do_not_meet(films: Path, tmp_path: Path, asked: list[str]) -> None:
+    out = tmp_path / "out"
+    store = Store(out)
+    store.open(job(out).about())
+    with store.running(Shard(1, 2)):
+        with pytest.raises(UserError, match="another run does shard 1/2"):
+            run_catalogue(films, job(out), shard=Shard(1, 2))
+        with pytest.raises(UserError, match="a run of shard 1/2 is at work"):
+            run_catalogue(films, job(out))
+        run_catalogue(films, job(out), shard=Shard(2, 2))
+    run_catalogue(films, job(out))
+    with pytest.raises(UserError, match="was made with how"):
+        run_catalogue(films, job(out, num_beams=2))
+
+
+def test_hashes_are_read_once(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = tmp_path / "hashes.jsonl"
+    first = find_catalogue(films, HashBook(book))
+    book.write_bytes(book.read_bytes() + b'["cut short')
+    (films / "a.mp4").touch()
+    read: list[str] = []
+    monkeypatch.setattr("distinctad.catalogue.sha256_of", lambda path: (read.append(path.name), sha256_of(path))[1])
+    assert find_catalogue(films, HashBook(book)) == first and read == ["a.mp4"]
+    assert find_catalogue(films, HashBook(book)) == first and read == ["a.mp4"]  # the line after the cut one stands
+
+
+def test_a_film_that_ends_its_worker_is_named(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue_work, "_serve", stand_ins.dying_worker)
+    work = job(tmp_path / "out")
+    Store(work.out).open(work.about())
+    found = find_catalogue(films).films
+    errors = {result.film.name: result.error for result in run_local(found, work, 2)}
+    assert errors.pop("a.mp4").startswith("the film 'a.mp4' ended its worker 2 times (exit code 9)")
+    assert set(errors) == {"b/one.mp4", "b/two.mkv", "half.mp4"} and not any(errors.values())
+
+
+def test_features_are_those_of_the_command_features(films: Path, tmp_path: Path) -> None:
+    from distinctad.features import FeatureSettings, encode_films
+
+    how = FeatureSettings(fps=2.0, device="cpu")
+    work = Job("features", tmp_path / "out", encoding=how)
+    worker = FilmWorker(work)
+    worker.store.open(work.about())
+    film = find_catalogue(films).films[0]
+    left = worker.store.work_folder(film, keep=True) / ".film.json-1.part"  # of a run that was killed
+    left.write_text("")
+    assert worker.do(film).error == "" and worker.store.is_done(film)
+    encode_films([film.path], tmp_path / "one.h5", how)
+    folder = tmp_path / "out" / "films" / film.key
+    assert sha256_of(folder / "features.h5") == sha256_of(tmp_path / "one.h5")
+    assert {p.name for p in folder.iterdir()} == {"features.h5", "film.json"}
+
+
+def test_the_command_says_what_it_does(films: Path, tmp_path: Path, asked: list[str]) -> None:
+    out = tmp_path / "out"
+    words = ["catalogue", str(films), "--device", "cpu"]
+    plan = CliRunner().invoke(app, [*words, "--dry-run"])
+    assert plan.exit_code == 0 and "3 film(s) to do, 0.3 min of film" in plan.output and "predicted" in plan.output
+    assert "two.mkv: 8.1 s, with two.srt" in plan.output and "a.mp4: 3.0 s, with nothing" in plan.output
+    assert "Failed: half.mp4" in plan.stderr and not out.exists()
+    result = CliRunner().invoke(app, [*words, "--out", str(out)])
+    assert result.exit_code == 1 and "Failed: half.mp4: the film" in result.stderr
+    assert "equal to a.mp4, done once: z_copy.mp4" in result.output and "3 done, 0 finished before" in result.output
+    (films / "half.mp4").unlink()
+    again = CliRunner().invoke(app, [*words, "--out", str(out)])
+    assert again.exit_code == 0 and "0 done, 3 finished before, 0 failed" in again.output
+    measured = CliRunner().invoke(app, [*words, "--out", str(out), "--dry-run"])
+    assert "0 film(s) to do" in measured.output and "measured here on 3 film(s)" in measured.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "--out is missing"),
+        (["--out", "OUT", "--shard", "3/2"], "the shard is '3/2'"),
+        (["--out", "OUT", "--shard", "0/2"], "the shard is '0/2'"),
+        (["--out", "FILMS"], "holds something else"),
+        (["--out", "FILMS/a.mp4"], "is a file, not a folder"),
+        (["--out", "OUT", "--model", "FILMS"], "has no config.json"),
+        (["--out", "OUT", "--num-beams", "0"], "num_beams is 0"),
+    ],
+)
+def test_bad_input_is_said_in_one_line(films: Path, tmp_path: Path, words: list[str], said: str) -> None:
+    given = [word.replace("OUT", str(tmp_path / "out")).replace("FILMS", str(films)) for word in words]
+    result = CliRunner().invoke(app, ["catalogue", str(films), *given])
+    assert result.exit_code == 2 and said in result.stderr and len(result.stderr.strip().splitlines()) == 1
