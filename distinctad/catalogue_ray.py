@@ -9,6 +9,7 @@ Ray sends objects between its own processes in its own (pickle) format: use it o
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from typing import Any
 
 from distinctad.catalogue import Film
 from distinctad.catalogue_work import FilmWorker, Job, Result
-from distinctad.errors import UserError
+from distinctad.errors import UserError, one_line
 
 CLIPS_UNDER_WAY = 4  # decoded ahead of the accelerator; a clip of 8 full-HD pictures has 50 MB
 OBJECT_STORE_BYTES = 512 << 20  # of a Ray that is started here; a cluster has its own
@@ -37,7 +38,8 @@ def run_ray(films: Sequence[Film], job: Job, workers: int) -> Iterator[Result]:
         One result a film, as they end.
 
     Raises:
-        UserError: Ray is not installed, too small for so many actors, or no actor can load the model.
+        UserError: Ray is not installed, does not start or gives up, is too small for so many actors, or no actor can
+            load the model.
     """
     ray = _start(workers)
     try:
@@ -55,6 +57,9 @@ def run_ray(films: Sequence[Film], job: Job, workers: int) -> Iterator[Result]:
             by = (str(row["encoder"]), str(row["decoder"]))
             said = tuple(str(text) for text in row["warnings"])
             yield Result(films[row["id"]], row["error"], said, row["wall_s"], row["film_s"], by)
+    except ray.exceptions.RayError as error:
+        message = f"Ray gave up ({one_line(str(error), 160)})"
+        raise UserError(message, "Look at Ray's logs; the same command goes on where it stopped.") from error
     finally:
         ray.shutdown()
 
@@ -76,9 +81,14 @@ def _start(workers: int) -> Any:
             raise UserError(f"Ray has {cores} cores, too few for {workers} workers", f"Give --workers {cores // 2}.")
     else:
         # Cores are a promise to the scheduler: two actors a worker, as many as were asked for.
-        ray.init(
-            num_cpus=2 * workers + 1, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False, **quiet
-        )  # fmt: skip
+        size: dict[str, Any] = {"num_cpus": 2 * workers + 1, "object_store_memory": OBJECT_STORE_BYTES}
+        try:
+            ray.init(**size, include_dashboard=False, **quiet)
+        except Exception as error:  # Ray raises plain ones, such as a node that takes longer than its patience
+            ray.shutdown()
+            message = f"Ray does not start ({one_line(str(error), 160)})"
+            raise UserError(message, "Free some memory and cores, or give --engine local.") from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -123,7 +133,12 @@ class _Encoder:
         except UserError as error:  # told with the first film: an actor that cannot be made is tried again for ever
             self.refused = error
             return
-        self.worker.reader.read_clips = self._clips
+        reader = self.worker.reader
+        if job.task == "describe":
+            count = reader.processor.num_frames
+            reader.read_clips = lambda film, intervals: self._clips(film, intervals, count)
+        else:
+            reader.read_clips = self._clips
         self.decoder = self._new_decoder()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
