@@ -150,7 +150,7 @@ def fuzz_one(name: str, executions: int, seconds: float, seed: int) -> None:
         state = _state(name)
         session = Session(name, executions, seconds, Path(scratch))
         words = [sys.argv[0], str(corpus), f"-seed={seed + state['executions'] + 1}", f"-max_len={most}",
-                 "-timeout=60", "-rss_limit_mb=6000", f"-artifact_prefix={folder}/", "-verbosity=0"]  # fmt: skip
+                 "-timeout=20", "-rss_limit_mb=6000", f"-artifact_prefix={folder}/", "-verbosity=0"]  # fmt: skip
         more: dict[str, Any] = {}
         if target.is_json:
 
@@ -168,7 +168,7 @@ def fuzz(names: list[str], executions: int, seconds: float, seed: int) -> None:
     for name in names:
         (KEPT / name).mkdir(parents=True, exist_ok=True)
         deaths = 0
-        while (state := _state(name))["executions"] < executions and state["seconds"] < seconds and deaths < 20:
+        while (state := _state(name))["executions"] < executions and state["seconds"] < seconds and deaths < 50:
             words = [sys.executable, str(Path(__file__).resolve()), "--child", "--parser", name, "--executions",
                      str(executions), "--seconds", str(seconds), "--seed", str(seed + deaths)]  # fmt: skip
             with (KEPT / name / "log.txt").open("ab") as log:

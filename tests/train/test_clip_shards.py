@@ -114,7 +114,7 @@ def link(name: str, kind: bytes, target: str = "good.png") -> tarfile.TarInfo:
 def test_path_tricks_refuse_the_shard(member: dict[str, Any], processor: Any, tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "s.tar", {"good.png": jpeg(7), "good.txt": "Good.", **member})
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ValueError, match="evil"):
+    with pytest.raises(ValueError, match="evil.*do not unpack"):
         build_source("webdataset", tar, processor)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -126,6 +126,12 @@ def test_a_tar_that_is_cut_off_compressed_or_empty_is_refused(processor: Any, tm
         (tmp_path / "cut.tar").write_bytes(raw[:size])
         with pytest.raises(ValueError, match="cut.tar"):
             build_source("webdataset", tmp_path / "cut.tar", processor)
+    pairs = [(f"{i}.png", jpeg(i)) if half else (f"{i}.txt", "Text.") for i in range(9) for half in (0, 1)]
+    with tarfile.open(write_tar(tmp_path / "pairs.tar", dict(pairs))) as tar:
+        between = tar.getmembers()[8].offset  # between two clips: only the missing end tells
+    (tmp_path / "cut.tar").write_bytes((tmp_path / "pairs.tar").read_bytes()[:between])
+    with pytest.raises(ValueError, match="cut.tar: is cut off"):
+        build_source("webdataset", tmp_path / "cut.tar", processor)
     with tarfile.open(tmp_path / "z.tar", "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("a.txt"), io.BytesIO())
     with pytest.raises(ValueError, match="z.tar"):

@@ -227,7 +227,8 @@ def test_a_loss_that_is_no_number_names_its_windows_and_keeps_the_checkpoint(
     folder = tmp_path / "model"
     with monkeypatch.context() as patch:
         patch.setattr(Stage2Trainer, "compute_loss", computing)
-        with pytest.raises(NotFiniteError, match=r"the loss is nan at step 4, batch film \d+ clips \d+ to \d+, film .* checkpoint"):
+        named = r"the loss is nan at step 4, batch film \d+ clips \d+ to \d+, film .* checkpoint"
+        with pytest.raises(NotFiniteError, match=named):
             train(arguments(towers, features), run(folder))
     assert [path.name for path in tmp_path.glob("model.training/checkpoint-*")] == ["checkpoint-2"]
     assert not folder.exists()
