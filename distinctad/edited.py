@@ -52,10 +52,10 @@ def export_edited(
         The files.
 
     Raises:
-        UserError: if the edits do not fit the draft, the film is another one, there is no voice, or nothing can be
-            written; then nothing is left in `out`.
+        UserError: if the edits do not fit the draft or add a line over dialogue, the film is another one, there is no
+            voice, or nothing can be written; then nothing is left in `out`.
     """
-    final = replay(draft, edits)
+    final = replay(draft, edits, speech)
     texts = {**_texts(final, speech), REVIEW_FILES[0]: exports.to_json(draft), REVIEW_FILES[1]: log_of(draft, edits)}
     makers: dict[str, Callable[[Path], None]] = {}
     if film is not None:

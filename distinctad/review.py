@@ -15,20 +15,31 @@ from pathlib import Path
 from typing import Any
 
 from datasets_scripts.words import CLOSED_CLASS, distinctive_words, name_words, words
+from distinctad.added import (
+    MOST_ADDED,
+    MOST_S,
+    PERSON,
+    SHORTEST_S,
+    checked_line,
+    checked_seconds,
+    checked_text,
+    cue_of,
+    ends_before,
+    see_that_it_is_free,
+    see_that_nobody_speaks,
+)
 from distinctad.errors import UserError, one_line
 from distinctad.exports import clean_text, to_json
+from distinctad.subtitles import Speech, read_text
 
 FORMAT, VERSION = "distinctad.edits", 1
-FIELDS = ("text", "start_s", "end_s", "reviewed", "removed")
+FIELDS = ("text", "start_s", "end_s", "reviewed", "removed", "added")
 REVIEWED = "machine draft reviewed by a person: every description was looked at and accepted"
 NEIGHBOURS = 4  # lines to each side that a word must be new against, as in the choice of texts
-LONGEST_TEXT = 1_000  # characters; a description of a minute has about as many
 MOST_EDITS = 100_000
-MOST_S = 1e6  # 277 hours; NaN compares false
-_SHORTEST_S = 0.05
 _FIX = "Give the edit log that was made with this draft."
 
-Value = str | float | bool
+Value = str | float | bool | dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,8 +47,9 @@ class Edit:
     """One change by a person.
 
     Attributes:
-        cue: the index of the cue in the draft.
-        field: one of `FIELDS`; "reviewed" and "removed" are False in a draft.
+        cue: the index of the cue in the draft; an added one has the number after the highest.
+        field: one of `FIELDS`; "reviewed" and "removed" are False in a draft, and so is "added", which becomes the new
+            line: {"start_s", "end_s", "text"}.
         before: the value that was there.
         after: the new value.
     """
@@ -75,25 +87,31 @@ def edits_of(entries: Any) -> list[Edit]:
     return found
 
 
-def replay(draft: Mapping[str, Any], edits: Iterable[Edit]) -> dict[str, Any]:
+def replay(draft: Mapping[str, Any], edits: Iterable[Edit], speech: Sequence[Speech] = ()) -> dict[str, Any]:
     """Apply edits to a draft, one after the other.
 
     A cue whose text changed says so in its provenance, keeps the draft's text there, and loses what was measured on the
-    old text; it then lasts to the end of its room, until a voice measures it again.
+    old text; it then lasts to the end of its room or to the next line, until a voice measures it again.
 
     Args:
         draft: a document of `descriptions.schema.json`; it is not changed.
         edits: in the order in which they were made.
+        speech: the lines of dialogue, where they are known; no line may be added over them.
 
     Returns:
         The final document. Only if every cue was marked as reviewed does it stop being called an unreviewed draft.
 
     Raises:
-        UserError: if an edit does not fit the draft, is out of range, or nothing is left.
+        UserError: if an edit does not fit the draft, is out of range, adds a line where there is none free, or nothing
+            is left.
     """
     cues = {cue["index"]: _Line(cue) for cue in draft["cues"]}
     duration_s = float(draft["film"]["duration_s"])
+    added: dict[int, Mapping[str, Any]] = {}
     for number, edit in enumerate(edits, 1):
+        if edit.field == "added":
+            added[edit.cue] = _add(edit, number, cues, duration_s)
+            continue
         line = cues.get(edit.cue)
         if line is None:
             raise UserError(f"edit {number}: the draft has no cue {edit.cue}", _FIX)
@@ -101,12 +119,27 @@ def replay(draft: Mapping[str, Any], edits: Iterable[Edit]) -> dict[str, Any]:
             said = one_line(f"{edit.field} was {edit.before!r}, the draft has {line.values[edit.field]!r}", 200)
             raise UserError(f"edit {number}, cue {edit.cue}: {said}", _FIX)
         line.values[edit.field] = _checked(edit, number)
-    kept = [line.cue(duration_s) for line in cues.values() if not line.values["removed"]]
-    if not kept:
+    left = [line for line in cues.values() if not line.values["removed"]]
+    if not left:
         raise UserError("every description was removed", "Keep at least one.")
-    kept.sort(key=lambda cue: (cue["start_s"], cue["index"]))
+    kept = sorted((line.cue(duration_s) for line in left), key=lambda cue: (cue["start_s"], cue["index"]))
+    ends_before(kept, {line.index for line in left if line.is_stretched()})
+    see_that_nobody_speaks([(at, line) for at, line in added.items() if not cues[at].values["removed"]], speech)
     over = all(cue["provenance"].get("reviewed") for cue in kept)
     return {**copy.deepcopy(dict(draft)), "cues": kept, "review": REVIEWED if over else draft["review"]}
+
+
+def _add(edit: Edit, number: int, cues: dict[int, _Line], duration_s: float) -> Mapping[str, Any]:
+    """Put a person's new line among the others."""
+    where = f"edit {number}, cue {edit.cue}"
+    if edit.before is not False or edit.cue != max(cues) + 1:
+        raise UserError(f"{where}: the next line to add is {max(cues) + 1}, and nothing was there before", _FIX)
+    if sum(line.is_new for line in cues.values()) >= MOST_ADDED:
+        raise UserError(f"{where}: more than {MOST_ADDED} lines were added", "Open the descriptions.json and go on.")
+    line = checked_line(edit.after, where, duration_s)
+    see_that_it_is_free(line, (one.span() for one in cues.values() if not one.values["removed"]), where)
+    cues[edit.cue] = _Line(cue_of(edit.cue, line), is_new=True)
+    return line
 
 
 def _same(before: Any, value: Value) -> bool:
@@ -125,24 +158,31 @@ def _checked(edit: Edit, number: int) -> Value:
             raise UserError(f"{where}: {edit.field} is {one_line(repr(value), 40)}", "Give true or false.")
         return value
     if edit.field == "text":
-        if not isinstance(value, str) or not clean_text(value) or len(value) > LONGEST_TEXT:
-            said = f"{len(value)} characters" if isinstance(value, str) else f"a {type(value).__name__}"
-            raise UserError(f"{where}: the text has {said}", f"Give 1 to {LONGEST_TEXT} characters, or remove it.")
-        return clean_text(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST_S:
-        raise UserError(f"{where}: {edit.field} is {one_line(repr(value), 40)}", "Give seconds, 0 or more.")
-    return round(float(value), 3)
+        return checked_text(value, where)
+    return checked_seconds(value, where, edit.field)
 
 
 class _Line:
     """A cue while it is edited."""
 
-    def __init__(self, cue: Mapping[str, Any]) -> None:
-        self._draft = cue
+    def __init__(self, cue: Mapping[str, Any], is_new: bool = False) -> None:
+        self._draft, self.is_new, self.index = cue, is_new, int(cue["index"])
         provenance = cue["provenance"]
         self.values: dict[str, Any] = {"text": cue["text"]}
         self.values |= {name: float(cue[name]) for name in ("start_s", "end_s")}
         self.values |= {"reviewed": bool(provenance.get("reviewed", False)), "removed": False}
+
+    def is_stretched(self) -> bool:
+        """Whether it lasts to the end of its room, since nobody measured its new text."""
+        same_end = bool(self.values["end_s"] == self._draft["end_s"])
+        return same_end and self.values["text"] != self._draft["text"] and "room_s" in self._draft["provenance"]
+
+    def span(self) -> tuple[int, float, float]:
+        """Its number and where it is known to be spoken, in seconds; of an unmeasured text the start alone is known."""
+        start_s, end_s = float(self.values["start_s"]), float(self.values["end_s"])
+        if end_s == self._draft["end_s"]:
+            end_s += start_s - self._draft["start_s"]
+        return self.index, start_s, start_s + 2 * SHORTEST_S if self.is_stretched() else end_s
 
     def cue(self, duration_s: float) -> dict[str, Any]:
         """The cue with its provenance, as the edits left it."""
@@ -150,18 +190,19 @@ class _Line:
         before, provenance = self._draft, made["provenance"]
         if values["text"] != before["text"]:
             provenance["edited"] = True
-            provenance.setdefault("draft", before["text"])
+            if provenance["text_from"] != PERSON:  # else there was no draft
+                provenance.setdefault("draft", before["text"])
             provenance.pop("spoken_s", None)
             provenance.pop("fit", None)
             room_s = provenance.get("room_s")
             if room_s and values["end_s"] == before["end_s"]:
-                values = {**values, "end_s": max(room_s[1], values["start_s"] + 2 * _SHORTEST_S)}
+                values = {**values, "end_s": max(room_s[1], values["start_s"] + 2 * SHORTEST_S)}
         if values["reviewed"] or "reviewed" in provenance:
             provenance["reviewed"] = values["reviewed"]
         start_s, end_s = float(values["start_s"]), float(values["end_s"])
         if start_s != before["start_s"] and values["end_s"] == before["end_s"]:
             end_s += start_s - before["start_s"]  # a cue that was moved keeps its length
-        if end_s - start_s < _SHORTEST_S or end_s > duration_s + 0.5:
+        if end_s - start_s < SHORTEST_S or end_s > duration_s + 0.5:
             said = f"cue {made['index']} would last from {start_s:g} to {end_s:g} s in a film of {duration_s:g} s"
             raise UserError(said, "Correct its start or end.")
         made.update(text=values["text"], start_s=round(start_s, 3), end_s=round(end_s, 3))
@@ -235,8 +276,6 @@ def replay_files(draft: Path, log: Path) -> str:
     Raises:
         UserError: if they cannot be read or do not belong together.
     """
-    from distinctad.subtitles import read_text
-
     document = read_document(read_text(draft, "the draft")[0], draft.name)
     return to_json(replay(document, read_log(read_text(log, "the edit log")[0], document)))
 

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from distinctad.added import LONGEST_TEXT, MOST_S
 from distinctad.describe import Draft
 from distinctad.errors import UserError, one_line
 from distinctad.exports import to_json
 from distinctad.planner_rate import Rate, assumed
-from distinctad.review import LONGEST_TEXT, MOST_S, Edit, checked_document, edits_of, read_document, read_log
+from distinctad.review import Edit, checked_document, edits_of, read_document, read_log
 from distinctad.subtitles import Speech, read_text
 from space.limits import CAST_SUFFIXES, Limits, check_file
 

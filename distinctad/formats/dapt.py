@@ -7,8 +7,8 @@ every reader of the profile passes over. Source: W3C DAPT, Candidate Recommendat
 
 from __future__ import annotations
 
-import json
 import codecs
+import json
 import re
 import xml.etree.ElementTree as ET
 from fractions import Fraction
