@@ -41,7 +41,7 @@ invent people and things, and names only those whose portraits you give. {voice}
 Your film goes to this server, is deleted when you close or reload this page, at the latest after {minutes} minutes, and
 is kept nowhere else. Your script and your edits stay in this browser.
 """
-SCRIPTS = ("page.js", "editor_words.js", "editor.js")
+SCRIPTS = ("page.js", "editor_words.js", "editor_new.js", "editor.js")
 TAKE = "() => [window.distinctad.take()]"
 OPEN = "(work) => { window.distinctad.open(work); }"
 SHOW_FILM = "(film) => { window.distinctad.film(film ? film.url : ''); }"

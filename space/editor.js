@@ -7,7 +7,7 @@ window.distinctad = (function () {
   const byId = (id) => document.getElementById("dad-" + id);
   const clock = (s) => { const m = Math.floor(s / 60); return Math.floor(m / 60) + ":" + String(m % 60).padStart(2, "0") + ":" + (s % 60).toFixed(1).padStart(4, "0"); };
   const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
-  let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, address = "";
+  let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, address = "", fresh = null;
 
   function later(name, ms, what) { clearTimeout(timers[name]); timers[name] = setTimeout(what, ms); }
   function say(text) { byId("live").textContent = text; }
@@ -37,19 +37,30 @@ window.distinctad = (function () {
       if (!gap) { return start; }
       to = gap[1];
     }
+    if (line.added) { to = Math.min(to, line.cue.end_s + start - line.cue.start_s); }
     for (let next = at + 1; next < lines.length; next += 1) {
       if (!lines[next].removed) { to = Math.min(to, lines[next].start_s - BREATH); break; }
     }
     return Math.max(start, to);
   }
+  function budget(takes, room, text) {
+    const left = W.wordsIn(work.rate, room) - W.words(text).length;
+    if (room < 0.05) { return "In dialogue: heard in the extended film only."; }
+    const rest = takes > room + 0.001 ? "Too long by " + (takes - room).toFixed(1) + " s: heard in the extended film only." : left > 0 ? "Room for about " + left + (left === 1 ? " more word." : " more words.") : "Full.";
+    return takes.toFixed(1) + " of " + room.toFixed(1) + " s. " + rest;
+  }
+  // Where a line is spoken: as it was measured, or as long as its new text is thought to take. Never less than what
+  // distinctad/review.py takes for it, so that the server refuses no line that was added here.
+  function span(line) {
+    const told = line.cue.end_s - line.cue.start_s, least = line.cue.provenance.room_s ? 0.1 : told;
+    return [line.start_s, line.start_s + (line.text === line.cue.text ? told : Math.max(least, line.takes))];
+  }
   function judge(at) {
     const line = lines[at], room = limit(at) - line.start_s, takes = W.seconds(work.rate, line.text);
-    const left = W.wordsIn(work.rate, room) - W.words(line.text).length, before = line.long;
+    const before = line.long;
     line.takes = takes;
     line.long = takes > room + 0.001;
-    let text = takes.toFixed(1) + " of " + room.toFixed(1) + " s. ";
-    if (room < 0.05) { text = "In dialogue: heard in the extended film only."; } else if (line.long) { text += "Too long by " + (takes - room).toFixed(1) + " s: heard in the extended film only."; } else { text += left > 0 ? "Room for about " + left + (left === 1 ? " more word." : " more words.") : "Full."; }
-    line.budget.textContent = text;
+    line.budget.textContent = budget(takes, room, line.text);
     line.budget.classList.toggle("dad-over", line.long);
     return before !== undefined && before !== line.long;
   }
@@ -126,6 +137,41 @@ window.distinctad = (function () {
     commit(at, field, value);
     mark(at); update(at); sum();
   }
+  function drop(at) {
+    const line = lines[at];
+    setFlag(at, "removed", !line.removed);
+    say("Line " + line.cue.index + (line.removed ? " is removed; the same button puts it back." : " is back."));
+  }
+  // ---- a person's own line
+  function insert(cue) {
+    const line = row(cue), behind = lines.findIndex((one) => one.start_s > line.start_s), at = behind < 0 ? lines.length : behind;
+    line.mine = true;
+    lines.splice(at, 0, line);
+    return at;
+  }
+  const written = (edit) => Object.assign({}, edit.after, { index: edit.cue, characters: [], provenance: { origin: "person", text_from: "person", reviewed: true } });
+  function number() { lines.forEach((line, at) => { line.row.dataset.at = at; }); }
+  function around(at) {
+    for (let near = Math.max(0, at - NEIGHBOURS); near <= Math.min(lines.length - 1, at + NEIGHBOURS); near += 1) { judge(near); explain(near); }
+    sum(); picture();
+  }
+  function add(value) {
+    flush();
+    const edit = { cue: 1 + lines.reduce((most, line) => Math.max(most, line.cue.index), 0), field: "added", before: false, after: value };
+    const at = insert(written(edit)), line = lines[at];
+    session = null; log.push(edit); save();
+    byId("lines").insertBefore(line.row, at + 1 < lines.length ? lines[at + 1].row : null);
+    number(); mark(at); around(at);
+    line.area.focus();
+    say("Line " + edit.cue + " is added at " + clock(value.start_s) + (line.long ? "; it is too long for its place." : "; it fits."));
+  }
+  function takeBack(edit) {
+    const at = lines.findIndex((line) => line.cue.index === edit.cue);
+    lines[at].row.remove(); lines.splice(at, 1);
+    save(); number(); around(Math.min(at, lines.length - 1));
+    lines[Math.min(at, lines.length - 1)].area.focus();
+    say("Line " + edit.cue + " was new and is gone.");
+  }
   function setStart(at) {
     const line = lines[at], value = Math.round(Number(line.start.value) * 1000) / 1000;
     if (!(line.start.value !== "" && value >= 0 && value < doc.film.duration_s)) {
@@ -142,6 +188,7 @@ window.distinctad = (function () {
     const last = log.pop();
     session = null;
     if (!last) { say("There is nothing to undo."); return; }
+    if (last.field === "added") { takeBack(last); return; }
     const at = lines.findIndex((line) => line.cue.index === last.cue), line = lines[at];
     line.logged[last.field] = last.before;
     line[last.field] = last.before;
@@ -165,7 +212,7 @@ window.distinctad = (function () {
     '<td role="cell"><label class="dad-done"><input type="checkbox"><span>Reviewed</span></label><div class="dad-acts"></div></td></tr>';
   function row(cue) {
     const node = ROW.content.firstElementChild.cloneNode(true), n = cue.index, find = (what) => node.querySelector(what);
-    const line = { cue: cue, row: node, text: cue.text, start_s: cue.start_s, reviewed: Boolean(cue.provenance.reviewed), removed: false, area: find("textarea"), start: find("input[type=number]"), box: find("input[type=checkbox]"), budget: find(".dad-budget"), why: find(".dad-why"), bag: W.bag(cue.text) };
+    const line = { cue: cue, row: node, added: cue.provenance.origin === "person", text: cue.text, start_s: cue.start_s, reviewed: Boolean(cue.provenance.reviewed), removed: false, area: find("textarea"), start: find("input[type=number]"), box: find("input[type=checkbox]"), budget: find(".dad-budget"), why: find(".dad-why"), bag: W.bag(cue.text) };
     line.logged = { text: cue.text, start_s: cue.start_s, reviewed: line.reviewed, removed: false };
     find(".dad-n").textContent = n + ". " + clock(cue.start_s);
     line.budget.id = "dad-b" + n; line.why.id = "dad-w" + n;
@@ -197,6 +244,7 @@ window.distinctad = (function () {
     lines = doc.cues.map(row);
     const byIndex = new Map(lines.map((line) => [line.cue.index, line]));
     log.forEach((edit) => {
+      if (edit.field === "added") { const at = insert(written(edit)); byIndex.set(edit.cue, lines[at]); return; }
       const line = byIndex.get(edit.cue);
       if (line) { line[edit.field] = line.logged[edit.field] = edit.after; line.area.value = line.text; line.start.value = line.start_s; }
     });
@@ -206,15 +254,16 @@ window.distinctad = (function () {
     lines.forEach((line, at) => { line.row.dataset.at = at; judge(at); show(line, W.why(texts, bags, given, at, NEIGHBOURS)); mark(at); rows.append(line.row); });
     byId("lines").replaceChildren(rows);
   }
+  const changed = (line) => line.text !== line.cue.text || line.start_s !== line.cue.start_s;
   function sum() {
     const count = (test) => lines.filter(test).length, kept = lines.filter((line) => !line.removed);
     const left = count((line) => !line.removed && !line.reviewed);
-    byId("sum").textContent = kept.length + " lines, " + count((line) => line.text !== line.cue.text || line.start_s !== line.cue.start_s) + " changed, " + count((line) => line.reviewed && !line.removed) + " reviewed, " + count((line) => line.long && !line.removed) + " too long, " + (lines.length - kept.length) + " removed. " + (left ? "This is an unreviewed machine draft until every line is marked as reviewed." : "Every line is marked as reviewed.");
+    byId("sum").textContent = kept.length + " lines, " + count((line) => !line.mine && changed(line)) + " changed, " + count((line) => line.mine && !line.removed) + " added, " + count((line) => line.reviewed && !line.removed) + " reviewed, " + count((line) => line.long && !line.removed) + " too long, " + (lines.length - kept.length) + " removed. " + (left ? "This is an unreviewed machine draft until every line is marked as reviewed." : "Every line is marked as reviewed.");
     later("filter", 50, filter);
   }
   function filter() {
     const how = byId("show").value, here = document.activeElement;
-    const wanted = { all: () => true, open: (line) => !line.reviewed && !line.removed, long: (line) => line.long && !line.removed, changed: (line) => line.removed || line.text !== line.cue.text || line.start_s !== line.cue.start_s }[how];
+    const wanted = { all: () => true, open: (line) => !line.reviewed && !line.removed, long: (line) => line.long && !line.removed, changed: (line) => line.removed || line.mine || changed(line) }[how];
     lines.forEach((line) => { const hide = !wanted(line) && !line.row.contains(here); if (line.row.hidden !== hide) { line.row.hidden = hide; } });
   }
   function picture() {
@@ -264,7 +313,7 @@ window.distinctad = (function () {
   }
   function key(event, at) {
     const name = event.key, line = lines[at];
-    if (name === "Enter") { typed(at); if (event.ctrlKey || event.metaKey) { setFlag(at, "reviewed", true); } go(at, 1); } else if (event.altKey && name === "ArrowDown") { go(at, 1); } else if (event.altKey && name === "ArrowUp") { go(at, -1); } else if (event.altKey && event.code === "KeyP") { play(at); } else if (event.altKey && event.code === "KeyH") { hear(at); } else if (event.altKey && event.code === "KeyA") { other(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
+    if (name === "Enter") { typed(at); if (event.ctrlKey || event.metaKey) { setFlag(at, "reviewed", true); } go(at, 1); } else if (event.altKey && name === "ArrowDown") { go(at, 1); } else if (event.altKey && name === "ArrowUp") { go(at, -1); } else if (event.altKey && event.code === "KeyP") { play(at); } else if (event.altKey && event.code === "KeyH") { hear(at); } else if (event.altKey && event.code === "KeyA") { other(at); } else if (event.altKey && event.code === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (event.altKey && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
     event.preventDefault();
   }
   function wire() {
@@ -289,13 +338,14 @@ window.distinctad = (function () {
     });
     body.addEventListener("click", (event) => {
       const at = where(event), name = event.target.className;
-      if (name === "dad-play") { play(at); } else if (name === "dad-hear") { hear(at); } else if (name === "dad-drop") { setFlag(at, "removed", !lines[at].removed); }
+      if (name === "dad-play") { play(at); } else if (name === "dad-hear") { hear(at); } else if (name === "dad-drop") { drop(at); }
     });
     byId("undo").addEventListener("click", undo);
     byId("next").addEventListener("click", nextOpen);
     byId("forget").addEventListener("click", forget);
     byId("show").addEventListener("change", filter);
     window.addEventListener("pagehide", flush);
+    fresh = window.distinctadNew({ state: () => ({ lines, work, doc }), span, budget, clean, say, add });
   }
 
   // ---- from and to the server
@@ -316,7 +366,7 @@ window.distinctad = (function () {
     address = source || "";
     const node = byId("film");
     if (!node) { return; }
-    node.hidden = !address; byId("no-film").hidden = Boolean(address);
+    node.hidden = byId("new-here").hidden = !address; byId("no-film").hidden = Boolean(address);
     if (address && node.getAttribute("src") !== address) { node.src = address; } else if (!address) { node.removeAttribute("src"); }
   }
   function restore() {

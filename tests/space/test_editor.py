@@ -167,6 +167,102 @@ def test_keys_move_and_put_back(visitor: Visitor, film: Path, srt: Path) -> None
     assert tab.locator("#dad-lines tr:visible").count() == 0
 
 
+def focused(visitor: Visitor) -> str:
+    return visitor.tab.evaluate("document.activeElement.id || document.activeElement.getAttribute('aria-label')")
+
+
+def test_a_line_is_added_and_deleted_by_keyboard_alone(visitor: Visitor, film: Path, srt: Path, tmp_path: Path) -> None:
+    tab = visitor.tab
+    describe(visitor, film, srt)
+    before = tab.eval_on_selector_all("#dad-lines input[type=number]", "all => all.map((one) => Number(one.value))")
+    visitor.reach("#dad-lines textarea")
+    tab.keyboard.press("Alt+n")
+    assert focused(visitor) == "dad-new-text"
+    tab.keyboard.type("Snow.")
+    assert "Room for about" in tab.inner_text("#dad-new-budget")
+    tab.keyboard.type(" And more snow falls upon the roofs of all the houses of the town of Ys.")
+    assert "Too long by" in tab.inner_text("#dad-new-budget") and visitor.violations() == []
+    visitor.reach("#dad-new-start", back=True)
+    for start, end, text, said, field in (
+        ("3.5", "4.5", "Snow.", "overlaps the dialogue “Hello, Mara.” (3.0 to 5.0 s)", "start"),
+        (f"{before[0]}", f"{before[0] + 0.5}", "Snow.", "overlaps line 1", "start"),
+        ("10", "9", "Snow.", "End: give seconds after the start, up to 12", "end"),
+        ("", "9", "Snow.", "Start: give seconds from 0 to 12", "start"),
+        ("2.4", "2.9", "  ", "Text: write what is to be said.", "text"),
+    ):
+        for name, value in (("start", start), ("end", end), ("text", text)):
+            tab.fill(f"#dad-new-{name}", value)
+        visitor.reach("#dad-new-add")
+        tab.keyboard.press("Enter")
+        assert said in tab.inner_text("#dad-new-said") and said in tab.inner_text("#dad-live")
+        assert focused(visitor) == f"dad-new-{field}"
+        assert tab.get_attribute(f"#dad-new-{field}", "aria-invalid") == "true"
+    assert visitor.violations() == [] and kept(visitor) == []
+    tab.keyboard.type("Snow.")
+    tab.keyboard.press("Enter")
+    assert focused(visitor).startswith("Text of line 4 at 0:00:02.4")
+    assert "Line 4 is added at 0:00:02.4" in tab.inner_text("#dad-live")
+    assert visitor.texts() == ["Mara runs.", "Snow.", "Tom waits.", "Night falls."]
+    assert "1 added" in tab.inner_text("#dad-sum") and "of 0.5 s" in tab.inner_text("#dad-b4")
+    tab.keyboard.press("End")
+    tab.keyboard.type(" Ice.")
+    visitor.reach("[aria-label='Remove line 2']")
+    tab.keyboard.press("Space")
+    assert "Line 2 is removed" in tab.inner_text("#dad-live") and focused(visitor) == "Put back line 2"
+    tab.reload()
+    visitor.script()
+    assert visitor.texts() == ["Mara runs.", "Snow. Ice.", "Tom waits.", "Night falls."]
+    assert tab.is_visible("[aria-label='Put back line 2']")
+    assert [(edit["cue"], edit["field"]) for edit in kept(visitor)] == [(4, "added"), (4, "text"), (2, "removed")]
+    assert visitor.violations() == []
+    visitor.reach("#make-texts")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#made a")
+    files = visitor.download(tmp_path)
+    draft = read_document(files["descriptions.draft.json"].read_text("utf-8"), "draft")
+    final = replay(draft, read_log(files["edit-log.json"].read_text("utf-8"), draft))
+    assert to_json(final) == files["descriptions.json"].read_text("utf-8")
+    assert [cue["text"] for cue in final["cues"]] == ["Mara runs.", "Snow. Ice.", "Night falls."]
+    assert final["cues"][1]["provenance"] == {
+        "origin": "person", "text_from": "person", "edited": True, "reviewed": True,
+    }  # fmt: skip
+    assert visitor.errors == []
+
+
+def test_adding_is_undone_and_free_places_are_found(visitor: Visitor, film: Path, srt: Path) -> None:
+    tab = visitor.tab
+    describe(visitor, film, srt)
+    tab.click("#dad-new-box summary")
+    found = []
+    for _ in range(3):
+        tab.click("#dad-new-find")
+        found.append([float(tab.input_value(f"#dad-new-{name}")) for name in ("start", "end")])
+        assert "Free from" in tab.inner_text("#dad-live")
+    speech = [(3.0, 5.0), (6.5, 8.0)]
+    assert all(b - a >= 0.9 and not any(a < d and c < b for c, d in speech) for a, b in found)
+    assert found[0] != found[1]
+    tab.evaluate("document.getElementById('dad-film').currentTime = 9")
+    tab.wait_for_function("document.getElementById('dad-film').currentTime === 9")
+    tab.click("#dad-new-here")
+    assert float(tab.input_value("#dad-new-start")) >= 9
+    tab.fill("#dad-new-text", HOSTILE)
+    tab.click("#dad-new-add")
+    assert visitor.texts()[-1] == HOSTILE and focused(visitor).startswith("Text of line 4")
+    tab.focus("#dad-lines textarea >> nth=0")
+    tab.keyboard.press("Alt+Delete")
+    assert "Line 1 is removed" in tab.inner_text("#dad-live")
+    tab.keyboard.press("Alt+Delete")
+    assert "Line 1 is back" in tab.inner_text("#dad-live")
+    for _ in range(3):
+        tab.click("#dad-undo")
+    assert visitor.texts() == ["Mara runs.", "Tom waits.", "Night falls."] and kept(visitor) == []
+    assert focused(visitor).startswith("Text of line 3") and "was new and is gone" in tab.inner_text("#dad-live")
+    tab.fill("#dad-lines textarea >> nth=1", "Tom sits.")
+    tab.reload()
+    visitor.script()
+    assert visitor.texts() == ["Mara runs.", "Tom sits.", "Night falls."] and visitor.errors == []
+
+
 def test_hostile_texts_stay_texts(visitor: Visitor, film: Path, srt: Path) -> None:
     tab = visitor.tab
     said: list[str] = []

@@ -57,7 +57,7 @@ class Visitor:
 
     def script(self) -> None:
         """Wait until there is a script to edit."""
-        self.tab.wait_for_selector("#dad:not([hidden]) textarea")
+        self.tab.wait_for_selector("#dad:not([hidden]) #dad-lines textarea")
 
     def texts(self) -> list[str]:
         """The lines as they stand in the page."""
