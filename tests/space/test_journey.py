@@ -88,23 +88,37 @@ def test_a_film_becomes_a_track_that_people_can_use(browser: Any, started: str, 
         select.select_option(index=1)
         assert visitor.texts()[0] != "A café; two people dance."
         tab.fill("#dad-lines textarea >> nth=0", "A café; two people dance.")
+        start_s = _add_line(tab)
         assert visitor.violations() == []
         _look(tab, "editor.png")
         tab.click("#make-all")
         tab.wait_for_selector("#made a")
-        files = visitor.fetch(tmp_path)
+        files = visitor.download(tmp_path)
         assert set(files) == set(EVERY_FILE) and all(path.stat().st_size for path in files.values())
         assert visitor.violations() == [] and visitor.errors == [] and visitor.outside == []
         tab.reload()
         visitor.script()
-        assert visitor.texts() == ["A café; two people dance.", *drafts[1:]]
+        texts = visitor.texts()
+        assert texts[0] == "A café; two people dance." and texts.count("Snow.") == 1 and len(texts) == len(drafts) + 1
     final = replay_files(files["descriptions.draft.json"], files["edit-log.json"])
     assert final == files["descriptions.json"].read_text("utf-8")
     for name in ("descriptions.vtt", "descriptions.srt", "descriptions.csv", "descriptions.dapt.xml"):
         assert read_script(files[name]).cues[0].text == "A café; two people dance."
+        assert [cue.text for cue in read_script(files[name]).cues if cue.start_ms == round(1000 * start_s)] == ["Snow."]
     with av.open(str(files["described.mp4"])) as described, av.open(str(files["extended.mp4"])) as extended:
         assert len(described.streams.audio) == 2 and extended.streams.video
     _play(browser, files["player.html"])
+
+
+def _add_line(tab: Any) -> float:
+    """Write a new line at the first free place; gives its start in seconds."""
+    tab.click("#dad-new-box summary")
+    tab.click("#dad-new-find")
+    start_s = float(tab.input_value("#dad-new-start"))
+    tab.fill("#dad-new-text", "Snow.")
+    tab.click("#dad-new-add")
+    assert "is added at" in tab.inner_text("#dad-live"), tab.inner_text("#dad-new-said")
+    return start_s
 
 
 def _look(tab: Any, name: str) -> None:
