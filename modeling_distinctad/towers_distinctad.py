@@ -43,6 +43,31 @@ def embed_images(tower: Any, pixel_values: Tensor) -> Tensor:
     return output.last_hidden_state.flatten(1, -2).mean(dim=1)
 
 
+def embed_sides(tower: Any, pixel_values: Tensor) -> Tensor:
+    """Embed the outer quarters of images with a convolutional tower, from the map that its pooling averages.
+
+    A pooled embedding mixes the people of a picture; the quarters at its edges each hold mostly one (own choice). They
+    lie in the space of `embed_images`, and so compare with portraits.
+
+    Args:
+        tower: returns `last_hidden_state` (M, C, h, w).
+        pixel_values: (M, 3, H, W).
+
+    Returns:
+        (M, 2, C): mean over the left and over the right quarter of the map's columns (one column at least).
+
+    Raises:
+        ValueError: the tower has no such map.
+    """
+    grid = tower(pixel_values=pixel_values).last_hidden_state
+    if grid.ndim != 4:
+        raise ValueError(
+            f"{type(tower).__name__} gives {tuple(grid.shape)}; expected a map (M, C, h, w); take a convolutional tower"
+        )
+    columns = max(1, grid.shape[-1] // 4)
+    return torch.stack([grid[..., :columns].mean((-2, -1)), grid[..., -columns:].mean((-2, -1))], dim=1)
+
+
 def require_all_weights(missing: list[str] | set[str], source: str) -> None:
     """Refuse a model of which weights are missing: transformers would fill them at random and only log it.
 
@@ -144,6 +169,7 @@ __all__ = [
     "build_language_model",
     "build_vision_tower",
     "embed_images",
+    "embed_sides",
     "load_language",
     "load_vision",
     "require_all_weights",

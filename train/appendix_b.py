@@ -129,7 +129,7 @@ def film_similarity(clip: str, clip_ad: str, seeds: Sequence[int], preset: str) 
         told = make_film(seed, preset)
         matrices = {}
         for name, tower in towers.items():
-            frames = tower.film(seed)[0].double().numpy()
+            frames = tower.film(seed)[0]["frames"].double().numpy()
             frames /= np.linalg.norm(frames, axis=-1, keepdims=True).clip(min=1e-12)
             matrices[name] = cosines(frames.mean(axis=1))
         states = text.encode([c.text for c in told.clips])

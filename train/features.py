@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket.draw import clip_frames, draw_portrait
 from datasets_scripts.pocket.story import make_film
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
-from modeling_distinctad.towers_distinctad import embed_images, load_vision, weights_sha256
+from modeling_distinctad.towers_distinctad import embed_images, embed_sides, load_vision, weights_sha256
 from train.arguments import parse_run
 
 FEATURES, ROWS, META = "features.safetensors", "rows.jsonl", "meta.json"
@@ -41,6 +41,7 @@ class FeatureArguments:
     seeds: str = field(default="1-400,800001-800016", metadata={"help": "film seeds, ranges with both ends"})
     preset: str = field(default="clear", metadata={"help": "story preset: clear | crowded"})
     num_frames: int = field(default=8, metadata={"help": "frames a clip, at the midpoints of equal parts"})
+    sides: bool = field(default=False, metadata={"help": "keep the frames' outer quarters too, for recognition"})
     chunk: int = field(default=10, metadata={"help": "films in a resumable chunk"})
     jobs: int = field(default=1, metadata={"help": "processes, each with one thread"})
 
@@ -94,15 +95,26 @@ class Encoder:
     @torch.no_grad()
     def embed(self, images: list[Any]) -> Tensor:
         """Embeds (n, C) float16 of n pictures (H, W, 3) uint8."""
-        pixels = self.processor.frame_pixels(images).contiguous(memory_format=torch.channels_last)  # half again as fast
-        return embed_images(self.tower, pixels).to(torch.float16)
+        return embed_images(self.tower, self._pixels(images)).to(torch.float16)
 
-    def film(self, seed: int) -> tuple[Tensor, Tensor, list[dict[str, Any]]]:
-        """Frames (clips, T, C) and faces (cast, C) float16 of a film, and one row a clip."""
+    def _pixels(self, images: list[Any]) -> Tensor:
+        """Channels last: a convolutional tower is half again as fast so."""
+        return self.processor.frame_pixels(images).contiguous(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def film(self, seed: int) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        """`frames` (clips, T, C), `faces` (cast, C), asked for `sides` (clips, T, 2, C), float16; one row a clip."""
         film = make_film(seed, self.arguments.preset)
         count = self.arguments.num_frames
-        frames = torch.stack([self.embed(clip_frames(clip, count)) for clip in film.clips])
-        faces = self.embed([draw_portrait(member.look) for member in film.cast])
+        frames, sides = [], []
+        for clip in film.clips:
+            images = clip_frames(clip, count)
+            frames.append(self.embed(images))
+            if self.arguments.sides:
+                sides.append(embed_sides(self.tower, self._pixels(images)).to(torch.float16))
+        tensors = {"frames": torch.stack(frames), "faces": self.embed([draw_portrait(m.look) for m in film.cast])}
+        if sides:
+            tensors["sides"] = torch.stack(sides)
         rows = []
         for clip in film.clips:
             told = clip.facts[clip.told]
@@ -110,18 +122,18 @@ class Encoder:
                 "film": str(seed), "index": clip.index, "text": clip.text, "person": told.person,
                 "partner": told.partner, "names": [member.name for member in film.cast],
             })  # fmt: skip
-        return frames, faces, rows
+        return tensors, rows
 
     def chunk(self, seeds: list[int], folder: Path) -> Path:
         """Encodes some films into `folder`; returns the chunk's path, which exists only when it is complete."""
         path = chunk_path(folder, seeds)
         films = [self.film(seed) for seed in seeds]
-        for _, faces, rows in films:
-            rows[0]["faces"] = len(faces)
-        path.with_suffix(".jsonl").write_text(_lines(row for film in films for row in film[2]), encoding="utf-8")
-        tensors = {"frames": torch.cat([film[0] for film in films]), "faces": torch.cat([film[1] for film in films])}
+        for tensors, rows in films:
+            rows[0]["faces"] = len(tensors["faces"])
+        path.with_suffix(".jsonl").write_text(_lines(row for _, rows in films for row in rows), encoding="utf-8")
+        joined = {name: torch.cat([tensors[name] for tensors, _ in films]) for name in films[0][0]}
         partial = path.with_suffix(".partial")
-        save_file(tensors, partial)
+        save_file(joined, partial)
         partial.replace(path)
         return path
 
@@ -182,10 +194,12 @@ def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
         "tower": weights_sha256(load_vision(arguments.clip)), "seeds": arguments.seeds, "preset": arguments.preset,
         "num_frames": arguments.num_frames, "width": 320, "height": 180, "frame_fit": "squash",
     }  # fmt: skip
+    if arguments.sides:
+        meta["sides"] = True
     if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:
         return folder
     chunks = [seeds[i : i + arguments.chunk] for i in range(0, len(seeds), arguments.chunk)]
-    parts = folder / f"parts_{meta['tower'][:12]}_{arguments.preset}_{arguments.num_frames}"
+    parts = folder / f"parts_{meta['tower'][:12]}_{arguments.preset}_{arguments.num_frames}{'_sides' * arguments.sides}"
     parts.mkdir(parents=True, exist_ok=True)
     todo = [chunk for chunk in chunks if not chunk_path(parts, chunk).is_file()]
     with tqdm(total=len(chunks), initial=len(chunks) - len(todo), unit="chunk", desc="features") as bar:
@@ -200,8 +214,8 @@ def join_chunks(folder: Path, paths: list[Path], meta: dict[str, Any]) -> None:
 
     Args:
         folder: of the cache.
-        paths: tensors `frames` (clips, T, C) and `faces` (people, C) of each chunk; rows beside it as .jsonl, the first
-            of each film with the number of its `faces`.
+        paths: tensors `frames` (clips, T, C), `faces` (people, C) and, if at all in every chunk, `sides` of each chunk;
+            rows beside it as .jsonl, the first of each film with the number of its `faces`.
         meta: what the cache was made from.
     """
     tensors = [load_file(path) for path in paths]
@@ -213,7 +227,7 @@ def join_chunks(folder: Path, paths: list[Path], meta: dict[str, Any]) -> None:
         if "faces" in row:  # the first row of a film
             first_row, face_offset, faces = number, face_offset + faces, row.pop("faces")
         row.update(first_row=first_row, face_offset=face_offset)
-    save_file({k: torch.cat([part[k] for part in tensors]) for k in ("frames", "faces")}, folder / FEATURES)
+    save_file({k: torch.cat([part[k] for part in tensors]) for k in tensors[0]}, folder / FEATURES)
     (folder / ROWS).write_text(_lines(rows), encoding="utf-8")
     partial = folder / (META + ".partial")
     partial.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
@@ -261,6 +275,7 @@ class FeatureCache:
     Attributes:
         frames: (clips, T, C) float16, memory-mapped.
         faces: (cast members, C) float16.
+        sides: (clips, T, 2, C) float16, the frames' outer quarters, where they were kept; else None.
         rows: one dictionary a clip.
         films: rows of each film in time order.
         meta: what the cache was made from.
@@ -279,7 +294,7 @@ class FeatureCache:
                 f"{folder} was made by tower {self.meta['tower'][:12]}, expected {tower[:12]}; encode the films again"
             )
         tensors = mapped_tensors(folder / FEATURES)
-        self.frames, self.faces = tensors["frames"], tensors["faces"]
+        self.frames, self.faces, self.sides = tensors["frames"], tensors["faces"], tensors.get("sides")
         lines = (folder / ROWS).read_text(encoding="utf-8").splitlines()
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
         self.films: dict[str, list[int]] = {}

@@ -1,7 +1,9 @@
 """Measures our own recognition: portraits against frames in the CLIP space of a feature cache, with a tuned threshold.
 
-The threshold that gives the best F1 on the tuning films is taken; figures are of the test films, which the tuning never
-sees. Truth is who is drawn in a clip, from the film's story. Pocket films only: public sets have no such truth.
+A cache with the frames' outer quarters (`train/features.py --sides true`) is searched in these too: two people are
+then told apart. The threshold that gives the best F1 on the tuning films is taken; figures are of the test films, which
+the tuning never sees. Truth is who is drawn in a clip, from the film's story. Pocket films only: public sets have no
+such truth.
 
 Run: `python train/recognise.py --features runs/pocket/features --test 800001-800016 --output_dir runs/recognise`.
 """
@@ -65,7 +67,10 @@ def scored_pairs(cache: FeatureCache, seeds: Sequence[int], window: int, pool: s
         numbers = cache.films[str(seed)]
         truth, faces = visible_people(seed, cache.meta["preset"]), cache.film_faces(cache.rows[numbers[0]])
         for places in windows(len(numbers), window):
-            frames = cache.frames[[numbers[i] for i in places]].float()
+            members = [numbers[i] for i in places]
+            frames = cache.frames[members].float()
+            if cache.sides is not None:  # more views of the clip: whoever is seen in one of them is seen
+                frames = torch.cat([frames, cache.sides[members].float().flatten(1, 2)], dim=1)
             scores = similarities(frames, torch.ones(frames.shape[:2], dtype=torch.bool), faces, pool)
             for place, row in zip(places, scores.tolist(), strict=True):
                 pairs += [(score, person in truth[place]) for person, score in enumerate(row)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from modeling_distinctad.recognition_distinctad import recognise, similarities
+from modeling_distinctad.towers_distinctad import embed_sides
 
 
 def test_by_hand_and_centring_matters() -> None:
@@ -81,3 +83,26 @@ def test_errors() -> None:
         recognise(frames, mask, torch.zeros(2, 4), pool="median")
     with pytest.raises(ValueError, match="0 or more"):
         recognise(frames, mask, torch.zeros(2, 4), max_people=-1)
+
+
+def test_sides_are_the_outer_columns_of_a_towers_map() -> None:
+    """A map of four columns: left and right keep to themselves; their mean with the middle is the pooled embedding."""
+
+    class Columns(torch.nn.Module):
+        def forward(self, pixel_values: torch.Tensor) -> SimpleNamespace:
+            return SimpleNamespace(last_hidden_state=pixel_values)
+
+    picture = torch.arange(4.0).expand(2, 3, 5, 4) * torch.tensor([1.0, 10.0])[:, None, None, None]
+    assert embed_sides(Columns(), picture).tolist() == [[[0.0] * 3, [3.0] * 3], [[0.0] * 3, [30.0] * 3]]
+    with pytest.raises(ValueError, match="convolutional"):
+        embed_sides(Columns(), torch.zeros(2, 5, 3))
+
+
+def test_two_people_apart_are_both_found_once_their_sides_are_searched() -> None:
+    """The whole picture is nearer to a third person than to either of the two whose mean it is."""
+    faces = torch.eye(3)
+    whole = torch.tensor([[[0.5, 0.5, 0.6]], [[0.0, 0.0, 0.0]]])
+    sides = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])
+    alone = similarities(whole, torch.ones(2, 1, dtype=torch.bool), faces)
+    both = similarities(torch.cat([whole, sides], dim=1), torch.ones(2, 3, dtype=torch.bool), faces)
+    assert alone[0].argmax() == 2 and set(both[0].topk(2).indices.tolist()) == {0, 1}
