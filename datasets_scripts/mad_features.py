@@ -149,7 +149,7 @@ def write_features(
     part.unlink(missing_ok=True)  # of a run that was killed
     _reserve(part, [rows for rows, _ in films.values()], 0 if keep is None else keep.stat().st_size)
     with _opened(part, "w") as file:
-        file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, **settings})
+        file.attrs.update(_stored({"format": FORMAT, "format_version": FORMAT_VERSION, **settings}))
         if keep is not None:
             with _opened(keep) as old:
                 for name in old:
@@ -160,7 +160,7 @@ def write_features(
             stored = file.create_dataset(name, rows.shape, rows.dtype, chunks=shape, track_times=False)
             for start in range(0, len(rows), 4096):
                 stored[start : start + 4096] = rows[start : start + 4096]
-            stored.attrs.update(attributes)
+            stored.attrs.update(_stored(attributes))
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(path)
@@ -283,18 +283,29 @@ class MadFeatures:
 
 
 def _attributes(node: Any, path: Path) -> dict[str, Any]:
-    """Attributes as plain values: texts and numbers, none of which may claim to be an array.
+    """Attributes as plain values: numbers, and texts of a fixed length.
+
+    Texts of a variable length are passed over unread: they lie in a heap of the file's, and HDF5 reads a damaged one
+    for ever.
 
     Raises:
-        FeatureError: one does; HDF5 would read on and on.
+        FeatureError: one claims to be an array or to be large.
     """
     found = {}
     for name in node.attrs:
         about = node.attrs.get_id(name)
+        if about.dtype.kind not in "SUifub":
+            continue
         if about.shape not in ((), (1,)) or about.get_storage_size() > MAX_ATTRIBUTE:
             raise FeatureError(f"{path}: attribute '{name}' is {about.shape}; expected one value; write the file again")
         found[name] = _plain(node.attrs[name])
     return found
+
+
+def _stored(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as they are written: texts with a fixed length, see `_attributes`."""
+    encoded = {name: value.encode() for name, value in attributes.items() if isinstance(value, str)}
+    return {**attributes, **{name: np.array(raw, f"S{max(1, len(raw))}") for name, raw in encoded.items()}}
 
 
 def _reserve(part: Path, films: Sequence[np.ndarray], kept_bytes: int) -> None:

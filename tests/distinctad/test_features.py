@@ -93,7 +93,7 @@ def test_the_layout_is_mads(made: Path, clip: Path, films: Path) -> None:
     with h5py.File(made) as file:
         assert sorted(file) == ["one", "two"]
         assert file["one"].shape == (20, 16) and file["two"].shape == (13, 16) and file["one"].dtype == np.float32
-        about = dict(file.attrs)
+        about = {k: v.decode() if isinstance(v, bytes) else v for k, v in file.attrs.items()}
         with torch.no_grad():
             frames = processor.frame_pixels(read_frames(films / "one.mp4", [k / 5 for k in range(20)]))
             assert np.allclose(file["one"][:], embed_images(tower, frames).numpy(), atol=1e-5)
@@ -287,6 +287,23 @@ def test_the_reader_knows_towers(tmp_path: Path) -> None:
         file.attrs["format_version"] = 2
     with pytest.raises(FeatureError, match="format version 2; expected 1"):
         MadFeatures(ours)
+
+
+def test_texts_in_a_heap_are_never_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    write_features(path, {"fps": 2.0, "tower": "é"}, {"f": (np.ones((4, 2), np.float32), {"print": ""})})
+    with h5py.File(path) as file:
+        assert all(h5py.check_string_dtype(a.dtype) is None or h5py.check_string_dtype(a.dtype).length is not None
+                   for a in (file.attrs.get_id(name) for name in file.attrs))  # fmt: skip
+    assert MadFeatures(path).settings["tower"] == "é" and read_films(path)["f"] == {"print": "", "frames": 4}
+    with h5py.File(path, "a") as file:
+        file.attrs["tower"] = "of a variable length"  # HDF5 reads such a text for ever where its heap is damaged
+        file.attrs["many"] = np.zeros(2)
+    with pytest.raises(FeatureError, match="'many' is \\(2,\\); expected one value"):
+        MadFeatures(path)
+    with h5py.File(path, "a") as file:
+        del file.attrs["many"]
+    assert "tower" not in MadFeatures(path).settings
 
 
 class Intervals(torch.utils.data.Dataset):

@@ -1,0 +1,29 @@
+"""The record of fuzzing: what is counted, and that the document is the one that was generated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tools.fuzz_report import DOCUMENT, HEAD, in_fresh_process, table
+from tools.fuzz_targets import TARGETS
+
+
+def test_the_table_adds_up() -> None:
+    state = {"executions": 50_000, "seconds": 12.4, "crashes": ["ValueError in a.py:f"], "kept": 7, "reached": 3}
+    text = table({"cast": {**state, "lines": 4}, "bank": {**state, "lines": 0, "crashes": []}})
+    assert "| cast | cast files, JSON and CSV | 50,000 | 12 | 7 | 3 / 4 (75 %) | 1 |" in text
+    assert "| all | 2 parsers | 100,000 | 25 | | | 1 |" in text and "* cast: ValueError in a.py:f" in text
+
+
+def test_lines_are_counted_by_what_was_kept(tmp_path: Path) -> None:
+    (tmp_path / "literals" / "corpus").mkdir(parents=True)
+    (tmp_path / "literals" / "corpus" / "a").write_bytes(b"[1, 2]")
+    reached, lines = in_fresh_process("literals", tmp_path)
+    assert 0 < reached < lines
+
+
+def test_every_parser_stands_in_the_document() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text.startswith(HEAD)
+    assert set(re.findall(r"^\| (\w+) \|", text, re.MULTILINE)) - {"parser", "all"} == set(TARGETS)
