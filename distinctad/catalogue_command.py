@@ -21,9 +21,9 @@ Engine = Literal["local", "ray"]
 Progress = Callable[[str, int, int], None]  # what, how many done, how many in all
 
 MAX_WORKERS = 256
-# Seconds of work a second of film with the pocket checkpoint on one core of x86, from docs/scale.md: what a dry run
-# says before the folder has times of its own.
-DEFAULT_PACE: dict[Task, float] = {"describe": 0.05, "features": 0.1}
+# Seconds of work a second of film: the pocket checkpoint, 640x360, one x86 core (see docs/scale.md). It is what a dry
+# run says before the folder has times of its own.
+DEFAULT_PACE: dict[Task, float] = {"describe": 0.02, "features": 0.05}
 
 
 @dataclass
@@ -166,7 +166,9 @@ def _print_plan(folder: Path, job: Job, shard: Shard, workers: int, has_out: boo
         typer.echo(f"{film.name}: {length_s:.1f} s, with {', '.join(beside) or 'nothing beside it'}{equal}")
     _print_failed(report.failed)
     count = sum(film.name not in report.failed for film in todo)
-    source = f"measured here on {measured[1]} film(s)" if measured else "the pocket checkpoint on one x86 core"
+    source = (
+        f"measured here on {measured[1]} film(s)" if measured else "the pocket checkpoint and 640x360 on one x86 core"
+    )
     typer.echo(
         f"{count} film(s) to do, {total_s / 60:.1f} min of film, {len(report.skipped)} finished before; predicted "
         f"{_duration(total_s * pace / workers)} with {workers} worker(s) at {pace:.3f} s a second of film ({source})"

@@ -128,6 +128,15 @@ def test_shards_share_the_films_and_adding_films_moves_none(films: Path, tmp_pat
     assert outputs(tmp_path / "out") == outputs(tmp_path / "cut")
 
 
+def test_a_renamed_film_stays_in_its_shard_and_shards_are_even() -> None:
+    hashes = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(1000)]
+    old, new = ([Film(f"{kind}{i}", Path("x"), sha256) for i, sha256 in enumerate(hashes)] for kind in ("old", "new"))
+    for index in range(1, 5):
+        shard = Shard(index, 4)
+        assert [shard.holds(film) for film in old] == [shard.holds(film) for film in new]
+        assert 200 < sum(map(shard.holds, old)) < 300
+
+
 def test_two_runs_do_not_meet(films: Path, tmp_path: Path, asked: list[str]) -> None:
     out = tmp_path / "out"
     store = Store(out)
