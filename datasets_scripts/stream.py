@@ -155,6 +155,6 @@ def _whole(file: Path) -> Iterator[None]:
     """Reading of a Parquet file inside; its damage becomes one sentence."""
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, RuntimeError, SystemError) as error:  # Arrow raises all of these
         reason = " ".join(str(error).split())[:120]
         raise StreamError(f"{file.name} is damaged ({reason}), expected a whole file; build it again") from error

@@ -160,7 +160,7 @@ def _parquet(shard: Path) -> Iterator[Any]:
     try:
         with parquet.ParquetFile(shard) as file:
             yield file
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, RuntimeError, SystemError) as error:  # Arrow raises all of these
         raise ValueError(f"{shard}: no whole Parquet file ({' '.join(str(error).split())}); copy it again") from error
 
 
