@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -35,18 +36,20 @@ def plan_command(
 ) -> None:
     """Find where speech leaves room for description, how many words fit, and whether the film must pause."""
     rules = GapRules(min_gap, guard, max_length, GAPS.even_s)
-    if out is not None:
-        _writer(out)  # a file that cannot be written is refused before the film is read
-    found = plan_time(film, subtitles, rules, _rate(voice, words_per_second), shots)
-    for warning in found.warnings:
-        typer.echo(f"Warning: {warning}", err=True)
-    typer.echo("\n".join(_lines(found)))
-    if out is not None:
-        from distinctad.exports import OutputFolder
+    with contextlib.ExitStack() as held:
+        write = None
+        if out is not None:  # a file that cannot be written is refused before the film is read
+            from distinctad.exports import OutputFolder
 
-        with OutputFolder(out.parent, overwrite, names=(out.name,)) as folder:
-            folder.write({out.name: _writer(out)(opportunities(found, rules))})
-        typer.echo(str(out))
+            write = _writer(out)
+            folder = held.enter_context(OutputFolder(out.parent, overwrite, names=(out.name,)))
+        found = plan_time(film, subtitles, rules, _rate(voice, words_per_second), shots)
+        for warning in found.warnings:
+            typer.echo(f"Warning: {warning}", err=True)
+        typer.echo("\n".join(_lines(found, shots)))
+        if out is not None and write is not None:
+            folder.write({out.name: write(opportunities(found, rules))})
+            typer.echo(str(out))
 
 
 def _writer(out: Path) -> Callable:
@@ -68,9 +71,9 @@ def _rate(voice: str | None, words_per_second: float) -> Rate:
         raise UserError(f"--words-per-second is {words_per_second:g}", "Give a number from 0.5 to 10.") from error
 
 
-def _lines(found: TimePlan) -> list[str]:
-    """The report: one line a gap, then what it comes to."""
-    lines = ["start         end           length  words  shot cuts"]
+def _lines(found: TimePlan, shots: bool) -> list[str]:
+    """The report: one line a gap, with its shot cuts where they were looked for, then what it comes to."""
+    lines = ["start         end           length  words" + ("  shot cuts" if shots else "")]
     for gap in found.gaps:
         cuts = ", ".join(f"{cut:.1f}" for cut in gap.cuts_s[:6]) + (" ..." if len(gap.cuts_s) > 6 else "")
         times = f"{clock(to_ms(gap.start_s))}  {clock(to_ms(gap.end_s))}"

@@ -107,7 +107,7 @@ def convert(source: Path, target: Path, overwrite: bool = False) -> list[str]:
         What the target's format cannot hold.
 
     Raises:
-        UserError: if the one cannot be read or the other not written; then nothing is left.
+        UserError: if the one cannot be read or the other not written, or nothing would be in it; then nothing is left.
     """
     from distinctad.exports import OutputFolder
 
@@ -115,9 +115,13 @@ def convert(source: Path, target: Path, overwrite: bool = False) -> list[str]:
     if kind not in WRITERS:
         raise UserError(f"the target '{target.name}' has no ending that is known", f"Give {', '.join(WRITERS)}.")
     script = read_script(source)
+    gone = lost(script, kind)
+    if "empty opportunities" in gone and not any(cue.text for cue in script.cues):
+        message = f"the script '{source.name}' holds empty opportunities only, and {kind} needs texts"
+        raise UserError(message, "Give .dapt.xml, .ttml, .csv or .json.")
     with OutputFolder(target.parent, overwrite, names=(target.name,)) as folder:
         folder.write({target.name: WRITERS[kind](script)})
-    return lost(script, kind)
+    return gone
 
 
 def convert_command(

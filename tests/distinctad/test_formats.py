@@ -257,6 +257,16 @@ def test_convert_refuses_in_one_line(tmp_path: Path, name: str, content: str | N
     assert run.exit_code == 2 and run.output.count("\n") == 1 and sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("kind", [".srt", ".vtt", ".txt"])
+def test_empty_opportunities_do_not_become_an_empty_file(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a.xml").write_text(dapt.write(Script((ScriptCue(0, 4_000, ""), ScriptCue(5_000, 9_000, "")))))
+    with pytest.raises(UserError, match="holds empty opportunities only, and"):
+        convert(tmp_path / "a.xml", tmp_path / f"b{kind}")
+    assert not (tmp_path / f"b{kind}").exists()
+    assert convert(tmp_path / "a.xml", tmp_path / "b.csv") == []
+    assert len(read_script(tmp_path / "b.csv").cues) == 2
+
+
 def test_convert_keeps_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nMara runs.\n")
     (tmp_path / "b.vtt").write_text("mine")

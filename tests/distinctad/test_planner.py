@@ -286,5 +286,8 @@ def test_the_command(film: Path, tmp_path: Path) -> None:
     there = ["--out", str(tmp_path / "o.dapt.xml")]
     for wrong in (["--out", str(tmp_path / "o.srt")], ["--words-per-second", "99"], ["--voice", "nobody"], there):
         run = CliRunner().invoke(app, [*command, "--no-shots", *wrong])
-        assert run.exit_code == 2 and run.output.count("\n") <= 14
+        assert run.exit_code == 2 and run.output.count("\n") == 1  # before the film is read, so without its report
+    assert "shot cuts" not in CliRunner().invoke(app, [*command, "--no-shots"]).output
+    run = CliRunner().invoke(app, ["plan", str(tmp_path / "no.mp4"), "--out", str(tmp_path / "new" / "o.csv")])
+    assert run.exit_code == 2 and "is not a file" in run.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.dapt.xml", "s.srt"]
