@@ -10,7 +10,7 @@ window.distinctad = (function () {
   let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, address = "", fresh = null;
 
   function later(name, ms, what) { clearTimeout(timers[name]); timers[name] = setTimeout(what, ms); }
-  function say(text) { byId("live").textContent = text; }
+  function say(text) { byId("live").textContent = text; later("said", 10000, () => byId("live").replaceChildren()); }
   function make(tag, text, name) { const node = document.createElement(tag); if (text) { node.textContent = text; } if (name) { node.className = name; } return node; }
 
   // ---- keeping
@@ -89,6 +89,8 @@ window.distinctad = (function () {
     line.row.classList.toggle("dad-removed", line.removed);
     line.area.readOnly = line.start.readOnly = line.removed;
     line.box.checked = line.reviewed;
+    line.row.querySelector(".dad-n").textContent = line.cue.index + ". " + clock(line.start_s);
+    line.area.setAttribute("aria-label", "Text of line " + line.cue.index + " at " + clock(line.start_s));
     line.drop.textContent = line.removed ? "Put back" : "Remove";
     line.drop.setAttribute("aria-label", line.drop.textContent + " line " + line.cue.index);
   }
@@ -181,7 +183,7 @@ window.distinctad = (function () {
     }
     line.start_s = value;
     commit(at, "start_s", value);
-    update(at, true);
+    mark(at); update(at, true);
   }
   function undo() {
     flush();
@@ -214,10 +216,8 @@ window.distinctad = (function () {
     const node = ROW.content.firstElementChild.cloneNode(true), n = cue.index, find = (what) => node.querySelector(what);
     const line = { cue: cue, row: node, added: cue.provenance.origin === "person", text: cue.text, start_s: cue.start_s, reviewed: Boolean(cue.provenance.reviewed), removed: false, area: find("textarea"), start: find("input[type=number]"), box: find("input[type=checkbox]"), budget: find(".dad-budget"), why: find(".dad-why"), bag: W.bag(cue.text) };
     line.logged = { text: cue.text, start_s: cue.start_s, reviewed: line.reviewed, removed: false };
-    find(".dad-n").textContent = n + ". " + clock(cue.start_s);
     line.budget.id = "dad-b" + n; line.why.id = "dad-w" + n;
     line.area.value = cue.text;
-    line.area.setAttribute("aria-label", "Text of line " + n + " at " + clock(cue.start_s));
     line.area.setAttribute("aria-describedby", line.budget.id + " " + line.why.id);
     line.start.value = cue.start_s;
     line.start.setAttribute("aria-label", "Start of line " + n + ", seconds");

@@ -263,6 +263,24 @@ def test_adding_is_undone_and_free_places_are_found(visitor: Visitor, film: Path
     assert visitor.texts() == ["Mara runs.", "Tom sits.", "Night falls."] and visitor.errors == []
 
 
+def test_messages_move_nothing_and_things_are_called_by_what_they_are(visitor: Visitor, film: Path, srt: Path) -> None:
+    tab = visitor.tab
+    describe(visitor, film, srt)
+    where = "document.getElementById('make-texts').getBoundingClientRect().top + scrollY"
+    before = tab.evaluate(where)
+    tab.evaluate("document.getElementById('dad-live').textContent = 'A message. '.repeat(60)")
+    assert tab.evaluate(where) == before
+    tab.fill("[aria-label='Start of line 2, seconds']", "5.5")
+    tab.keyboard.press("Tab")
+    assert tab.is_visible("[aria-label='Text of line 2 at 0:00:05.5']")
+    tab.click("#make-texts")
+    tab.wait_for_selector("#made a[aria-label^='Download edit-log.json, ']")
+    names = tab.eval_on_selector_all(
+        "a.download-link, button", "all => all.map((one) => one.getAttribute('aria-label') || one.innerText.trim())"
+    )
+    assert {"Clear: Film", "Clear: Subtitles", "Download film_7.srt, 83.0 B ⇣"} <= set(names) and "Clear" not in names
+
+
 def test_hostile_texts_stay_texts(visitor: Visitor, film: Path, srt: Path) -> None:
     tab = visitor.tab
     said: list[str] = []
