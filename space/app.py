@@ -22,7 +22,7 @@ from starlette.middleware import Middleware  # noqa: E402
 
 from distinctad.exports import REVIEW  # noqa: E402
 from distinctad.review import closed_class  # noqa: E402
-from space.claims import BoundedBodies  # noqa: E402
+from space.claims import BoundedBodies, fetch_nothing  # noqa: E402
 from space.desk import SCRIPT_SUFFIXES, Desk, voice_name  # noqa: E402
 from space.examples import SEEDS  # noqa: E402
 from space.limits import CAST_SUFFIXES, FILM_SUFFIXES, SUBTITLE_SUFFIXES, Limits  # noqa: E402
@@ -87,6 +87,7 @@ def build(desk: Desk) -> gr.Blocks:
         film.change(None, film, None, js=SHOW_FILM)
         page.load(None, None, None, js="() => { window.distinctad.restore(); }")
         page.unload(desk.left)
+    fetch_nothing(page)
     page.queue(max_size=limits.queue, default_concurrency_limit=4)
     return page
 

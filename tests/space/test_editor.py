@@ -281,10 +281,17 @@ def test_messages_move_nothing_and_things_are_called_by_what_they_are(visitor: V
     assert {"Clear: Film", "Clear: Subtitles", "Download film_7.srt, 83.0 B ⇣"} <= set(names) and "Clear" not in names
 
 
-def test_hostile_texts_stay_texts(visitor: Visitor, film: Path, srt: Path) -> None:
+def test_hostile_texts_stay_texts(visitor: Visitor, film: Path, srt: Path, tmp_path: Path) -> None:
     tab = visitor.tab
     said: list[str] = []
     tab.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    named = tmp_path / "<img src=x onerror=alert(3)>.mp4"
+    named.write_bytes(b"MZ" + bytes(1000))
+    visitor.upload("Film", named)
+    tab.click("#describe")
+    tab.wait_for_selector(".toast-body:has-text('onerror')")
+    assert tab.locator(".toast-body img, .file-preview img").count() == 0 and said == []
+    visitor.visit()
     describe(visitor, film, srt)
     for at in range(3):
         tab.fill(f"#dad-lines textarea >> nth={at}", f"{HOSTILE} {at}")
