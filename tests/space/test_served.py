@@ -163,7 +163,7 @@ def test_nothing_is_fetched_by_its_address(served: str, monkeypatch: pytest.Monk
 
     fetched: list[str] = []
 
-    async def fetch(url: str, folder: str) -> str:
+    async def fetch(url: str, cache_dir: str) -> str:
         fetched.append(url)
         raise OSError(url)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 PATIENCE_MS = 25_000  # the machine may have other work
 BETWEEN_CLICKS_MS = 150  # ten clicks then take more than the browser's second
+SETTLED = """() => document.getAnimations().every(
+  (one) => one.playState !== "running" || one.effect.getTiming().iterations === Infinity)"""
 
 
 class Visitor:
@@ -65,9 +67,10 @@ class Visitor:
         return self.tab.eval_on_selector_all("#dad-lines textarea", "all => all.map((one) => one.value)")
 
     def violations(self) -> list[str]:
-        """What axe finds, no rule switched off: rule and element."""
+        """What axe finds, no rule switched off: rule and element; what fades in is looked at when it is there."""
         from axe_core_python.sync_playwright import Axe
 
+        self.tab.wait_for_function(SETTLED)
         found = Axe().run(self.tab)["violations"]
         return [f"{one['id']} ({one['impact']}): {node['html'][:160]}" for one in found for node in one["nodes"]]
 
