@@ -15,7 +15,7 @@ LAUNCH = $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_pre
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv voice demo demo-offline test lint pocket floor audit fuzz mutations
+.PHONY: help venv voice demo demo-offline test lint pocket floor audit fuzz mutations bench docs
 
 help:
 	@echo "make demo    draw a held-out film, describe it, print drafts beside the truth"
@@ -26,6 +26,8 @@ help:
 	@echo "make fuzz    every parser of files from outside, then docs/fuzzing.md (hours; resumes)"
 	@echo "make mutations  take each guard out of a copy and see its test fail"
 	@echo "make demo-offline  the demo in a namespace without a network (Linux)"
+	@echo "make bench   every benchmark in one run, then docs/bench.md (BENCH=--quick: minutes instead of hours)"
+	@echo "make docs    the API reference, from docstrings, into docs/api"
 	@echo "make pocket  train the pocket checkpoint from nothing (hours)"
 
 venv: $(STAMP)
@@ -66,6 +68,13 @@ fuzz: $(STAMP)
 
 mutations: $(STAMP)
 	$(BIN)/python tools/mutations.py
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench.py $(BENCH)
+
+docs: $(STAMP)
+	$(BIN)/python tools/dataflow.py
+	$(BIN)/python tools/api_reference.py --out docs/api
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

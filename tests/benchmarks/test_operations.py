@@ -1,0 +1,62 @@
+"""Costs are held by counted operations; the table of benchmarks is what its record says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import bench, operations
+
+ROOT = Path(__file__).resolve().parents[2]
+PINNED = json.loads(operations.PINNED.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[str, float]:
+    threads = torch.get_num_threads()
+    try:
+        return operations.count()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_nothing_costs_more_operations_than_pinned(counted: dict[str, float]) -> None:
+    assert len(PINNED) == 9 and operations.regressions(counted, PINNED) == []
+
+
+def test_pins_are_not_generous(counted: dict[str, float]) -> None:
+    # Far below its pin, a row would no longer notice a regression: pin it anew.
+    assert {name: counted[name] / PINNED[name] for name in PINNED if counted[name] < PINNED[name] * 0.8} == {}
+
+
+def test_a_regression_names_row_ratio_and_remedy() -> None:
+    (line,) = operations.regressions({"a": 106.0, "b": 104.0}, {"a": 100.0, "b": 100.0})
+    assert line.startswith("a is 106, 1.06 times the pinned 100") and "operations.py --write" in line
+    assert "one side only" in operations.regressions({"a": 1.0}, {})[0]
+
+
+def test_operations_are_counted_forward_and_backward() -> None:
+    layer, rows = nn.Linear(4, 5, bias=False), torch.ones(3, 4)
+    with torch.no_grad():
+        assert operations.flops(lambda: layer(rows)) == 2 * 3 * 4 * 5
+    assert operations.flops(lambda: layer(rows).sum().backward()) == 2 * 2 * 3 * 4 * 5
+
+
+def test_the_table_is_what_the_record_says() -> None:
+    found = json.loads(bench.RECORD.read_text(encoding="utf-8"))
+    assert bench.TABLE.read_text(encoding="utf-8") == bench.render(found)
+    lines = bench.main_table(found).splitlines()[2:]
+    works = " ".join(lines)
+    asked = ("decode + sample", "extract features", "Stage I step", "Stage II step", "generate", "R@5/16", "CIDEr",
+             "describe a 10-minute film")  # fmt: skip
+    assert all(work in works for work in asked)
+    assert all(float(line.split("|")[2]) > 0 and line.split("|")[5].strip() for line in lines)
+
+
+def test_every_benchmark_is_in_the_run() -> None:
+    there = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"bench", "operations"}
+    assert there == set(bench.PARTS)
