@@ -2,8 +2,8 @@
 
 `python benchmarks/operations.py [--write]` prints each count beside the pinned one of `benchmarks/operations.json`;
 `--write` pins what is counted now, do so only after a deliberate change. A count more than `ALLOWED` times the pinned
-one fails (exit status 1). Counted are floating-point operations of a tiny model (torch's own table of costs), calls of the
-language model, pictures decoded and turned to RGB for each picture asked for, and pairs of texts scored.
+one fails (exit status 1). Counted are floating-point operations of a tiny model (torch's own table of costs), calls of
+the language model, pictures decoded and turned to RGB for each picture asked for, and pairs of texts scored.
 """
 
 from __future__ import annotations
