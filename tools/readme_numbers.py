@@ -1,4 +1,6 @@
-"""Writes the README's numbers from the checkpoint's run record, between markers `<!-- run-record:NAME -->`.
+"""Writes the README's numbers from the checkpoint's run record and from generated tables, between markers.
+
+A marker is `<!-- run-record:NAME -->`; NAME is metrics, run or one of `TABLES`.
 
 Run: `python tools/readme_numbers.py [--check]`. With `--check` nothing is written; the exit status is 1 if the README
 differs from what the record says.
@@ -6,6 +8,7 @@ differs from what the record says.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -15,9 +18,22 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+BENCH_TABLE = ROOT / "docs" / "bench.md"
 RECORD = ROOT / "distinctad" / "checkpoint" / "run_record.json"
+TABLES = {"bench": ROOT / "docs" / "bench.md", "synthetic": ROOT / "docs" / "tables" / "table5_synthetic.md"}
+"""Files whose first table the README shows."""
 NOTHING = "no checkpoint committed yet"
 MARKED = re.compile(r"<!-- run-record:(?P<name>[a-z]+) -->\n(?P<body>.*?)<!-- /run-record -->", re.DOTALL)
+
+BENCH = re.compile(r"<!-- bench -->\n.*?<!-- /bench -->", re.DOTALL)
+
+
+def bench_table() -> str:
+    """The main table of the benchmarks' document: its first."""
+    lines = BENCH_TABLE.read_text(encoding="utf-8").splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    last = next(i for i, line in enumerate(lines) if i > first and not line.startswith("|"))
+    return "\n".join(lines[first:last]) + "\n"
 
 
 def rows(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -47,10 +63,17 @@ def section(name: str, record: Mapping[str, Any] | None) -> str:
     """Writes the Markdown that belongs between the markers of one name.
 
     Raises:
-        ValueError: for a name that is neither "metrics" nor "run".
+        ValueError: for a name that is neither "metrics" nor "run" nor a table's.
     """
+    if name in TABLES:
+        lines = TABLES[name].read_text(encoding="utf-8").splitlines()
+        first = next(i for i, line in enumerate(lines) if line.startswith("|"))
+        table = itertools.takewhile(lambda line: line.startswith("|"), lines[first:])
+        return "\n".join(table) + "\n"
     if name not in ("metrics", "run"):
-        raise ValueError(f"the marker is run-record:{name}; expected metrics or run; correct the README")
+        raise ValueError(
+            f"the marker is run-record:{name}; expected metrics, run or one of {', '.join(TABLES)}; correct the README"
+        )
     if record is None:
         return f"{NOTHING}\n"
     if name == "metrics":
@@ -65,9 +88,10 @@ def section(name: str, record: Mapping[str, Any] | None) -> str:
 
 def render(readme: str, record: Mapping[str, Any] | None) -> str:
     """Returns the README's text with every marked section written anew; `record` None means there is no checkpoint."""
-    return MARKED.sub(
+    new = MARKED.sub(
         lambda m: f"<!-- run-record:{m['name']} -->\n{section(m['name'], record)}<!-- /run-record -->", readme
     )
+    return BENCH.sub(lambda _: f"<!-- bench -->\n{bench_table()}<!-- /bench -->", new)
 
 
 def read_record() -> dict[str, Any] | None:
@@ -81,7 +105,10 @@ def main(arguments: list[str]) -> int:
     new = render(old, read_record())
     if "--check" in arguments:
         if new != old:
-            print("README.md differs from the run record: run `python tools/readme_numbers.py`", file=sys.stderr)
+            print(
+                "README.md differs from the run record or docs/bench.md: run `python tools/readme_numbers.py`",
+                file=sys.stderr,
+            )
         return int(new != old)
     README.write_text(new, encoding="utf-8")
     return 0

@@ -42,7 +42,7 @@ def test_rendering_fills_figures_and_intervals() -> None:
 
 
 def test_an_unknown_marker_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected metrics or run"):
+    with pytest.raises(ValueError, match="expected metrics, run or one of"):
         readme_numbers.section("prices", None)
 
 
@@ -57,7 +57,7 @@ def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
     named = set(re.findall(r"^make (\w+)|`make (\w+)`", README, re.MULTILINE))
-    assert {a or b for a, b in named} == {"demo", "test", "pocket"} and {a or b for a, b in named} <= targets
+    assert {"demo", "test", "pocket"} <= {a or b for a, b in named} <= targets
 
 
 def test_commands_and_options_exist() -> None:
