@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import pkgutil
 import sys
 import warnings
 from importlib import import_module
@@ -41,13 +42,16 @@ def build(out: Path, modules: tuple[str, ...] = MODULES) -> list[str]:
     import pdoc
     import pdoc.render
 
+    pages = [*modules]
     for name in modules:  # pdoc reads what lies in a module; names that are imported on first use do not yet
         module = import_module(name)
         vars(module).update({public: getattr(module, public) for public in getattr(module, "__all__", ())})
+        # Named one by one: where a package says `__all__`, pdoc leaves its modules out.
+        pages += [f"{name}.{part.name}" for part in pkgutil.iter_modules(getattr(module, "__path__", ()))]
     pdoc.render.configure(docformat="google", show_source=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        pdoc.pdoc(*modules, *LEFT_OUT, output_directory=out)
+        pdoc.pdoc(*pages, *LEFT_OUT, output_directory=out)
     ours = (warning for warning in caught if not issubclass(warning.category, DeprecationWarning | FutureWarning))
     told = {" ".join(f"{warning.category.__name__}: {warning.message}".split()) for warning in ours}
     return sorted(line for line in told if not any(known in line for known in NOT_OURS))

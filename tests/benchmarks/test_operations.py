@@ -57,6 +57,15 @@ def test_the_table_is_what_the_record_says() -> None:
     assert all(float(line.split("|")[2]) > 0 and line.split("|")[5].strip() for line in lines)
 
 
+def test_the_readme_takes_its_table_from_the_document() -> None:
+    from tools import readme_numbers
+
+    found = json.loads(bench.RECORD.read_text(encoding="utf-8"))
+    old = "a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n"
+    new = readme_numbers.render(old, None)
+    assert new == f"a\n<!-- bench -->\n{bench.main_table(found)}<!-- /bench -->\nb\n"
+
+
 def test_every_benchmark_is_in_the_run() -> None:
     there = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"bench", "operations"}
     assert there == set(bench.PARTS)

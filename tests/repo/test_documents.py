@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sources import ROOT
+from sources import ROOMS, ROOT, python_files
 
 TUTORIALS = ROOT / "docs" / "tutorials"
 DOCUMENTS = [ROOT / "CONTRIBUTING.md", *sorted(TUTORIALS.glob("*.md"))]
@@ -125,6 +125,7 @@ def test_a_made_up_option_is_seen() -> None:
             CHECKS[words[0]](words)
 
 
+@pytest.mark.slow
 def test_your_own_film_runs_as_it_stands(tmp_path: Path) -> None:
     for words in commands(TUTORIALS / "own_film.md"):
         if words[1] == "space/app.py":  # a page that waits for visitors: tests/space serves it
@@ -184,6 +185,7 @@ def test_dry_runs_count_and_name_what_is_missing(name: str, layout: Path) -> Non
     assert "Traceback" not in said and "cmdad_clipad_b16" in said and re.search(r"parameters|memory", said), said[-800:]
 
 
+@pytest.mark.slow
 def test_a_language_model_is_added_as_the_tutorial_says(layout: Path) -> None:
     (code,) = blocks(TUTORIALS / "add_a_language_model.md", "python")
     (layout / "block.py").write_text(code, encoding="utf-8")
@@ -205,7 +207,7 @@ def test_the_picture_is_drawn_by_its_script_and_told_in_words() -> None:
     joined = {word for arrow in dataflow.ARROWS for word in arrow.split()}
     assert joined == set(dataflow.BOXES)
     named = re.findall(r"[\w/]+\.py", svg)
-    assert named and all(list(ROOT.rglob(f"*{Path(name).name}")) for name in named)
+    assert named and {Path(name).name for name in named} <= {path.name for path in python_files(*ROOMS)}
 
 
 @pytest.mark.slow
