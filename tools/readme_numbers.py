@@ -18,22 +18,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-BENCH_TABLE = ROOT / "docs" / "bench.md"
 RECORD = ROOT / "distinctad" / "checkpoint" / "run_record.json"
 TABLES = {"bench": ROOT / "docs" / "bench.md", "synthetic": ROOT / "docs" / "tables" / "table5_synthetic.md"}
 """Files whose first table the README shows."""
 NOTHING = "no checkpoint committed yet"
 MARKED = re.compile(r"<!-- run-record:(?P<name>[a-z]+) -->\n(?P<body>.*?)<!-- /run-record -->", re.DOTALL)
-
-BENCH = re.compile(r"<!-- bench -->\n.*?<!-- /bench -->", re.DOTALL)
-
-
-def bench_table() -> str:
-    """The main table of the benchmarks' document: its first."""
-    lines = BENCH_TABLE.read_text(encoding="utf-8").splitlines()
-    first = next(i for i, line in enumerate(lines) if line.startswith("|"))
-    last = next(i for i, line in enumerate(lines) if i > first and not line.startswith("|"))
-    return "\n".join(lines[first:last]) + "\n"
 
 
 def rows(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -88,10 +77,9 @@ def section(name: str, record: Mapping[str, Any] | None) -> str:
 
 def render(readme: str, record: Mapping[str, Any] | None) -> str:
     """Returns the README's text with every marked section written anew; `record` None means there is no checkpoint."""
-    new = MARKED.sub(
+    return MARKED.sub(
         lambda m: f"<!-- run-record:{m['name']} -->\n{section(m['name'], record)}<!-- /run-record -->", readme
     )
-    return BENCH.sub(lambda _: f"<!-- bench -->\n{bench_table()}<!-- /bench -->", new)
 
 
 def read_record() -> dict[str, Any] | None:
@@ -105,10 +93,7 @@ def main(arguments: list[str]) -> int:
     new = render(old, read_record())
     if "--check" in arguments:
         if new != old:
-            print(
-                "README.md differs from the run record or docs/bench.md: run `python tools/readme_numbers.py`",
-                file=sys.stderr,
-            )
+            print("README.md differs from its sources: run `python tools/readme_numbers.py`", file=sys.stderr)
         return int(new != old)
     README.write_text(new, encoding="utf-8")
     return 0

@@ -61,9 +61,8 @@ def test_the_readme_takes_its_table_from_the_document() -> None:
     from tools import readme_numbers
 
     found = json.loads(bench.RECORD.read_text(encoding="utf-8"))
-    old = "a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n"
-    new = readme_numbers.render(old, None)
-    assert new == f"a\n<!-- bench -->\n{bench.main_table(found)}<!-- /bench -->\nb\n"
+    new = readme_numbers.render("<!-- run-record:bench -->\nold\n<!-- /run-record -->\n", None)
+    assert new == f"<!-- run-record:bench -->\n{bench.main_table(found)}<!-- /run-record -->\n"
 
 
 def test_every_benchmark_is_in_the_run() -> None:
