@@ -46,8 +46,9 @@ def build(out: Path, modules: tuple[str, ...] = MODULES) -> list[str]:
     for name in modules:  # pdoc reads what lies in a module; names that are imported on first use do not yet
         module = import_module(name)
         vars(module).update({public: getattr(module, public) for public in getattr(module, "__all__", ())})
-        # Named one by one: where a package says `__all__`, pdoc leaves its modules out.
-        pages += [f"{name}.{part.name}" for part in pkgutil.iter_modules(getattr(module, "__path__", ()))]
+        if hasattr(module, "__all__"):  # then pdoc leaves out the modules that it does not name
+            parts = (part.name for part in pkgutil.iter_modules(module.__path__))
+            pages += [f"{name}.{part}" for part in parts if part not in module.__all__]
     pdoc.render.configure(docformat="google", show_source=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
