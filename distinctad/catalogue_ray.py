@@ -21,6 +21,7 @@ from distinctad.catalogue_work import FilmWorker, Job, Result
 from distinctad.errors import UserError, one_line
 
 CLIPS_UNDER_WAY = 4  # decoded ahead of the accelerator; a clip of 8 full-HD pictures has 50 MB
+STARTS = 3  # of a Ray of this machine, before it is said that it does not start
 OBJECT_STORE_BYTES = 512 << 20  # of a Ray that is started here; a cluster has its own
 
 
@@ -80,19 +81,28 @@ def _start(workers: int) -> Any:
             ray.shutdown()
             raise UserError(f"Ray has {cores} cores, too few for {workers} workers", f"Give --workers {cores // 2}.")
     else:
-        # Cores are a promise to the scheduler: two actors a worker, as many as were asked for.
-        size: dict[str, Any] = {"num_cpus": 2 * workers + 1, "object_store_memory": OBJECT_STORE_BYTES}
-        try:
-            ray.init(**size, include_dashboard=False, **quiet)
-        except Exception as error:  # Ray raises plain ones, such as a node that takes longer than its patience
-            ray.shutdown()
-            message = f"Ray does not start ({one_line(str(error), 160)})"
-            raise UserError(message, "Free some memory and cores, or give --engine local.") from error
+        _start_here(ray, workers, quiet)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     return ray
+
+
+def _start_here(ray: Any, workers: int, quiet: dict[str, Any]) -> None:
+    """Start a Ray of this machine alone; a busy machine may need more than one try."""
+    os.environ.setdefault("RAY_health_check_failure_threshold", "60")  # it answers late, and there is no other node
+    # Cores are a promise to the scheduler: two actors a worker, as many as were asked for.
+    size: dict[str, Any] = {"num_cpus": 2 * workers + 1, "object_store_memory": OBJECT_STORE_BYTES}
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(**size, include_dashboard=False, **quiet)
+            return
+        except Exception as error:  # Ray raises plain ones, such as a node that takes longer than its 30 seconds
+            ray.shutdown()
+            if not left:
+                message = f"Ray does not start ({one_line(str(error), 160)})"
+                raise UserError(message, "Free some memory and cores, or give --engine local.") from error
 
 
 class _Decoder:
