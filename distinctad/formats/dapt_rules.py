@@ -3,7 +3,7 @@
 Source: W3C DAPT, Candidate Recommendation of 11 March 2025, the editor's draft's registries (content descriptors and
 description types) and w3c/dapt-tests, whose cases are the list of what is checked here. Two of that repository's files
 are no cases any more and are not followed: one has grouped events that represent nothing (a feature that its editors
-offered to drop, w3c/dapt issue 303), one calls an empty daptm:langSrc a fault (allowed again, w3c/dapt pull request 331).
+offered to drop, w3c/dapt issue 303), one calls an empty daptm:langSrc a fault (allowed again, pull request 331 there).
 What the profile takes over from TTML2 (styles, regions) is not checked. Vocabulary of other namespaces is passed over.
 """
 
