@@ -55,12 +55,14 @@ window.distinctad = (function () {
     const told = line.cue.end_s - line.cue.start_s, least = line.cue.provenance.room_s ? 0.1 : told;
     return [line.start_s, line.start_s + (line.text === line.cue.text ? told : Math.max(least, line.takes))];
   }
+  const EMPTY = "Empty. Remove the line if nothing is to be said.";
   function judge(at) {
     const line = lines[at], room = limit(at) - line.start_s, takes = W.seconds(work.rate, line.text);
     const before = line.long;
     line.takes = takes;
     line.long = takes > room + 0.001;
-    line.budget.textContent = budget(takes, room, line.text);
+    const blank = line.area && !clean(line.area.value) && line.text;  // a neighbour's change judges this line too
+    line.budget.textContent = blank ? EMPTY : budget(takes, room, line.text);
     line.budget.classList.toggle("dad-over", line.long);
     return before !== undefined && before !== line.long;
   }
@@ -326,7 +328,7 @@ window.distinctad = (function () {
       const at = where(event);
       if (event.target.tagName !== "TEXTAREA") { return; }
       const value = clean(event.target.value);
-      if (!value) { lines[at].budget.textContent = "Empty. Remove the line if nothing is to be said."; return; }
+      if (!value) { judge(at); return; }
       lines[at].text = value;
       update(at, true);
       later("typed", 250, () => typed(at));

@@ -159,7 +159,7 @@ def test_keys_move_and_put_back(visitor: Visitor, film: Path, srt: Path) -> None
     tab.keyboard.press("Alt+p")
     assert tab.evaluate("document.getElementById('dad-film').currentTime") >= 4.0
     tab.fill("#dad-lines textarea >> nth=1", "   ")
-    assert "Empty" in tab.inner_text("#dad-b2")
+    tab.wait_for_function("document.getElementById('dad-b2').innerText.includes('Empty')")
     tab.focus("#dad-lines textarea >> nth=0")
     assert visitor.texts()[1] == "Tom waits."
     tab.focus("#dad-show")
