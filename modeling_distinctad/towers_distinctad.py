@@ -35,7 +35,11 @@ def embed_images(tower: Any, pixel_values: Tensor) -> Tensor:
         (M, C): the projected embeddings as produced, not normalised; without a projection the pooled output (of a
         convolutional tower (M, C, 1, 1), flattened), without pooling the mean of the tokens.
     """
-    output = tower(pixel_values=pixel_values)
+    return whole_of(tower(pixel_values=pixel_values))
+
+
+def whole_of(output: Any) -> Tensor:
+    """The embeddings (M, C) of whole images in a tower's output, see `embed_images`."""
     for name in ("image_embeds", "pooler_output"):
         found = getattr(output, name, None)
         if found is not None:
@@ -43,26 +47,25 @@ def embed_images(tower: Any, pixel_values: Tensor) -> Tensor:
     return output.last_hidden_state.flatten(1, -2).mean(dim=1)
 
 
-def embed_sides(tower: Any, pixel_values: Tensor) -> Tensor:
-    """Embed the outer quarters of images with a convolutional tower, from the map that its pooling averages.
+def sides_of(output: Any) -> Tensor:
+    """The embeddings of images' outer quarters, from the map that a convolutional tower's pooling averages.
 
     A pooled embedding mixes the people of a picture; the quarters at its edges each hold mostly one (own choice). They
     lie in the space of `embed_images`, and so compare with portraits.
 
     Args:
-        tower: returns `last_hidden_state` (M, C, h, w).
-        pixel_values: (M, 3, H, W).
+        output: of the tower, with `last_hidden_state` (M, C, h, w).
 
     Returns:
         (M, 2, C): mean over the left and over the right quarter of the map's columns (one column at least).
 
     Raises:
-        ValueError: the tower has no such map.
+        ValueError: the tower gives no such map.
     """
-    grid = tower(pixel_values=pixel_values).last_hidden_state
+    grid = output.last_hidden_state
     if grid.ndim != 4:
         raise ValueError(
-            f"{type(tower).__name__} gives {tuple(grid.shape)}; expected a map (M, C, h, w); take a convolutional tower"
+            f"the tower gives {tuple(grid.shape)}; expected a map (M, C, h, w); take a convolutional tower"
         )
     columns = max(1, grid.shape[-1] // 4)
     return torch.stack([grid[..., :columns].mean((-2, -1)), grid[..., -columns:].mean((-2, -1))], dim=1)
@@ -169,9 +172,10 @@ __all__ = [
     "build_language_model",
     "build_vision_tower",
     "embed_images",
-    "embed_sides",
     "load_language",
     "load_vision",
     "require_all_weights",
+    "sides_of",
     "weights_sha256",
+    "whole_of",
 ]

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket.draw import clip_frames, draw_portrait
 from datasets_scripts.pocket.story import make_film
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
-from modeling_distinctad.towers_distinctad import embed_images, embed_sides, load_vision, weights_sha256
+from modeling_distinctad.towers_distinctad import load_vision, sides_of, weights_sha256, whole_of
 from train.arguments import parse_run
 
 FEATURES, ROWS, META = "features.safetensors", "rows.jsonl", "meta.json"
@@ -95,11 +95,12 @@ class Encoder:
     @torch.no_grad()
     def embed(self, images: list[Any]) -> Tensor:
         """Embeds (n, C) float16 of n pictures (H, W, 3) uint8."""
-        return embed_images(self.tower, self._pixels(images)).to(torch.float16)
+        return whole_of(self._seen(images)).to(torch.float16)
 
-    def _pixels(self, images: list[Any]) -> Tensor:
-        """Channels last: a convolutional tower is half again as fast so."""
-        return self.processor.frame_pixels(images).contiguous(memory_format=torch.channels_last)
+    def _seen(self, images: list[Any]) -> Any:
+        """The tower's output. Channels last: a convolutional tower is half again as fast so."""
+        pixels = self.processor.frame_pixels(images).contiguous(memory_format=torch.channels_last)
+        return self.tower(pixel_values=pixels)
 
     @torch.no_grad()
     def film(self, seed: int) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
@@ -108,10 +109,10 @@ class Encoder:
         count = self.arguments.num_frames
         frames, sides = [], []
         for clip in film.clips:
-            images = clip_frames(clip, count)
-            frames.append(self.embed(images))
+            seen = self._seen(clip_frames(clip, count))
+            frames.append(whole_of(seen).to(torch.float16))
             if self.arguments.sides:
-                sides.append(embed_sides(self.tower, self._pixels(images)).to(torch.float16))
+                sides.append(sides_of(seen).to(torch.float16))
         tensors = {"frames": torch.stack(frames), "faces": self.embed([draw_portrait(m.look) for m in film.cast])}
         if sides:
             tensors["sides"] = torch.stack(sides)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from modeling_distinctad.recognition_distinctad import recognise, similarities
-from modeling_distinctad.towers_distinctad import embed_sides
+from modeling_distinctad.towers_distinctad import sides_of
 
 
 def test_by_hand_and_centring_matters() -> None:
@@ -88,14 +88,14 @@ def test_errors() -> None:
 def test_sides_are_the_outer_columns_of_a_towers_map() -> None:
     """A map of four columns: left and right keep to themselves; their mean with the middle is the pooled embedding."""
 
-    class Columns(torch.nn.Module):
-        def forward(self, pixel_values: torch.Tensor) -> SimpleNamespace:
-            return SimpleNamespace(last_hidden_state=pixel_values)
-
     picture = torch.arange(4.0).expand(2, 3, 5, 4) * torch.tensor([1.0, 10.0])[:, None, None, None]
-    assert embed_sides(Columns(), picture).tolist() == [[[0.0] * 3, [3.0] * 3], [[0.0] * 3, [30.0] * 3]]
+    sides = sides_of(SimpleNamespace(last_hidden_state=picture))
+    assert sides.tolist() == [
+        [[0.0] * 3, [3.0] * 3],
+        [[0.0] * 3, [30.0] * 3],
+    ]
     with pytest.raises(ValueError, match="convolutional"):
-        embed_sides(Columns(), torch.zeros(2, 5, 3))
+        sides_of(SimpleNamespace(last_hidden_state=torch.zeros(2, 5, 3)))
 
 
 def test_two_people_apart_are_both_found_once_their_sides_are_searched() -> None:
