@@ -13,7 +13,6 @@ import argparse
 import importlib.util
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.catalogue import timed
 from benchmarks.metrics import drawn_rows
 
 PRODUCT = 1024
@@ -32,12 +32,7 @@ PRODUCT = 1024
 def least(work: Callable[[], Any], repeats: int = 3) -> float:
     """Least processor seconds of some runs after one to warm up."""
     work()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
+    return timed(work, repeats)
 
 
 def cider_figures(count: int) -> dict[str, Any]:

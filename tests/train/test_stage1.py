@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -15,34 +16,19 @@ import torch
 from PIL import Image
 from transformers import CLIPModel
 
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_stage1 import arguments, losses, run
+
 from datasets_scripts.pocket.story import make_film
 from train import stage1
-from train.arguments import RunArguments
 from train.features import frame_processor
-from train.stage1 import ClipDataset, Stage1Arguments, train
-
-
-def run(folder: Path, steps: int) -> RunArguments:
-    return RunArguments(
-        output_dir=str(folder), learning_rate=1e-3, lr_schedule="constant", warmup_steps=0, batch_size=4, bf16=False,
-        logging_steps=1, save_steps=2,
-    )  # fmt: skip
-
-
-def arguments(towers: dict[str, str], steps: int, **changes: Any) -> Stage1Arguments:
-    settings: dict[str, Any] = {"seeds": "1", "held_out_seeds": "800001", "held_out_clips": 8, "num_frames": 2}
-    return Stage1Arguments(**{"clip": towers["clip"], "max_steps": steps, **settings, **changes})
-
-
-def losses(folder: Path) -> list[float]:
-    curve = json.loads((folder / "run_record.json").read_text(encoding="utf-8"))["curve"]
-    return [line["loss"] for line in curve if "loss" in line]
+from train.stage1 import ClipDataset, train
 
 
 @pytest.fixture(scope="module")
 def trained(towers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stage1") / "clip_ad"
-    train(arguments(towers, 3), run(folder, 3))
+    train(arguments(towers, 3), run(folder))
     return folder
 
 
@@ -75,7 +61,7 @@ def test_the_folder_is_a_plain_clip(trained: Path) -> None:
 
 def test_chunks_train_alike(towers: dict[str, str], trained: Path, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"chunk_size": 3, "gradient_checkpointing": True, "text_cache": str(tmp_path / "texts")}
-    train(arguments(towers, 3, **changes), run(tmp_path / "run", 3))
+    train(arguments(towers, 3, **changes), run(tmp_path / "run"))
     assert losses(tmp_path / "run") == pytest.approx(losses(trained), rel=1e-5)
     assert list((tmp_path / "texts").glob("*.safetensors")) and not (tmp_path / "run" / "text_cache").exists()
 
@@ -86,19 +72,19 @@ def test_resuming_repeats_the_steps_to_the_bit(towers: dict[str, str], tmp_path:
     shutil.copytree(towers["clip"], tmp_path / "clip")
     clip.save_pretrained(tmp_path / "clip")
     changes: dict[str, Any] = {"clip": str(tmp_path / "clip"), "chunk_size": 3, "text_cache": str(tmp_path / "texts")}
-    train(arguments(towers, 3, **changes), run(tmp_path / "whole", 3))
-    train(arguments(towers, 2, **changes), run(tmp_path / "again", 2))  # the checkpoint of step 2
-    train(arguments(towers, 3, **changes), run(tmp_path / "again", 3))
+    train(arguments(towers, 3, **changes), run(tmp_path / "whole"))
+    train(arguments(towers, 2, **changes), run(tmp_path / "again"))  # the checkpoint of step 2
+    train(arguments(towers, 3, **changes), run(tmp_path / "again"))
     assert len(losses(tmp_path / "again")) == 3 and losses(tmp_path / "again") == losses(tmp_path / "whole")
     whole, again = (CLIPModel.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "again"))
     assert all(torch.equal(whole[name], again[name]) for name in whole)
-    train(arguments(towers, 3, **{**changes, "clip": towers["clip"]}), run(tmp_path / "dry", 3))
+    train(arguments(towers, 3, **{**changes, "clip": towers["clip"]}), run(tmp_path / "dry"))
     assert losses(tmp_path / "dry") != losses(tmp_path / "whole")  # dropout was on
 
 
 @pytest.mark.parametrize("changes", [{"logit_scale": 1.0}, {"normalize": False}, {"gamma": 1.0}, {"tau_w": 1.0}])
 def test_options_reach_the_loss(towers: dict[str, str], trained: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
-    train(arguments(towers, 1, **changes), run(tmp_path, 1))
+    train(arguments(towers, 1, **changes), run(tmp_path))
     assert abs(losses(tmp_path)[0] - losses(trained)[0]) > 1e-4
 
 
@@ -113,8 +99,8 @@ def test_duplicate_texts_are_masked_on_demand(
         return plain(*values)
 
     monkeypatch.setattr(stage1, "stage1_loss", watched)
-    train(arguments(towers, 1), run(tmp_path / "off", 1))
-    train(arguments(towers, 1, mask_duplicate_texts=True), run(tmp_path / "on", 1))
+    train(arguments(towers, 1), run(tmp_path / "off"))
+    train(arguments(towers, 1, mask_duplicate_texts=True), run(tmp_path / "on"))
     assert given[0] is None and given[1] is not None and given[1].shape == (4,)
 
 
@@ -153,11 +139,11 @@ def write_shard(path: Path, films: list[str]) -> Path:
 def test_shards_train_too(towers: dict[str, str], tmp_path: Path) -> None:
     clips, held_out = (write_shard(tmp_path / f"{name}.tar", list(name)) for name in ("abc", "de"))
     changes: dict[str, Any] = {"source": "webdataset", "clips": str(clips), "held_out": str(held_out)}
-    metrics = train(arguments(towers, 1, **changes, frame_cache=str(tmp_path / "frames")), run(tmp_path / "run", 1))
+    metrics = train(arguments(towers, 1, **changes, frame_cache=str(tmp_path / "frames")), run(tmp_path / "run"))
     assert metrics["training_clips"] == 6 and metrics["pool"] == 4 and metrics["after"]["pool_films"] == 2
     assert losses(tmp_path / "run")[0] > 0
     with pytest.raises(ValueError, match="has clips .* and held_out ''; expected"):
-        train(arguments(towers, 1, source="videos", clips=str(clips)), run(tmp_path / "none", 1))
+        train(arguments(towers, 1, source="videos", clips=str(clips)), run(tmp_path / "none"))
 
 
 def test_drawn_frames_come_from_the_cache_as_they_went_in(towers, tmp_path, monkeypatch):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import resource
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +15,13 @@ import torch
 from safetensors import SafetensorError
 from torch.utils.data import get_worker_info
 
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_stage1 import arguments, losses, run
+
 from train import stage1
-from train.arguments import RunArguments, latest_checkpoint
-from train.stage1 import Stage1Arguments, Stage1Trainer, train
+from train.arguments import latest_checkpoint
+from train.stage1 import Stage1Trainer, train
 from train.stops import NotFiniteError, plain_stops
-
-
-def run(folder: Path) -> RunArguments:
-    return RunArguments(
-        output_dir=str(folder), learning_rate=1e-3, lr_schedule="constant", warmup_steps=0, batch_size=4, bf16=False,
-        logging_steps=1, save_steps=2,
-    )  # fmt: skip
-
-
-def arguments(towers: dict[str, str], steps: int, **changes: Any) -> Stage1Arguments:
-    settings: dict[str, Any] = {"seeds": "1", "held_out_seeds": "800001", "held_out_clips": 8, "num_frames": 2}
-    return Stage1Arguments(**{"clip": towers["clip"], "max_steps": steps, **settings, **changes})
-
-
-def losses(folder: Path) -> list[float]:
-    curve = json.loads((folder / "run_record.json").read_text(encoding="utf-8"))["curve"]
-    return [line["loss"] for line in curve if "loss" in line]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -70,18 +71,30 @@ def error(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
-def short_training(clip: str, folder: Path, batch_size: int, chunk: int) -> list[float]:
-    """Losses of `STEPS` steps on one film, on every rank."""
-    arguments = Stage1Arguments(
-        clip=clip, seeds="1", held_out_seeds="800001", held_out_clips=4, max_steps=STEPS, num_frames=2,
-        chunk_size=chunk, mask_duplicate_texts=True,
+def run(folder: Path) -> RunArguments:
+    """A run of batches of four, saved every other step."""
+    return RunArguments(
+        output_dir=str(folder), learning_rate=1e-3, lr_schedule="constant", warmup_steps=0, batch_size=4, bf16=False,
+        logging_steps=1, save_steps=2,
     )  # fmt: skip
-    run = RunArguments(
-        output_dir=str(folder), learning_rate=1e-3, lr_schedule="constant", warmup_steps=0, batch_size=batch_size,
-        bf16=False, logging_steps=1, save_steps=100,
-    )  # fmt: skip
-    train(arguments, run)
-    if distributed.is_initialized():
-        distributed.barrier()  # rank 0 writes the record
+
+
+def arguments(towers: dict[str, str], steps: int, **changes: Any) -> Stage1Arguments:
+    """Stage I on one pocket film."""
+    settings: dict[str, Any] = {"seeds": "1", "held_out_seeds": "800001", "held_out_clips": 8, "num_frames": 2}
+    return Stage1Arguments(**{"clip": towers["clip"], "max_steps": steps, **settings, **changes})
+
+
+def losses(folder: Path) -> list[float]:
+    """The losses on a run's record."""
     curve = json.loads((folder / "run_record.json").read_text(encoding="utf-8"))["curve"]
     return [line["loss"] for line in curve if "loss" in line]
+
+
+def short_training(clip: str, folder: Path, batch_size: int, chunk: int) -> list[float]:
+    """Losses of `STEPS` steps on one film, on every rank."""
+    asked = arguments({"clip": clip}, STEPS, held_out_clips=4, chunk_size=chunk, mask_duplicate_texts=True)
+    train(asked, dataclasses.replace(run(folder), batch_size=batch_size, save_steps=100))
+    if distributed.is_initialized():
+        distributed.barrier()  # rank 0 writes the record
+    return losses(folder)
