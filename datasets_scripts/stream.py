@@ -18,9 +18,7 @@ import pyarrow.parquet as pq
 
 from datasets_scripts.annotations import SLACK_S
 from datasets_scripts.frames import FilmFeatures
-
-MOST_GROUP_BYTES = 1 << 30
-MOST_GROUP_VALUES = 10_000_000  # of one column; a shard of ours has 50,000 rows
+from datasets_scripts.parquet_check import check_files
 
 
 class StreamError(ValueError):
@@ -62,8 +60,12 @@ class ADStream:
             raise StreamError(f"shard is {shard}, expected (index, count) with 0 <= index < count")
         self._features, self._num_frames = features, num_frames
         self._columns = None if columns is None else list(dict.fromkeys(["film", "start_s", "end_s", *columns]))
-        groups = [(number, group) for number, file in enumerate(self._files) for group in range(_groups(file))]
-        self._units = groups[shard[0] :: shard[1]]
+        try:
+            check_files(self._files)
+        except ValueError as error:
+            raise StreamError(str(error)) from error
+        self._units = [unit for number in range(len(self._files)) for unit in self._groups(number)]
+        self._units = self._units[shard[0] :: shard[1]]
         self._unit = self._row = self.left_out = 0
 
     def state_dict(self) -> dict[str, int]:
@@ -93,6 +95,11 @@ class ADStream:
             self._unit, self._row = self._unit + 1, 0
         self._unit = 0
 
+    def _groups(self, number: int) -> list[tuple[int, int]]:
+        """The row groups of a file, as (file, group)."""
+        with _whole(self._files[number]):
+            return [(number, group) for group in range(pq.read_metadata(self._files[number]).num_row_groups)]
+
     def _read(self, number: int, group: int) -> list[dict[str, Any]]:
         with _whole(self._files[number]), pq.ParquetFile(self._files[number]) as file:
             rows: list[dict[str, Any]] = file.read_row_group(group, columns=self._columns).to_pylist()
@@ -117,37 +124,6 @@ class ADStream:
                     continue
                 row["frame_features"] = next(taken)
                 yield row
-
-
-def _groups(file: Path) -> int:
-    with _whole(file):
-        about = pq.read_metadata(file)
-        check_groups(about, file.name)
-        return int(about.num_row_groups)
-
-
-def check_groups(about: Any, name: str) -> None:
-    """See that what a Parquet file says of its row groups is sane: the reader takes memory by it, before any data.
-
-    Args:
-        about: the file's metadata.
-        name: the file's name, for the message.
-
-    Raises:
-        StreamError: more rows or bytes than a shard holds, or rows that do not add up.
-    """
-    groups = [about.row_group(number) for number in range(about.num_row_groups)]
-    for number, group in enumerate(groups):
-        columns = [group.column(place) for place in range(group.num_columns)]
-        size = max([group.total_byte_size, *(column.total_uncompressed_size for column in columns)])
-        values = max([group.num_rows, *(column.num_values for column in columns)])
-        if not 0 <= size <= MOST_GROUP_BYTES or not 0 <= values <= MOST_GROUP_VALUES:
-            raise StreamError(
-                f"{name}: row group {number} claims {size} bytes and {values} values, expected at most "
-                f"{MOST_GROUP_BYTES} and {MOST_GROUP_VALUES}; write row groups of 64 clips, or fetch it again"
-            )
-    if sum(group.num_rows for group in groups) != about.num_rows:
-        raise StreamError(f"{name} is damaged (its row groups do not add up), expected a whole file; build it again")
 
 
 @contextlib.contextmanager

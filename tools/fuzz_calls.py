@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,17 +191,39 @@ def webdataset(data: bytes, folder: Path) -> object:
     return _clips(TarSource(_file("a.tar", data, folder), _Squares(), max_share=1.0))
 
 
+def _checked_here(files: Sequence[Path]) -> None:
+    """`check_files` by a fork in place of a new Python: what ends the reader ends the fork, 20 times as fast."""
+    import pyarrow.parquet as pq
+
+    from datasets_scripts.parquet_check import check_groups
+
+    child = os.fork()
+    if not child:
+        code = 1
+        with contextlib.suppress(Exception):
+            for file in files:
+                check_groups(pq.read_metadata(file))
+            code = 0
+        os._exit(code)
+    if os.waitpid(child, 0)[1]:
+        raise ValueError("damaged")
+
+
 def parquet_clips(data: bytes, folder: Path) -> object:
     """Calls the parser of `parquet_clips`."""
+    from train import clip_parquet
     from train.clip_parquet import ParquetSource
 
+    clip_parquet.check_files = _checked_here
     return _clips(ParquetSource(_file("a.parquet", data, folder), folder, _Squares(), max_share=1.0))
 
 
 def stream(data: bytes, folder: Path) -> object:
     """Calls the parser of `stream`."""
+    from datasets_scripts import stream as module
     from datasets_scripts.stream import ADStream
 
+    module.check_files = _checked_here
     (folder / "data").mkdir(exist_ok=True)
     _file("data/train-0.parquet", data, folder)
     return list(ADStream(folder))

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datasets_scripts.frames import listed_numbers, read_picture
-from datasets_scripts.stream import check_groups
+from datasets_scripts.parquet_check import check_files
 from train.clip_files import inside
 from train.clip_items import ClipError, ClipSource, Failures
 from train.clip_tars import VIDEOS, interval_of, shard_paths, video_frames
@@ -53,7 +53,9 @@ class ParquetSource(ClipSource):
         self.clips = []
         self._rows: dict[Path, list[tuple[str, str]]] = {}
         self._open: tuple[Path, int, list[dict[str, Any]]] | None = None
-        for shard in shard_paths(path, ".parquet"):
+        shards = shard_paths(path, ".parquet")
+        check_files(shards)
+        for shard in shards:
             self._index(shard)
         self.failures = Failures(len(self.clips), max_share, log)
         self.drop({i: "has no text" for i in range(len(self.clips)) if not self.text(i)})
@@ -120,7 +122,6 @@ class ParquetSource(ClipSource):
                 raise ValueError(
                     f"{shard} has the columns {sorted(names)}; expected text and frames or video; write it again"
                 )
-            check_groups(file.metadata, str(shard))
             first = 0
             for group in range(file.num_row_groups):
                 about = file.metadata.row_group(group)
