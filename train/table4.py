@@ -64,7 +64,10 @@ class Table4Arguments:
     stage1_steps: int = field(default=-1, metadata={"help": "stop Stage I after so many steps; -1: all"})
     stage1_batch: int = field(default=64, metadata={"help": "clips of a Stage I step"})
     stage1_chunk: int = field(default=0, metadata={"help": "clips in memory at once; 0: all"})
-    stage1_learning_rate: float = field(default=5e-5, metadata={"help": "fixed rate of Stage I"})
+    stage1_frames: int = field(default=4, metadata={"help": "frames a clip in Stage I"})
+    stage1_learning_rate: float = field(default=1e-3, metadata={"help": "Stage I's highest rate; it falls as a cosine"})
+    stage1_warmup_steps: int = field(default=10, metadata={"help": "steps until the highest rate"})
+    frame_cache: str = field(default="", metadata={"help": "folder of drawn frames that all runs share; empty: none"})
     epochs: int = field(default=6, metadata={"help": "passes of Stage II"})
     steps: int = field(default=-1, metadata={"help": "stop Stage II after so many steps; -1: all"})
     window_size: int = field(default=16, metadata={"help": "N clips in a window"})
@@ -136,11 +139,12 @@ def adapt(asked: Table4Arguments, run: RunArguments, arm: Arm, seed: int, folder
             stage1.Stage1Arguments(
                 clip=asked.clip, seeds=asked.films, held_out_seeds=",".join(tests), held_out_clips=64,
                 preset=asked.preset, epochs=asked.stage1_epochs, max_steps=asked.stage1_steps,
-                chunk_size=asked.stage1_chunk, **arm.overrides,
+                num_frames=asked.stage1_frames, frame_cache=asked.frame_cache, chunk_size=asked.stage1_chunk,
+                **arm.overrides,
             ),
             dataclasses.replace(
-                run, output_dir=str(target), learning_rate=asked.stage1_learning_rate, lr_schedule="constant",
-                warmup_steps=0, batch_size=asked.stage1_batch, seed=seed,
+                run, output_dir=str(target), learning_rate=asked.stage1_learning_rate, lr_schedule="cosine",
+                warmup_steps=asked.stage1_warmup_steps, batch_size=asked.stage1_batch, seed=seed,
             ),
         )  # fmt: skip
     return str(target)
@@ -273,7 +277,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         first, of = (int(number) for number in asked.part.split("/"))
         settings: dict[str, Any] = {**vars(asked), **vars(run)}
-        for name in ("seeds", "literal", "tables", "part", "quick", "output_dir", "seed", "save_steps"):
+        for name in ("seeds", "literal", "tables", "part", "quick", "output_dir", "seed", "save_steps", "frame_cache"):
             settings.pop(name)  # decide which runs there are and where, not what one run finds
         similarity = PairF1(str(installed(asked.encoder)), asked.encoder_layer) if asked.encoder else shared_words
         line = Line(asked, run, similarity)
