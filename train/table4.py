@@ -156,6 +156,7 @@ def stage2_arguments(asked: Table4Arguments, clip: str, features: str) -> stage2
         clip=clip, language=asked.language, features=features, epochs=asked.epochs, max_steps=asked.steps,
         window_size=asked.window_size, alpha=0.0, beta=0.0, lambda_dist=0.0, face_tokens="never",
         train_characters="ground_truth", test_characters="ground_truth", decode_num_beams=asked.num_beams,
+        attention="eager",
     )  # fmt: skip
 
 
