@@ -51,6 +51,7 @@ from train.run_record import RunRecord, fingerprint
 METRICS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
 PAPER = {"cls": (29.3, 16.4, 9.2, 5.1, 29.4, 92.2), "words": (80.8, 74.4, 68.4, 63.0, 82.4, 612.5)}
 SEED_OF_SAMPLE = 0  # which sentences are drawn from a file: the same for every run
+TOLD_AT_ONCE = 64  # sentences; a CPU reads the whole language model for every token, however many are told
 
 
 @dataclass
@@ -157,7 +158,7 @@ def scores(predictions: Sequence[str], references: Sequence[str]) -> dict[str, A
 
 
 def tell(
-    model: Reconstruction, tokenizer: Any, states: Sequence[States], inputs: str, out: Path, batch: int,
+    model: Reconstruction, tokenizer: Any, states: Sequence[States], inputs: str, out: Path,
     num_beams: int, max_new_tokens: int,
 ) -> list[str]:  # fmt: skip
     """Sentences told from their states; finished batches wait in `out` on a restart.
@@ -168,7 +169,6 @@ def tell(
         states: what to tell.
         inputs: "cls" or "words".
         out: JSON lines, one a sentence.
-        batch: sentences at a time.
         num_beams: beams.
         max_new_tokens: longest text.
     """
@@ -177,8 +177,8 @@ def tell(
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id or tokenizer.eos_token_id}
     slots = {i: t for t, i in tokenizer.get_added_vocab().items() if t.startswith("<person_")}
     dropped = set(tokenizer.all_special_ids) - set(slots)
-    for start in tqdm(range(len(told), len(states), batch), unit="batch", desc=f"tell {out.stem}"):
-        rows = stack_states(states[start : start + batch], inputs)
+    for start in tqdm(range(len(told), len(states), TOLD_AT_ONCE), unit="batch", desc=f"tell {out.stem}"):
+        rows = stack_states(states[start : start + TOLD_AT_ONCE], inputs)
         ids = model.generate(*rows, num_beams=num_beams, max_new_tokens=max_new_tokens, **ends)
         told += [tokenizer.decode([i for i in row if i not in dropped]).strip() for row in ids.tolist()]
         write_whole(out, "".join(json.dumps(text, ensure_ascii=False) + "\n" for text in told))
@@ -249,7 +249,7 @@ def run_arm(
     figures["first_loss"], figures["last_loss"] = losses[:1], losses[-1:]
     for name, (sentences, states) in sides.tests.items():
         out = folder / f"{name}.jsonl"
-        told = tell(model, tokenizer, states, inputs, out, run.batch_size, asked.num_beams, asked.max_new_tokens)
+        told = tell(model, tokenizer, states, inputs, out, asked.num_beams, asked.max_new_tokens)
         figures["tests"][name] = scores(told, [s.told for s in sentences])
         figures["tests"][name]["examples"] = [[s.told, t] for s, t in list(zip(sentences, told, strict=True))[:5]]
     return figures

@@ -22,10 +22,9 @@ from train.clip_files import FrameFolderSource, VideoSource, read_rows
 from train.clip_items import ClipSource, Failures
 from train.clip_parquet import ParquetSource
 from train.clip_tars import TarSource
-from train.frame_cache import FrameCache
+from train.frame_cache import CACHE_BYTES, FrameCache
 
 KINDS = ("videos", "frames", "webdataset", "parquet")
-CACHE_BYTES = 50 * 10**9
 
 
 def build_source(

@@ -24,11 +24,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from datasets_scripts.pocket.draw import clip_frames, draw_portrait
+from datasets_scripts.pocket.draw import draw_portrait
 from datasets_scripts.pocket.story import make_film
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, sides_of, weights_sha256, whole_of
 from train.arguments import parse_run
+from train.frame_cache import CACHE_BYTES, FrameCache
+from train.pocket_frames import drawn_frames
 
 FEATURES, ROWS, META = "features.safetensors", "rows.jsonl", "meta.json"
 
@@ -42,6 +44,7 @@ class FeatureArguments:
     preset: str = field(default="clear", metadata={"help": "story preset: clear | crowded"})
     num_frames: int = field(default=8, metadata={"help": "frames a clip, at the midpoints of equal parts"})
     sides: bool = field(default=False, metadata={"help": "keep the frames' outer quarters too, for recognition"})
+    frame_cache: str = field(default="", metadata={"help": "folder of drawn frames; empty: drawn anew every time"})
     chunk: int = field(default=10, metadata={"help": "films in a resumable chunk"})
     jobs: int = field(default=1, metadata={"help": "processes, each with one thread"})
 
@@ -91,6 +94,7 @@ class Encoder:
         self.arguments = arguments
         self.tower = load_vision(arguments.clip).eval()
         self.processor = frame_processor(arguments.clip, arguments.num_frames)
+        self.cache = FrameCache(arguments.frame_cache, CACHE_BYTES) if arguments.frame_cache else None
 
     @torch.no_grad()
     def embed(self, images: list[Any]) -> Tensor:
@@ -109,7 +113,7 @@ class Encoder:
         count = self.arguments.num_frames
         frames, sides = [], []
         for clip in film.clips:
-            seen = self._seen(clip_frames(clip, count))
+            seen = self._seen(drawn_frames(clip, count, self.processor, self.cache))
             frames.append(whole_of(seen).to(torch.float16))
             if self.arguments.sides:
                 sides.append(sides_of(seen).to(torch.float16))

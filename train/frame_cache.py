@@ -17,6 +17,7 @@ from typing import TextIO
 
 import numpy as np
 
+CACHE_BYTES = 50 * 10**9  # what a run may keep, unless told otherwise
 _USAGE = "usage.txt"
 
 

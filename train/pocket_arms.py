@@ -15,10 +15,15 @@ from typing import Any
 
 import torch
 
+from datasets_scripts.pocket.oracles import single_clip_oracle, told_recall, told_words, window_oracle
+from datasets_scripts.pocket.story import make_film
+from datasets_scripts.pocket.world import Fact
 from evaluate_metrics.cider.cider_d import cider
 from evaluate_metrics.distinctiveness.distinctive import distinctiveness
 from evaluate_metrics.recall_at_k_within_n.recall import Setting, recall_table
 from evaluate_metrics.repetition.repeats import repetition
+from evaluate_metrics.slot_accuracy.slot_accuracy import read_table
+from evaluate_metrics.slot_accuracy.slots import slots_of
 from modeling_distinctad.towers_distinctad import load_language, load_vision
 from train.arguments import RunArguments
 from train.arm_training import numbers, search
@@ -99,9 +104,8 @@ class PocketLine:
             write_whole(folder / f"told_{name.replace(' ', '_')}.json", json.dumps(told, ensure_ascii=False))
             figures[name] = self.figures(told) | chosen
             for control, changed in (("shuffled", shuffled(windows)), ("foreign", foreign(windows))):
-                figures[name][f"distinctive_{control}"] = self.figures(self.describe(model, collator, changed))[
-                    "distinctive"
-                ]
+                found = self.figures(self.describe(model, collator, changed))
+                figures[name] |= {f"{metric}_{control}": found[metric] for metric in ("slots", "distinctive")}
         return figures
 
     def describe(self, model: Any, collator: WindowCollator, windows: Sequence[Window]) -> dict[int, str]:
@@ -119,12 +123,41 @@ class PocketLine:
         names = {row["film"]: row["names"] for row in rows}
         recalls = recall_table(texts, truths, self.similarity, [Setting(k, n) for k, n in RECALLS], films)
         found = {f"r{k}_{n}": float(r["recall"] or 0.0) for (k, n), r in zip(RECALLS, recalls, strict=True)}
-        words = distinctiveness(texts, truths, films, window=self.asked.window_size, names=names)
+        size = self.asked.window_size
+        words = distinctiveness(texts, truths, films, window=size, names=names)
         repeated = repetition(texts, films=films, names=names)["repeated_words"]
         return {
             **found, "cider": float(cider(texts, truths)["cider"]), "distinctive": float(words["recall"]),
+            "slots": 100 * slot_recall(rows, texts, self.cache.meta["preset"], size),
             "repeated": float(repeated or 0.0),
         }  # fmt: skip
+
+
+def slot_recall(rows: Sequence[dict[str, Any]], texts: Sequence[str], preset: str, size: int) -> float:
+    """Share of the distinctive slot words that texts say, synonyms too: what the oracles are measured by.
+
+    Args:
+        rows: of the feature cache, every AD of each of their films.
+        texts: told for them.
+        preset: of the films.
+        size: N of the windows in which words are distinctive.
+    """
+    told: dict[int, dict[int, set[str]]] = {}
+    for row, text in zip(rows, texts, strict=True):
+        found = slots_of(text, row["names"], read_table(None))
+        fact = Fact(-1, *(str(found[slot] or "") for slot in ("action", "object", "colour")))
+        told.setdefault(int(row["film"]), {})[row["index"]] = told_words(fact)
+    films = [make_film(seed, preset) for seed in told]
+    return told_recall(films, {seed: [by[i] for i in sorted(by)] for seed, by in told.items()}, size)
+
+
+def oracle_rows(seeds: Sequence[int], preset: str, size: int) -> dict[str, dict[str, float]]:
+    """Both oracles of the films, as rows of a table: name -> metric -> percent."""
+    films = [make_film(seed, preset) for seed in seeds]
+    return {
+        "oracle of a single clip": {"slots": 100 * single_clip_oracle(films, size)},
+        "oracle of the window": {"slots": 100 * window_oracle(films, size)},
+    }
 
 
 @torch.no_grad()
@@ -183,4 +216,13 @@ def pocket_run(asked: Any, run: RunArguments) -> RunOne:
     return PocketLine(asked, run, cache, similarity)
 
 
-__all__ = ["PocketLine", "foreign", "pocket_run", "shuffled", "stage2_arguments", "validation_loss"]
+__all__ = [
+    "PocketLine",
+    "foreign",
+    "oracle_rows",
+    "pocket_run",
+    "shuffled",
+    "slot_recall",
+    "stage2_arguments",
+    "validation_loss",
+]

@@ -24,22 +24,20 @@ from torch.utils.data import Dataset
 from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from datasets_scripts.pocket import draw
-from datasets_scripts.pocket.draw import clip_frames
 from datasets_scripts.pocket.story import make_film
-from datasets_scripts.pocket.world import Clip, Film
+from datasets_scripts.pocket.world import Film
 from modeling_distinctad.losses_distinctad import stage1_loss
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
-from train.clip_items import to_squares
-from train.clip_sources import CACHE_BYTES, build_source
+from train.clip_sources import build_source
 from train.collators import ClipCollator
 from train.dual_encoder import freeze_statistics, load_clip, pooled_images
 from train.features import frame_processor, load_images, parse_seeds
-from train.frame_cache import FrameCache
+from train.frame_cache import CACHE_BYTES, FrameCache
 from train.gradient_cache import cached_backward, gather_padded, gather_rows, world_size
 from train.ordered_trainer import FigureTrainer
+from train.pocket_frames import drawn_frames
 from train.retrieval import embed_pool, evaluate_retrieval, retrieval_figures
 from train.run_record import RunRecord, fingerprint
 from train.stops import plain_stops
@@ -84,13 +82,6 @@ def _film(seed: int, preset: str) -> Film:
     return make_film(seed, preset)
 
 
-@functools.cache
-def _brush() -> str:
-    """Fingerprint of the code that draws."""
-    folder = Path(draw.__file__).parent
-    return fingerprint(*(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))))
-
-
 class ClipDataset(Dataset):
     """Clips of pocket films with their ADs, drawn when asked for; a pure function of the index.
 
@@ -125,19 +116,8 @@ class ClipDataset(Dataset):
         """`pixel_values` (F, 3, H, W) float32, `text` and `film`."""
         seed, number = self.clips[index]
         clip = _film(seed, self.preset).clips[number]
-        return {"pixel_values": self.processor.frame_pixels(self._frames(clip)), "text": clip.text, "film": str(seed)}
-
-    def _frames(self, clip: Clip) -> list[Any]:
-        """Drawn frames, or their squares from the cache; the brush and the shot name an entry."""
-        count = self.processor.num_frames
-        if self.cache is None:
-            return clip_frames(clip, count)
-        key = FrameCache.key(_brush(), repr(clip.shot), count, self.processor.frame_fit, self.processor.image_size)
-        squares = self.cache.get(key)
-        if squares is None:
-            squares = to_squares(self.processor, clip_frames(clip, count))
-            self.cache.put(key, squares)
-        return list(squares)
+        frames = drawn_frames(clip, self.processor.num_frames, self.processor, self.cache)
+        return {"pixel_values": self.processor.frame_pixels(frames), "text": clip.text, "film": str(seed)}
 
     def texts(self) -> list[str]:
         """The AD of every clip, without drawing it."""

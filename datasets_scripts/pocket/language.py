@@ -309,9 +309,12 @@ def _words(options: Sequence[str]) -> set[str]:
 def slot_words(fact: Fact) -> set[str]:
     """Every content word of every synonym of the fact's action, object and colour, keys and keyword included.
 
-    Function words ("up", "the") are left out: they are in every sentence and give nothing away.
+    A slot that is empty adds none. Function words ("up", "the") are left out: they are in every sentence and give
+    nothing away.
     """
-    words = _words(tables.ACTION_PHRASES[fact.action]) | {tables.ACTION_KEYWORDS[fact.action]}
+    words: set[str] = set()
+    if fact.action:
+        words |= _words(tables.ACTION_PHRASES[fact.action]) | {tables.ACTION_KEYWORDS[fact.action]}
     if fact.object:
         words |= _words(tables.OBJECT_NOUNS[fact.object]) | {fact.object}
     if fact.colour:

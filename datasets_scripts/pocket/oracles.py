@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datasets_scripts.pocket.language import slot_words
@@ -44,7 +44,7 @@ def rarest_facts(clip: Clip, window: Sequence[Clip]) -> list[Fact]:
     return [fact for fact in clip.facts if shown[fact_key(fact)] == fewest]
 
 
-def _told_words(fact: Fact) -> set[str]:
+def told_words(fact: Fact) -> set[str]:
     """Every word of every synonym of a fact's slots, as `words` cuts them."""
     return {word for phrase in slot_words(fact) for word in words(phrase)}
 
@@ -54,11 +54,11 @@ def _cast_names(film: Film) -> list[str]:
     return [member.name for member in film.cast]
 
 
-def _recall(films: Sequence[Film], size: int, pick: Picker) -> float:
-    """Expected share of distinctive slot words that an oracle finds, over all ADs that have one (micro average).
+def _recall(films: Sequence[Film], size: int, said: Callable[[Film, Clip, Sequence[Clip]], list[set[str]]]) -> float:
+    """Expected share of distinctive slot words that are said, over all ADs that have one (micro average).
 
     The wanted words of an AD are those distinctive words of its text that name the told action, object or colour.
-    An oracle that means a fact is credited with all its synonyms, so wording costs it nothing.
+    `said` gives what may be said, each as likely as the others.
     """
     wanted_words, found_words = 0, 0.0
     for film in films:
@@ -66,11 +66,30 @@ def _recall(films: Sequence[Film], size: int, pick: Picker) -> float:
             window = [film.clips[i] for i in rows]
             distinctive = distinctive_words([clip.text for clip in window], _cast_names(film))
             for clip, own in zip(window, distinctive, strict=True):
-                wanted = own & _told_words(clip.facts[clip.told])
-                meant = pick(clip, window)
+                wanted = own & told_words(clip.facts[clip.told])
+                choices = said(film, clip, window)
                 wanted_words += len(wanted)
-                found_words += sum(len(wanted & _told_words(fact)) for fact in meant) / len(meant)
+                found_words += sum(len(wanted & words) for words in choices) / len(choices)
     return found_words / wanted_words if wanted_words else 0.0
+
+
+def _picked(pick: Picker) -> Callable[[Film, Clip, Sequence[Clip]], list[set[str]]]:
+    """An oracle that means a fact is credited with all its synonyms, so wording costs it nothing."""
+    return lambda film, clip, window: [told_words(fact) for fact in pick(clip, window)]
+
+
+def told_recall(films: Sequence[Film], told: Mapping[int, Sequence[set[str]]], size: int = WINDOW_SIZE) -> float:
+    """The oracles' measure of a model's texts, so that the three can stand in one column.
+
+    Args:
+        films: any number of films.
+        told: film seed -> for each of its ADs `told_words` of the fact that the model's text names.
+        size: N of the windows in which words are distinctive.
+
+    Returns:
+        0..1; 0 for films without distinctive slot words.
+    """
+    return _recall(films, size, lambda film, clip, window: [told[film.seed][clip.index]])
 
 
 def single_clip_oracle(films: Sequence[Film], size: int = WINDOW_SIZE) -> float:
@@ -83,7 +102,7 @@ def single_clip_oracle(films: Sequence[Film], size: int = WINDOW_SIZE) -> float:
     Returns:
         0..1; 0 for films without distinctive slot words.
     """
-    return _recall(films, size, any_fact)
+    return _recall(films, size, _picked(any_fact))
 
 
 def window_oracle(films: Sequence[Film], size: int = WINDOW_SIZE) -> float:
@@ -96,7 +115,7 @@ def window_oracle(films: Sequence[Film], size: int = WINDOW_SIZE) -> float:
     Returns:
         0..1; 0 for films without distinctive slot words.
     """
-    return _recall(films, size, rarest_facts)
+    return _recall(films, size, _picked(rarest_facts))
 
 
 def text_figures(films: Sequence[Film], size: int = WINDOW_SIZE) -> dict[str, float]:

@@ -154,7 +154,7 @@ def test_drawn_frames_come_from_the_cache_as_they_went_in(towers, tmp_path, monk
     plain = stage1.ClipDataset([1], "clear", processor, 3)
     cached = stage1.ClipDataset([1], "clear", processor, 3, FrameCache(tmp_path, 10**8))
     first = [cached[i]["pixel_values"] for i in range(3)]
-    monkeypatch.setattr(stage1, "clip_frames", lambda *_: pytest.fail("drawn again"))
+    monkeypatch.setattr("datasets_scripts.pocket.draw.clip_frames", lambda *_: pytest.fail("drawn again"))
     for index, pixels in enumerate(first):
         assert torch.equal(cached[index]["pixel_values"], pixels)
     monkeypatch.undo()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Report:
         columns: metrics.
         baseline: arm that the others are compared with, pair by pair, or None.
         notes: lines under the table: what was run, on what, how long.
+        levels: rows that no run gives, such as oracles: name -> metric -> value.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Report:
     columns: Sequence[Column]
     baseline: str | None = None
     notes: Sequence[str] = ()
+    levels: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def markdown_table(report: Report, records: Sequence[Record]) -> str:
@@ -66,6 +68,12 @@ def markdown_table(report: Report, records: Sequence[Record]) -> str:
         for column in report.columns:
             cells += _cells(report, column, arm.name, found[column.metric].get(arm.name), records)
         lines.append(_row([*cells, str(sum(record.arm == arm.name for record in records))]))
+    for name, values in report.levels.items():
+        cells = [name]
+        for column in report.columns:
+            cells.append(f"{values[column.metric]:.{column.digits}f}" if column.metric in values else "")
+            cells += [""] * (bool(report.baseline) + bool(column.paper))
+        lines.append(_row([*cells, ""]))
     lines += ["", *(f"* {note}" for note in _notes(report, records))]
     return "\n".join(lines) + "\n"
 
@@ -143,6 +151,7 @@ def write_table(path: Path, report: Report, records: Sequence[Record]) -> str:
             for column in report.columns
         },
         "runs": [{"arm": r.arm, "seed": r.seed, "figures": r.figures, "wall_s": r.wall_s} for r in records],
+        "levels": {name: dict(values) for name, values in report.levels.items()},
         "missing": missing(records, report.arms, report.seeds),
         "notes": list(report.notes),
     }
@@ -187,6 +196,11 @@ def plot_arms(path: Path, report: Report, records: Sequence[Record]) -> Path:
             single = [v[column.metric] for r in records if r.arm == arm for v in r.figures.values()]
             axis.plot(single, [place] * len(single), ".", color="#BBBBBB", zorder=1)
             _draw(axis, found[arm], place, horizontal=True)
+        for name, values in report.levels.items():
+            if column.metric in values:
+                axis.axvline(values[column.metric], color="#555555", linewidth=1, linestyle=":", zorder=0)
+                axis.annotate(name, (values[column.metric], 1), xycoords=("data", "axes fraction"), rotation=90,
+                              ha="right", va="top", fontsize=7, color="#555555")  # fmt: skip
         if report.baseline in rows:
             axis.axvline(found[str(report.baseline)].mean, color=SECOND, linewidth=1, linestyle="--", zorder=0)
         axis.set_xlabel(f"{column.label}, 95 % interval")
