@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from datasets_scripts.annotations import VIDEO_ENDINGS
 from distinctad.errors import UserError
 from distinctad.score_rows import FILM_COLUMNS, PREDICTION_COLUMNS, Row, align, read_csv_rows, read_records
 
@@ -17,6 +18,13 @@ CLIP_COLUMNS = ("cmd_filename", "tvad_name")  # `vid` may hold these
 TIMES = (("start", "end"), ("scaled_start", "scaled_end"))
 INDEX = "anno_idx"
 MISMATCHES = 0.01  # share of rows whose text_gt may differ from the annotations (mangled characters)
+
+
+def _film(cell: object) -> str:
+    """A film's name; `describe` writes the video's file name, whose ending annotations leave off."""
+    name = str(cell).strip()
+    stem, dot, ending = name.rpartition(".")
+    return stem if stem and dot + ending.lower() in VIDEO_ENDINGS else name
 
 
 def _same(text: str) -> str:
@@ -32,8 +40,8 @@ def _film_keys(given: Sequence[dict[str, str]], expected: Sequence[Row]) -> tupl
         for theirs in ("", *FILM_COLUMNS, *CLIP_COLUMNS):
             if theirs and theirs not in expected[0].columns:
                 continue
-            known = {row.film if not theirs else str(row.columns[theirs]).strip() for row in expected}
-            count = sum(record[mine].strip() in known for record in given)
+            known = {_film(row.columns[theirs] if theirs else row.film) for row in expected}
+            count = sum(_film(record[mine]) in known for record in given)
             if count and (best is None or count > best[0]):
                 best = count, (mine, theirs)
     return best[1] if best else None
@@ -43,7 +51,7 @@ def _keyed(expected: Sequence[Row], film: str, times: tuple[str, str]) -> list[R
     """The expected rows under another film name and other times."""
     keyed = []
     for row in expected:
-        name = str(row.columns[film]).strip() if film else row.film
+        name = _film(row.columns[film] if film else row.film)
         start_s, end_s = row.start_s, row.end_s
         if times != TIMES[0]:
             start_s, end_s = float(row.columns[times[0]]), float(row.columns[times[1]])
@@ -54,7 +62,7 @@ def _keyed(expected: Sequence[Row], film: str, times: tuple[str, str]) -> list[R
 def _by_times(path: Path, expected: Sequence[Row], against: Path, keys: tuple[str, str]) -> list[Row | None]:
     """Pair by film, start and end; by the clip's own times where more rows fit those than the film's."""
     mine, theirs = keys
-    given = read_csv_rows(path, PREDICTION_COLUMNS, film=mine)
+    given = [replace(row, film=_film(row.film)) for row in read_csv_rows(path, PREDICTION_COLUMNS, film=mine)]
     readings = [
         _keyed(expected, theirs, times)
         for times in TIMES
@@ -92,7 +100,7 @@ def _by_text(path: Path, expected: Sequence[Row], against: Path, keys: tuple[str
         free.setdefault((row.film, _same(row.text)), []).append(i)
     placed: list[Row | None] = [None] * len(expected)
     for row in given:
-        places = free.get((row.film, _same(row.columns["text_gt"])))
+        places = free.get((_film(row.film), _same(row.columns["text_gt"])))
         if not places:
             raise UserError(
                 f"{path}, row {row.line}: its text_gt is not (or not so often) in {row.film} of {against.name}",
@@ -103,10 +111,14 @@ def _by_text(path: Path, expected: Sequence[Row], against: Path, keys: tuple[str
 
 
 def film_names(path: Path) -> set[str]:
-    """What a file of predictions calls its films: the values of the first column that names films or clips."""
+    """What a file of predictions calls its films: the values of the first column that names films or clips.
+
+    A video's file name stands with and without its ending.
+    """
     records = read_records(path)
     column = next((name for name in FILM_COLUMNS if name in records[0]), None)
-    return {record[column].strip() for record in records} if column else set()
+    found = {record[column].strip() for record in records} if column else set()
+    return found | {_film(name) for name in found}
 
 
 def pair(path: Path, expected: Sequence[Row], against: Path) -> list[Row | None]:

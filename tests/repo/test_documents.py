@@ -1,8 +1,8 @@
-"""Tutorials and CONTRIBUTING tell the truth: every command in them runs here, or its options are checked.
+"""README, tutorials and CONTRIBUTING tell the truth: every command in them runs here, or its options are checked.
 
-`own_film.md` runs as it stands on a drawn film, Python blocks run in a small stand-in layout; training commands, which
-need films or an accelerator, have scripts, options and configurations checked, and a dry run is run. A line of a kind
-that no test here knows fails.
+The README and `own_film.md` run as they stand on a drawn film, other Python in a small stand-in layout. Training
+commands need films or an accelerator: their scripts, options and configurations are checked, and a dry run is run. A
+line of a kind that no test here knows fails.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ import pytest
 from sources import ROOMS, ROOT, python_files
 
 TUTORIALS = ROOT / "docs" / "tutorials"
-DOCUMENTS = [ROOT / "CONTRIBUTING.md", *sorted(TUTORIALS.glob("*.md"))]
+README = ROOT / "README.md"
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted(TUTORIALS.glob("*.md"))]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
 
 
@@ -37,7 +38,7 @@ def blocks(path: Path, language: str) -> list[str]:
 def commands(path: Path) -> list[list[str]]:
     """Every command of a document's bash blocks, as words; settings of the environment before it are left off."""
     lines = "\n".join(blocks(path, "bash")).replace("\\\n", " ").splitlines()
-    split = [shlex.split(line, comments=True) for line in lines]
+    split = [shlex.split(line, comments=True) for line in lines if not line.startswith("source ")]
     return [[w for i, w in enumerate(words) if i or "=" not in w] for words in split if words]
 
 
@@ -136,6 +137,22 @@ def test_your_own_film_runs_as_it_stands(tmp_path: Path) -> None:
         assert all(row["text"].strip() for row in csv.DictReader(table))
     assert ET.parse(tmp_path / "drafts" / "script.dapt.xml").getroot().tag.endswith("}tt")
     assert list((tmp_path / "many").rglob("descriptions.json"))
+
+
+@pytest.mark.slow
+def test_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    """Every command in its order, then the Python blocks."""
+    for words in commands(README):
+        if words[0] == "make":  # make demo and make test: this test would run itself
+            continue
+        done = run(words, tmp_path)
+        assert done.returncode == 0, f"{' '.join(words)}: {done.stderr[-800:]}"
+    assert "6 of 6 ADs predicted" in " ".join((tmp_path / "scores" / "scores.md").read_text("utf-8").split())
+    for number, code in enumerate(blocks(README, "python")):
+        (tmp_path / f"block_{number}.py").write_text(code, encoding="utf-8")
+        done = run(["python", f"block_{number}.py"], tmp_path)
+        assert done.returncode == 0, done.stderr[-800:]
+        assert len(re.findall(r"^[\d.]+ .*[A-Z].*\.$", done.stdout, re.MULTILINE)) >= 2
 
 
 @pytest.fixture(scope="module")
