@@ -25,6 +25,16 @@ def test_recalls_by_hand():
     assert oracles.window_oracle([film], size=1) == pytest.approx(oracles.single_clip_oracle([film], size=1))
 
 
+def test_told_words_are_measured_as_the_oracles_are():
+    # "jumps" and the book are said, the kick is not, the dance neither: 3 of the seven words.
+    film = tiny_film()
+    said = [oracles.told_words(JUMP), set(), oracles.told_words(DROP), oracles.told_words(GIVE)]
+    assert oracles.told_recall([film], {film.seed: said}) == pytest.approx(3 / 7)
+    meant = [oracles.told_words(clip.facts[clip.told]) for clip in film.clips]
+    assert oracles.told_recall([film], {film.seed: meant}) == 1.0
+    assert oracles.told_recall([film], {film.seed: [set()] * 4}) == 0.0
+
+
 def test_an_equal_ad_takes_its_words_away():
     film = tiny_film()
     twin = dataclasses.replace(film.clips[3], text="Zoë  JUMPS")

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from datasets_scripts.pocket.story import make_film
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from train import ablations
 from train.ablation_tables import TABLES
 from train.arm_training import fit, numbers, search, split_overrides
 from train.figure6 import between_share, synthetic_parts, synthetic_window
 from train.figure6 import main as draw_figure
-from train.pocket_arms import foreign, shuffled, stage2_arguments
+from train.pocket_arms import foreign, oracle_rows, shuffled, slot_recall, stage2_arguments
 from train.stage2 import Stage2Arguments
 from train.synthetic import SyntheticSettings, SyntheticWorld, build_model, train_language_model
 
@@ -141,6 +142,16 @@ def test_controls_change_order_or_neighbours_and_lose_no_clip() -> None:
     assert [sorted(rows) for _, _, rows in mixed] == [rows for _, _, rows in windows] and mixed != windows
     assert sorted(n for _, _, rows in strange for n in rows) == sorted(n for _, _, rows in windows for n in rows)
     assert all(len({n // 10 for n in rows}) > 1 for _, _, rows in strange)
+
+
+def test_a_models_texts_and_the_oracles_share_a_measure() -> None:
+    film = make_film(1, "crowded")
+    rows = [{"film": "1", "index": clip.index, "names": [member.name for member in film.cast]} for clip in film.clips]
+    right = slot_recall(rows, [clip.text for clip in film.clips], "crowded", 16)
+    wrong = slot_recall(rows, ["Nothing happens."] * len(rows), "crowded", 16)
+    levels = oracle_rows([1], "crowded", 16)
+    assert right > 0.9 and wrong == 0.0
+    assert wrong < levels["oracle of a single clip"]["slots"] < levels["oracle of the window"]["slots"] <= 100
 
 
 def test_figure_six(tmp_path: Path) -> None:

@@ -156,6 +156,16 @@ def test_the_table_holds_means_differences_paper_and_what_is_missing(tmp_path: P
     assert markdown_table(report, records) == text
 
 
+def test_oracles_are_rows_under_the_metrics_they_have(tmp_path: Path) -> None:
+    columns = [Column("cider", "CIDEr", 1), Column("slots", "slots", 1, {"a": 3.0})]
+    report = Report("T", [Arm("a"), Arm("b")], [1], columns, "a", levels={"oracle": {"slots": 42.54}})
+    records = [Record(name, 1, {"s": {"cider": 1.0, "slots": 2.0}}) for name in ("a", "b")]
+    (row,) = [line for line in write_table(tmp_path / "t.md", report, records).splitlines() if "oracle" in line]
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["oracle", "", "", "42.5", "", "", ""]
+    assert json.loads((tmp_path / "t.json").read_text("utf-8"))["levels"] == {"oracle": {"slots": 42.54}}
+    assert plot_arms(tmp_path / "t.png", report, records).stat().st_size > 1000
+
+
 def test_plots_are_pictures(tmp_path: Path) -> None:
     records = [Record(arm.name, s, figures(s)) for arm in ARMS for s in (1, 2, 3)]
     report = Report("Table", ARMS, [1, 2, 3], [Column("cider", "CIDEr")], "A0")
