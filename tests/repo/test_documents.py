@@ -38,7 +38,7 @@ def blocks(path: Path, language: str) -> list[str]:
 def commands(path: Path) -> list[list[str]]:
     """Every command of a document's bash blocks, as words; settings of the environment before it are left off."""
     lines = "\n".join(blocks(path, "bash")).replace("\\\n", " ").splitlines()
-    split = [shlex.split(line, comments=True) for line in lines if not line.startswith("source ")]
+    split = [shlex.split(line, comments=True) for line in lines if not line.startswith(("source ", "mkdir "))]
     return [[w for i, w in enumerate(words) if i or "=" not in w] for words in split if words]
 
 
@@ -133,9 +133,9 @@ def test_your_own_film_runs_as_it_stands(tmp_path: Path) -> None:
             continue
         done = run(words, tmp_path)
         assert done.returncode == 0, f"{' '.join(words)}: {done.stderr[-800:]}"
-    with (tmp_path / "drafts" / "descriptions.csv").open(encoding="utf-8", newline="") as table:
+    with (tmp_path / "my_drafts" / "descriptions.csv").open(encoding="utf-8", newline="") as table:
         assert all(row["text"].strip() for row in csv.DictReader(table))
-    assert ET.parse(tmp_path / "drafts" / "script.dapt.xml").getroot().tag.endswith("}tt")
+    assert ET.parse(tmp_path / "my_drafts" / "script.dapt.xml").getroot().tag.endswith("}tt")
     assert list((tmp_path / "many").rglob("descriptions.json"))
 
 
@@ -152,7 +152,8 @@ def test_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
         (tmp_path / f"block_{number}.py").write_text(code, encoding="utf-8")
         done = run(["python", f"block_{number}.py"], tmp_path)
         assert done.returncode == 0, done.stderr[-800:]
-        assert len(re.findall(r"^[\d.]+ .*[A-Z].*\.$", done.stdout, re.MULTILINE)) >= 2
+        told = re.findall(r"^[\d.]+ .*[A-Z].*\.$", done.stdout, re.MULTILINE)
+        assert len(told) >= 2 or "'cider':" in done.stdout
 
 
 @pytest.fixture(scope="module")
