@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from datasets_scripts.annotations import VIDEO_ENDINGS
 from distinctad.errors import UserError
+from distinctad.features import VIDEO_ENDINGS
 from distinctad.score_rows import FILM_COLUMNS, PREDICTION_COLUMNS, Row, align, read_csv_rows, read_records
 
 CLIP_COLUMNS = ("cmd_filename", "tvad_name")  # `vid` may hold these

@@ -110,10 +110,9 @@ class Encoder:
     def film(self, seed: int) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
         """`frames` (clips, T, C), `faces` (cast, C), asked for `sides` (clips, T, 2, C), float16; one row a clip."""
         film = make_film(seed, self.arguments.preset)
-        count = self.arguments.num_frames
         frames, sides = [], []
         for clip in film.clips:
-            seen = self._seen(drawn_frames(clip, count, self.processor, self.cache))
+            seen = self._seen(drawn_frames(clip, self.processor, self.cache))
             frames.append(whole_of(seen).to(torch.float16))
             if self.arguments.sides:
                 sides.append(sides_of(seen).to(torch.float16))

@@ -142,9 +142,9 @@ def slot_recall(rows: Sequence[dict[str, Any]], texts: Sequence[str], preset: st
         preset: of the films.
         size: N of the windows in which words are distinctive.
     """
-    told: dict[int, dict[int, set[str]]] = {}
+    table, told = read_table(None), dict[int, dict[int, set[str]]]()
     for row, text in zip(rows, texts, strict=True):
-        found = slots_of(text, row["names"], read_table(None))
+        found = slots_of(text, row["names"], table)
         fact = Fact(-1, *(str(found[slot] or "") for slot in ("action", "object", "colour")))
         told.setdefault(int(row["film"]), {})[row["index"]] = told_words(fact)
     films = [make_film(seed, preset) for seed in told]

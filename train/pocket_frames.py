@@ -21,18 +21,19 @@ def _brush() -> str:
     return fingerprint(*(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))))
 
 
-def drawn_frames(clip: Clip, count: int, processor: DistinctADProcessor, cache: FrameCache | None) -> list[Any]:
+def drawn_frames(clip: Clip, processor: DistinctADProcessor, cache: FrameCache | None) -> list[Any]:
     """Frames of a clip, drawn, or their squares from the cache; the brush and the shot name an entry.
 
     Args:
         clip: of a pocket film.
-        count: frames, at the midpoints of equal parts.
-        processor: fits pictures to the tower; its output is the same for frames and for squares.
+        processor: says how many frames (at the midpoints of equal parts) and fits them to the tower; its output is the
+            same for frames and for squares.
         cache: of squares as they enter the tower, or None.
 
     Returns:
-        `count` pictures (H, W, 3) uint8 for `processor.frame_pixels`.
+        `processor.num_frames` pictures (H, W, 3) uint8 for `processor.frame_pixels`.
     """
+    count = processor.num_frames
     if cache is None:
         return draw.clip_frames(clip, count)
     key = FrameCache.key(_brush(), repr(clip.shot), count, processor.frame_fit, processor.image_size)

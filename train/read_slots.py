@@ -86,10 +86,9 @@ def read_cache(folder: Path, films: Sequence[Sequence[int]]) -> dict[str, float]
     if lost := [seed for part in films for seed in part if str(seed) not in cache.films]:
         raise ValueError(f"{folder} lacks film {lost[0]}; expected {sum(map(len, films))} films; encode them too")
     pooled = functional.normalize(cache.frames.float(), dim=-1).mean(dim=1)
-    told = []
-    for row in cache.rows:
-        clip = make_film(int(row["film"]), cache.meta["preset"]).clips[row["index"]]
-        told.append(clip.facts[clip.told])
+    drawn = {film: make_film(int(film), cache.meta["preset"]) for film in cache.films}
+    clips = [drawn[row["film"]].clips[row["index"]] for row in cache.rows]
+    told = [clip.facts[clip.told] for clip in clips]
     seeds = [int(row["film"]) for row in cache.rows]
     found = {}
     for slot in SLOTS:

@@ -116,7 +116,7 @@ class ClipDataset(Dataset):
         """`pixel_values` (F, 3, H, W) float32, `text` and `film`."""
         seed, number = self.clips[index]
         clip = _film(seed, self.preset).clips[number]
-        frames = drawn_frames(clip, self.processor.num_frames, self.processor, self.cache)
+        frames = drawn_frames(clip, self.processor, self.cache)
         return {"pixel_values": self.processor.frame_pixels(frames), "text": clip.text, "film": str(seed)}
 
     def texts(self) -> list[str]:

@@ -257,8 +257,13 @@ def test_command_with_set_and_comparison(cmd, tmp_path):
 def test_what_describe_writes_is_scored_as_it_stands(tmp_path: Path) -> None:
     """`describe` names the video's file, annotations name the film."""
     truth = tmp_path / "ads.csv"
-    truth.write_text("movie,sentence,start,end\nfilm_1,She runs.,1.0,2.0\nfilm_2,He sits.,1.0,2.0\n", encoding="utf-8")
+    truth.write_text(
+        "movie,sentence,start,end\nfilm_1,She runs.,1.0,2.0\nfilm_2,He sits.,1.0,2.0\nfilm_3,It falls.,1.0,2.0\n",
+        encoding="utf-8",
+    )
     told = tmp_path / "descriptions.csv"
-    told.write_text("film,start,end,text\nfilm_2.MP4,1.0,2.0,B.\nfilm_1.mp4,1.0,2.0,A.\n", encoding="utf-8")
+    told.write_text(
+        "film,start,end,text\nfilm_2.MP4,1.0,2.0,B.\nfilm_3.m4v,1.0,2.0,C.\nfilm_1.mp4,1.0,2.0,A.\n", encoding="utf-8"
+    )
     placed = pair(told, read_csv_rows(truth, ("sentence",)), truth)
-    assert [row and row.text for row in placed] == ["A.", "B."]
+    assert [row and row.text for row in placed] == ["A.", "B.", "C."]
