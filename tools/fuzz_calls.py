@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from tools import fuzz_seeds as seeds
 
@@ -214,8 +215,8 @@ def parquet_clips(data: bytes, folder: Path) -> object:
     from train import clip_parquet
     from train.clip_parquet import ParquetSource
 
-    clip_parquet.check_files = _checked_here
-    return _clips(ParquetSource(_file("a.parquet", data, folder), folder, _Squares(), max_share=1.0))
+    with mock.patch.object(clip_parquet, "check_files", _checked_here):
+        return _clips(ParquetSource(_file("a.parquet", data, folder), folder, _Squares(), max_share=1.0))
 
 
 def stream(data: bytes, folder: Path) -> object:
@@ -223,10 +224,10 @@ def stream(data: bytes, folder: Path) -> object:
     from datasets_scripts import stream as module
     from datasets_scripts.stream import ADStream
 
-    module.check_files = _checked_here
     (folder / "data").mkdir(exist_ok=True)
     _file("data/train-0.parquet", data, folder)
-    return list(ADStream(folder))
+    with mock.patch.object(module, "check_files", _checked_here):
+        return list(ADStream(folder))
 
 
 def picture(data: bytes, folder: Path) -> object:

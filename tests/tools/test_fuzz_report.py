@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from datasets_scripts import stream
 from tools.fuzz_report import DOCUMENT, HEAD, in_fresh_process, table
 from tools.fuzz_targets import TARGETS
+from train import clip_parquet
 
 
 def test_the_table_adds_up() -> None:
@@ -21,6 +25,14 @@ def test_lines_are_counted_by_what_was_kept(tmp_path: Path) -> None:
     (tmp_path / "literals" / "corpus" / "a").write_bytes(b"[1, 2]")
     reached, lines = in_fresh_process("literals", tmp_path)
     assert 0 < reached < lines
+
+
+def test_the_fuzzers_quicker_check_is_taken_out_again(tmp_path: Path) -> None:
+    real = clip_parquet.check_files
+    for name in ("parquet_clips", "stream"):
+        with pytest.raises(ValueError, match="damaged"):
+            TARGETS[name].run(b"PAR1 no", tmp_path)
+    assert clip_parquet.check_files is real is stream.check_files
 
 
 def test_every_parser_stands_in_the_document() -> None:
