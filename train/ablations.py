@@ -25,6 +25,7 @@ from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from train.ablation_tables import TABLES, Table
 from train.arguments import RunArguments, parse_run
 from train.arm_training import numbers, search, split_overrides
+from train.experiments.film_sets import film_sets
 from train.experiments.report import Column, Report, log_text, plot_arms, plot_sweep, write_table
 from train.experiments.runs import Arm, Figures, Record, RunOne, missing, run_arms
 from train.experiments.summary import summarise
@@ -146,7 +147,6 @@ def oracle_levels(asked: AblationArguments) -> dict[str, dict[str, float]]:
     """The oracles' rows of the pocket films that are tested on."""
     from train.features import FeatureCache
     from train.pocket_arms import oracle_rows
-    from train.table4 import film_sets
 
     seeds = [seed for part in film_sets(asked.film_sets).values() for seed in part]
     return oracle_rows(seeds, FeatureCache(asked.features).meta["preset"], asked.window_size)

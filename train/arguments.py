@@ -30,6 +30,7 @@ class RunArguments:
     bf16: bool = field(default=True, metadata={"help": "autocast to bfloat16"})
     use_cpu: bool = field(default=True, metadata={"help": "stay on the CPU even if an accelerator is there"})
     max_grad_norm: float = field(default=1.0, metadata={"help": "gradient clipping"})
+    dataloader_workers: int = field(default=0, metadata={"help": "processes that make batches; the batches are equal"})
 
 
 def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArguments]:
@@ -84,6 +85,7 @@ def training_arguments(run: RunArguments, **more: Any) -> TrainingArguments:
         bf16=run.bf16,
         use_cpu=run.use_cpu,
         max_grad_norm=run.max_grad_norm,
+        dataloader_num_workers=run.dataloader_workers,
         remove_unused_columns=False,
         report_to=[],
         dataloader_drop_last=True,

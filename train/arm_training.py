@@ -38,7 +38,7 @@ def fit(
         return min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / max(1, steps))))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
-    last: list[float] = []
+    last: list[Tensor] = []
     for step in range(steps):
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             loss = model(**batch_of(step), loss_only=True).loss
@@ -50,8 +50,8 @@ def fit(
             model.contextual_em.move_average()
         schedule.step()
         if step >= steps - max(1, steps // 10):
-            last.append(float(loss.detach()))
-    return sum(last) / max(1, len(last))
+            last.append(loss.detach())
+    return float(torch.stack(last).mean()) if last else 0.0
 
 
 def search(

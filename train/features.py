@@ -41,12 +41,19 @@ class FeatureArguments:
 
     clip: str = field(default="runs/pocket/clip_ad", metadata={"help": "CLIP folder with tokenizer, image processor"})
     seeds: str = field(default="1-400,800001-800016", metadata={"help": "film seeds, ranges with both ends"})
-    preset: str = field(default="clear", metadata={"help": "story preset: clear | crowded"})
+    preset: str = field(
+        default="clear", metadata={"help": "clear | crowded | crowded_control | mixed: even seeds crowded, odd clear"}
+    )
     num_frames: int = field(default=8, metadata={"help": "frames a clip, at the midpoints of equal parts"})
     sides: bool = field(default=False, metadata={"help": "keep the frames' outer quarters too, for recognition"})
     frame_cache: str = field(default="", metadata={"help": "folder of drawn frames; empty: drawn anew every time"})
     chunk: int = field(default=10, metadata={"help": "films in a resumable chunk"})
     jobs: int = field(default=1, metadata={"help": "processes, each with one thread"})
+    device: str = field(default="cpu", metadata={"help": "where the tower computes; films are drawn on the CPU"})
+
+    def preset_of(self, seed: int) -> str:
+        """The story preset of a film."""
+        return ("crowded", "clear")[seed % 2] if self.preset == "mixed" else self.preset
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -92,30 +99,30 @@ class Encoder:
 
     def __init__(self, arguments: FeatureArguments) -> None:
         self.arguments = arguments
-        self.tower = load_vision(arguments.clip).eval()
+        self.tower = load_vision(arguments.clip).eval().to(arguments.device)
         self.processor = frame_processor(arguments.clip, arguments.num_frames)
         self.cache = FrameCache(arguments.frame_cache, CACHE_BYTES) if arguments.frame_cache else None
 
     @torch.no_grad()
     def embed(self, images: list[Any]) -> Tensor:
         """Embeds (n, C) float16 of n pictures (H, W, 3) uint8."""
-        return whole_of(self._seen(images)).to(torch.float16)
+        return whole_of(self._seen(images)).to("cpu", torch.float16)
 
     def _seen(self, images: list[Any]) -> Any:
         """The tower's output. Channels last: a convolutional tower is half again as fast so."""
-        pixels = self.processor.frame_pixels(images).contiguous(memory_format=torch.channels_last)
-        return self.tower(pixel_values=pixels)
+        pixels = self.processor.frame_pixels(images).to(self.arguments.device)
+        return self.tower(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
 
     @torch.no_grad()
     def film(self, seed: int) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
         """`frames` (clips, T, C), `faces` (cast, C), asked for `sides` (clips, T, 2, C), float16; one row a clip."""
-        film = make_film(seed, self.arguments.preset)
+        film = make_film(seed, self.arguments.preset_of(seed))
         frames, sides = [], []
         for clip in film.clips:
             seen = self._seen(drawn_frames(clip, self.processor, self.cache))
-            frames.append(whole_of(seen).to(torch.float16))
+            frames.append(whole_of(seen).to("cpu", torch.float16))
             if self.arguments.sides:
-                sides.append(sides_of(seen).to(torch.float16))
+                sides.append(sides_of(seen).to("cpu", torch.float16))
         tensors = {"frames": torch.stack(frames), "faces": self.embed([draw_portrait(m.look) for m in film.cast])}
         if sides:
             tensors["sides"] = torch.stack(sides)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,21 @@ from evaluate_metrics.cider.cider_d import cider
 from evaluate_metrics.distinctiveness.distinctive import distinctiveness
 from evaluate_metrics.recall_at_k_within_n.recall import Setting, recall_table
 from evaluate_metrics.repetition.repeats import repetition
-from evaluate_metrics.slot_accuracy.slot_accuracy import read_table
-from evaluate_metrics.slot_accuracy.slots import slots_of
+from evaluate_metrics.slot_accuracy import slots
 from modeling_distinctad.towers_distinctad import load_language, load_vision
 from train.arguments import RunArguments
 from train.arm_training import numbers, search
 from train.collators import Window, WindowCollator, consecutive_windows, scheduled_windows
 from train.describe_cache import describe_windows
+from train.experiments.film_sets import film_sets, shared_words
 from train.experiments.report import write_whole
 from train.experiments.runs import Arm, Figures, RunOne
 from train.features import FeatureCache, parse_seeds
+from train.run_record import fingerprint
 from train.stage2 import Stage2Arguments, build_model, build_processor, window_options
-from train.table4 import film_sets, shared_words
 
 RECALLS = ((1, 5), (1, 16), (5, 16))
+DESCRIBED_AT_ONCE = 16  # windows
 
 
 def stage2_arguments(asked: Any, arm: Arm) -> Stage2Arguments:
@@ -63,12 +64,20 @@ class PocketLine:
         run: batch size and output folder.
         cache: features of all films.
         similarity: of texts, for R@k/N.
+        batches: (data, step) -> the inputs of a step, of the data that was trained on last: making prompts costs as
+            much as a step on an accelerator, and most arms of a seed train on the same.
     """
 
     asked: Any
     run: RunArguments
     cache: FeatureCache
     similarity: Callable[..., Any]
+    batches: dict[tuple[str, int], dict[str, torch.Tensor]] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where models train."""
+        return torch.device("cpu" if self.run.use_cpu or not torch.cuda.is_available() else "cuda")
 
     def __call__(self, arm: Arm, seed: int, folder: Path) -> Figures:
         """Figures of every film set, x100."""
@@ -83,14 +92,21 @@ class PocketLine:
             epoch = schedule[-1][0] + 1
             more = scheduled_windows(self.cache, films, size, seed + 1000 * epoch, 1, arguments.sampling)
             schedule += [(epoch, film, rows) for _, film, rows in more]
-        towers = {"vision": load_vision(asked.clip), "language": load_language(asked.language)[0]}
 
         def build() -> Any:
             torch.manual_seed(seed)
-            return build_model(arguments, processor, self.cache, films, towers)
+            towers = {"vision": load_vision(asked.clip), "language": load_language(asked.language)[0]}
+            return build_model(arguments, processor, self.cache, films, towers).to(self.device)
+
+        key = fingerprint(processor.to_dict(), vars(collator.options), size, arguments.sampling)
 
         def batch_of(step: int) -> dict[str, torch.Tensor]:
-            return collator(schedule[step * count : (step + 1) * count])
+            if (key, step) not in self.batches:
+                if not any(data == key for data, _ in self.batches):
+                    self.batches.clear()
+                made = collator(schedule[step * count : (step + 1) * count])
+                self.batches[key, step] = {name: tensor.to(self.device) for name, tensor in made.items()}
+            return self.batches[key, step]
 
         watched = consecutive_windows(self.cache, [str(s) for s in parse_seeds(asked.validation_films)], size)
         rates = numbers(asked.learning_rates)
@@ -112,7 +128,7 @@ class PocketLine:
         """Row number -> text."""
         asked = self.asked
         limits = {"num_beams": asked.num_beams, "max_new_tokens": asked.max_new_tokens}
-        return describe_windows(model, collator, windows, self.run.batch_size, **limits)
+        return describe_windows(model, collator, windows, DESCRIBED_AT_ONCE, **limits)
 
     def figures(self, told: dict[int, str]) -> dict[str, float]:
         """Of described rows, in the cache's order."""
@@ -142,9 +158,10 @@ def slot_recall(rows: Sequence[dict[str, Any]], texts: Sequence[str], preset: st
         preset: of the films.
         size: N of the windows in which words are distinctive.
     """
-    table, told = read_table(None), dict[int, dict[int, set[str]]]()
+    table = json.loads(Path(slots.__file__).with_name("synonyms.json").read_text(encoding="utf-8"))
+    told = dict[int, dict[int, set[str]]]()
     for row, text in zip(rows, texts, strict=True):
-        found = slots_of(text, row["names"], table)
+        found = slots.slots_of(text, row["names"], table)
         fact = Fact(-1, *(str(found[slot] or "") for slot in ("action", "object", "colour")))
         told.setdefault(int(row["film"]), {})[row["index"]] = told_words(fact)
     films = [make_film(seed, preset) for seed in told]
@@ -164,7 +181,10 @@ def oracle_rows(seeds: Sequence[int], preset: str, size: int) -> dict[str, dict[
 def validation_loss(model: Any, collator: WindowCollator, windows: Sequence[Window]) -> float:
     """L_auto on test windows: the same measure for every arm, with and without L_dist."""
     model.eval()
-    losses = [float(model(**collator([window]), loss_only=True).loss_auto) for window in windows]
+    losses = []
+    for window in windows:
+        inputs = {name: tensor.to(model.device) for name, tensor in collator([window]).items()}
+        losses.append(float(model(**inputs, loss_only=True).loss_auto))
     return sum(losses) / len(losses)
 
 

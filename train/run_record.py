@@ -65,12 +65,13 @@ class RunRecord:
             "seed": seed,
             "data": data,
             "versions": _versions(),
-            "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "threads": _threads()},
+            "hardware": _hardware(),
             "metrics": {},
         }
 
     def write(self, folder: Path, metrics: Mapping[str, Any], curve: list[dict[str, Any]] | None = None) -> Path:
         """Writes the record (through a temporary file) and returns its path."""
+        self.content["hardware"] = _hardware()  # again: by now the run has used an accelerator or has not
         self.content["metrics"] = dict(metrics)
         self.content["curve"] = curve or []
         self.content["wall_s"] = round(time.time() - self._started, 1)
@@ -81,8 +82,13 @@ class RunRecord:
         return path
 
 
-def _threads() -> int:
-    """Number of threads that torch computes with."""
+def _hardware() -> dict[str, Any]:
+    """Kind of machine, cores, torch's threads, and the accelerator if this process has used one."""
     import torch
 
-    return torch.get_num_threads()
+    found: dict[str, Any] = {
+        "machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    if torch.cuda.is_initialized():
+        found["accelerator"] = torch.cuda.get_device_name()
+    return found

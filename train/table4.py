@@ -27,7 +27,6 @@ import torch
 from torch.nn import functional
 
 from evaluate_metrics.cider.cider_d import cider
-from evaluate_metrics.cider.cider_d import tokens as words_of
 from evaluate_metrics.recall_at_k_within_n.pair_f1 import PairF1
 from evaluate_metrics.recall_at_k_within_n.recall import recall_at_k_within_n
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
@@ -36,6 +35,7 @@ from train import stage1, stage2
 from train.arguments import RunArguments, parse_run
 from train.collators import WindowCollator, consecutive_windows
 from train.describe_cache import describe_windows
+from train.experiments.film_sets import film_sets, shared_words
 from train.experiments.people import anonymous
 from train.experiments.report import Column, Report, log_text, plot_arms, write_table, write_whole
 from train.experiments.runs import Arm, Figures, missing, run_arms
@@ -99,34 +99,6 @@ def arms_of(which: str, literal: bool = True) -> list[Arm]:
             *(Arm(f"tau_w {tau:g}", {"gamma": 0.5, "tau_w": tau}, "default 0.01") for tau in (0.1, 1.0)),
         ]
     return arms
-
-
-def film_sets(text: str) -> dict[str, list[int]]:
-    """Reads "1-2;3-4" as {"set 1": [1, 2], "set 2": [3, 4]}.
-
-    Raises:
-        ValueError: a film in two sets, or one that is kept for blind evaluation (seeds above 900,000).
-    """
-    sets = {f"set {n}": parse_seeds(part) for n, part in enumerate(text.split(";"), 1)}
-    every = [seed for seeds in sets.values() for seed in seeds]
-    if len(set(every)) != len(every) or max(every) > 900_000:
-        raise ValueError(f"film sets {text!r} share a film or hold a blind one (above 900000); mend them")
-    return sets
-
-
-def shared_words(predictions: Sequence[str], truths: Sequence[str], pairs: np.ndarray) -> np.ndarray:
-    """F1 of the words that two texts share, a similarity for R@k/N that needs no encoder (own choice).
-
-    Args:
-        predictions: generated texts.
-        truths: references.
-        pairs: (P, 2) int64 of indices.
-
-    Returns:
-        (P,) float64.
-    """
-    own, other = ([set(words_of(text)) for text in texts] for texts in (predictions, truths))
-    return np.array([2 * len(own[i] & other[j]) / max(1, len(own[i]) + len(other[j])) for i, j in pairs], dtype=float)
 
 
 def adapt(asked: Table4Arguments, run: RunArguments, arm: Arm, seed: int, folder: Path) -> str:

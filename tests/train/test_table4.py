@@ -13,6 +13,7 @@ import torch
 from train import table4
 from train.arguments import RunArguments
 from train.collators import WindowCollator, consecutive_windows
+from train.experiments.film_sets import film_sets, shared_words
 from train.experiments.people import anonymous, slot_names
 from train.experiments.runs import Arm
 from train.features import FeatureCache
@@ -35,10 +36,10 @@ def test_rows_are_the_papers_and_the_literal_ones() -> None:
 
 
 def test_film_sets_are_apart_and_never_blind() -> None:
-    assert table4.film_sets("800001-800002;800005") == {"set 1": [800001, 800002], "set 2": [800005]}
+    assert film_sets("800001-800002;800005") == {"set 1": [800001, 800002], "set 2": [800005]}
     for wrong in ("800001;800001", "900001;800001"):
         with pytest.raises(ValueError, match="share a film or hold a blind one"):
-            table4.film_sets(wrong)
+            film_sets(wrong)
 
 
 def test_people_become_nobody_or_places() -> None:
@@ -54,7 +55,7 @@ def test_people_become_nobody_or_places() -> None:
 
 
 def test_shared_words_by_hand() -> None:
-    found = table4.shared_words(["someone lifts a cup", ""], ["Someone drops a cup.", "x"], np.array([[0, 0], [1, 1]]))
+    found = shared_words(["someone lifts a cup", ""], ["Someone drops a cup.", "x"], np.array([[0, 0], [1, 1]]))
     assert found.tolist() == pytest.approx([2 * 3 / 8, 0.0])
 
 
