@@ -161,7 +161,7 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         config, device = self.config, self.ad_start.device
 
         def draw(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator).to(device)
+            return torch.randn(*shape, generator=generator, device="cpu").to(device)
 
         embeddings: Any = self.get_input_embeddings().weight
         target = embeddings.float().square().mean().sqrt()

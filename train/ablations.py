@@ -41,6 +41,7 @@ class AblationArguments:
     seeds: str = field(default="1-3", metadata={"help": "seeds of every arm"})
     steps: int = field(default=600, metadata={"help": "optimiser steps of every run"})
     learning_rates: str = field(default="0.001,0.003", metadata={"help": "searched for every arm and seed"})
+    search_steps: int = field(default=0, metadata={"help": "steps of a training that chooses the rate; 0: all"})
     window_size: int = field(default=8, metadata={"help": "N clips in a window"})
     novelty: float = field(default=1.0, metadata={"help": "synthetic: 1, or 0 for the control"})
     validation: int = field(default=32, metadata={"help": "synthetic: windows that choose the learning rate"})
@@ -104,10 +105,11 @@ def synthetic_run(asked: AblationArguments, run: RunArguments) -> RunOne:
             return world.batch(list(range(first, first + count)), mixed=mixed)
 
         rates = numbers(asked.learning_rates)
-        found = search(
-            build, batch_of, asked.steps, rates, lambda m: world.evaluate(m, VALIDATION, asked.validation)["recall"]
-        )
-        model, chosen = found
+
+        def validate(model: Any) -> float:
+            return world.evaluate(model, VALIDATION, asked.validation)["recall"]
+
+        model, chosen = search(build, batch_of, asked.steps, rates, validate, search_steps=asked.search_steps)
         figures = world.evaluate(model, TEST, asked.test)
         figures["foreign"] = world.evaluate(model, TEST, asked.test, mixed=True)["recall"]
         return {"all": {**{k: 100 * v for k, v in figures.items()}, **chosen}}
@@ -123,7 +125,8 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
     told = [replace(column, paper=paper.get(column.metric)) for column in columns]
     notes = [
         f"Every arm: {asked.steps} steps of {run.batch_size} windows of {asked.window_size} clips, the best of the "
-        f"learning rates {asked.learning_rates} on validation windows."
+        f"learning rates {asked.learning_rates} on validation windows"
+        + (f", chosen by trainings of {asked.search_steps} steps." if asked.search_steps else ".")
     ]
     if synthetic:
         notes.append(
@@ -192,6 +195,8 @@ def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: R
     settings: dict[str, Any] = {**vars(asked), "batch_size": run.batch_size}
     for left in ("seeds", "tables", "arms", "part", "quick"):
         settings.pop(left)  # decide which runs there are and where, not what one run finds
+    if not asked.search_steps:
+        settings.pop("search_steps")  # records of before this option stay valid
     folder = Path(run.output_dir) / asked.source / name
     records = run_arms(table.arms, seeds, run_one, folder, settings, (first, of))
     if records:

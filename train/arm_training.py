@@ -61,8 +61,11 @@ def search(
     learning_rates: Sequence[float],
     validate: Callable[[Any], float],
     bf16: bool = False,
+    search_steps: int = 0,
 ) -> tuple[Any, dict[str, float]]:
     """Train once with every learning rate and keep what validates best; no test film has a say.
+
+    With `search_steps` the learning rate is chosen by short trainings and the model is trained once, with the best.
 
     Args:
         build: a new model, the same one every time.
@@ -71,6 +74,7 @@ def search(
         learning_rates: tried in order; of equals the first is kept.
         validate: the higher the better.
         bf16: see `fit`.
+        search_steps: of each training that chooses; 0: `steps`, and the chosen one is the model.
 
     Returns:
         The best model, and its learning_rate, validation and final loss.
@@ -80,6 +84,11 @@ def search(
     """
     if not learning_rates:
         raise ValueError("no learning rates; expected one or more; name them")
+    if search_steps and len(learning_rates) > 1:
+        _, chosen = search(build, batch_of, search_steps, learning_rates, validate, bf16)
+        model = build()
+        loss = fit(model, batch_of, steps, chosen["learning_rate"], bf16=bf16)
+        return model, {**chosen, "training_loss": loss}
     best: tuple[Any, dict[str, float]] | None = None
     for rate in learning_rates:
         model = build()

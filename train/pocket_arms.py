@@ -36,7 +36,7 @@ from train.run_record import fingerprint
 from train.stage2 import Stage2Arguments, build_model, build_processor, window_options
 
 RECALLS = ((1, 5), (1, 16), (5, 16))
-DESCRIBED_AT_ONCE = 16  # windows
+DESCRIBED_AT_ONCE = 48  # windows
 
 
 def stage2_arguments(asked: Any, arm: Arm) -> Stage2Arguments:
@@ -110,9 +110,11 @@ class PocketLine:
 
         watched = consecutive_windows(self.cache, [str(s) for s in parse_seeds(asked.validation_films)], size)
         rates = numbers(asked.learning_rates)
-        model, chosen = search(
-            build, batch_of, asked.steps, rates, lambda m: -validation_loss(m, collator, watched), self.run.bf16
-        )
+
+        def validate(model: Any) -> float:
+            return -validation_loss(model, collator, watched)
+
+        model, chosen = search(build, batch_of, asked.steps, rates, validate, self.run.bf16, asked.search_steps)
         figures = {}
         for name, seeds in film_sets(asked.film_sets).items():
             windows = consecutive_windows(self.cache, [str(s) for s in seeds], size)
