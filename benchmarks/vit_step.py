@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from modeling_distinctad.losses_distinctad import stage1_loss
+from train.dual_encoder import compile_layers
 from train.gradient_cache import cached_backward
 
 CLIPS, FRAMES, WORDS, MEMORY_LIMIT_GB = 512, 8, 12, 40
@@ -44,12 +45,6 @@ class Tower(nn.Module):
         super().__init__()
         self.autocast = autocast
         self.vision = CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes, attn_implementation="sdpa"))
-
-    @property
-    def layers(self) -> Any:
-        """The transformer's layers, whatever this version of transformers names what holds them."""
-        (found,) = [m.layers for m in self.vision.modules() if isinstance(getattr(m, "layers", None), nn.ModuleList)]
-        return found
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Embeddings (P, F, C), float32."""
@@ -80,8 +75,7 @@ class Step:
             for weight, master in zip(self.weights, self.masters, strict=True):
                 weight.register_post_accumulate_grad_hook(functools.partial(move_gradient, master=master))
         if compiled:
-            for layer in self.tower.layers:
-                layer.compile(dynamic=False)
+            compile_layers(self.tower.vision)
         self.optimizer = torch.optim.AdamW(self.masters, lr=5e-5, fused=device != "cpu")
         side, width = self.tower.vision.config.image_size, self.tower.vision.config.projection_dim
         kind = torch.float32 if autocast else torch.bfloat16

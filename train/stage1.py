@@ -32,7 +32,7 @@ from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
 from train.clip_sources import build_source
 from train.collators import ClipCollator
-from train.dual_encoder import freeze_statistics, load_clip, pooled_images
+from train.dual_encoder import compile_layers, freeze_statistics, load_clip, pooled_images
 from train.features import frame_processor, load_images, parse_seeds
 from train.frame_cache import CACHE_BYTES, FrameCache
 from train.gradient_cache import cached_backward, gather_padded, gather_rows, world_size
@@ -74,6 +74,7 @@ class Stage1Arguments:
     chunk_size: int = field(default=0, metadata={"help": "clips in memory at once; 0: the whole batch"})
     gradient_checkpointing: bool = field(default=False, metadata={"help": "recompute the tower's layers: less memory"})
     attention: str = field(default="eager", metadata={"help": "the tower's attention kernel: eager | sdpa"})
+    compile_layers: bool = field(default=False, metadata={"help": "compile the tower's layers; for accelerators"})
     text_cache: str = field(default="", metadata={"help": "folder of encoded ADs; empty: in output_dir"})
 
 
@@ -286,6 +287,8 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     metrics: dict[str, Any] = {"before": retrieval_figures(before), "pool": len(pool)}
     if arguments.gradient_checkpointing:
         model.checkpoint_layers()
+    if arguments.compile_layers:
+        compile_layers(clip.vision_model)
     trainer = Stage1Trainer(
         model=model, args=settings, train_dataset=data, data_collator=CachedTextCollator(cache)
     )  # fmt: skip

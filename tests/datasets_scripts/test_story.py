@@ -7,6 +7,7 @@ import pytest
 
 from datasets_scripts.pocket.language import slot_words
 from datasets_scripts.pocket.names import HELD_OUT_NAMES
+from datasets_scripts.pocket.oracles import single_clip_oracle, window_oracle
 from datasets_scripts.pocket.story import (
     BLIND_SEED,
     HELD_OUT_LOOKS,
@@ -54,6 +55,17 @@ def test_the_told_fact_is_new_in_nine_of_ten_and_sole_novelty_of_crowded_clips()
             around = [f for c in film.clips[max(0, i - 15) : i] for f in (c.facts[c.told],)]
             assert fact not in around
     assert sum(len(clip.facts) >= 2 for clip in told) / len(told) > 0.9
+
+
+def test_neighbours_of_the_control_say_nothing_about_what_is_told():
+    films = [make_film(seed, "crowded_control") for seed in range(20)]
+    doing = [fact for film in films for clip in film.clips for fact in clip.facts]
+    assert len(doing) > 1000
+    assert all(len({fact.action for fact in clip.facts}) == len(clip.facts) for film in films for clip in film.clips)
+    pairs = [pair for film in films for pair in zip(film.clips, film.clips[1:], strict=False)]
+    assert sum(bool(set(one.facts) & set(other.facts)) for one, other in pairs) < 0.05 * len(pairs)  # by chance only
+    assert window_oracle(films) - single_clip_oracle(films) < 0.1
+    assert 0.25 <= window_oracle(CROWDED) - single_clip_oracle(CROWDED)
 
 
 def test_position_does_not_betray_who_is_meant():

@@ -13,11 +13,20 @@ import torch
 from datasets_scripts.pocket.story import make_film
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from train import ablations
-from train.ablation_tables import TABLES
+from train.ablation_tables import A0, TABLES
+from train.arguments import RunArguments
 from train.arm_training import fit, numbers, search, split_overrides
 from train.figure6 import between_share, synthetic_parts, synthetic_window
 from train.figure6 import main as draw_figure
-from train.pocket_arms import foreign, oracle_rows, shuffled, slot_recall, stage2_arguments
+from train.pocket_arms import (
+    PocketLine,
+    foreign,
+    oracle_rows,
+    pocket_run,
+    shuffled,
+    slot_recall,
+    stage2_arguments,
+)
 from train.stage2 import Stage2Arguments
 from train.synthetic import SyntheticSettings, SyntheticWorld, build_model, train_language_model
 
@@ -105,6 +114,10 @@ def test_equal_seeds_train_equal_models_and_the_search_takes_the_best(language: 
     assert numbers("1e-3,0.1") == [1e-3, 0.1]
     with pytest.raises(ValueError, match="numbers"):
         numbers("a")
+    built.clear()
+    model, chosen = search(build, batch_of, 2, [1e-3, 1e-2], lambda m: len(built), search_steps=1)
+    assert model is built[2] and chosen["learning_rate"] == 1e-2 and len(built) == 3  # two short ones, then one whole
+    assert torch.equal(again.projection.weight, model.projection.weight)
 
 
 def test_a_table_is_run_written_and_resumed(
@@ -152,6 +165,22 @@ def test_a_models_texts_and_the_oracles_share_a_measure() -> None:
     levels = oracle_rows([1], "crowded", 16)
     assert right > 0.9 and wrong == 0.0
     assert wrong < levels["oracle of a single clip"]["slots"] < levels["oracle of the window"]["slots"] <= 100
+
+
+def test_arms_of_a_seed_train_on_the_same_batches(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
+    asked = ablations.AblationArguments(
+        clip=towers["clip"], language=towers["lm"], features=str(features), films="1-2", validation_films="800001",
+        film_sets="800001", steps=2, learning_rates="0.001,0.01", search_steps=1, window_size=4, num_beams=1,
+        max_new_tokens=4,
+    )  # fmt: skip
+    line = pocket_run(asked, RunArguments(output_dir=str(tmp_path), batch_size=2))
+    assert isinstance(line, PocketLine) and line.device.type == "cpu"
+    first = line(A0, 1, tmp_path)
+    kept = dict(line.batches)
+    assert len(kept) == 2 and set(first) == {"set 1"} and first["set 1"]["learning_rate"] in (0.001, 0.01)
+    assert line(A0, 1, tmp_path) == first and all(line.batches[key] is kept[key] for key in kept)
+    line(A0, 2, tmp_path)  # another seed sees other windows, and the first one's are let go
+    assert len(line.batches) == 2 and not set(line.batches) & set(kept)
 
 
 def test_figure_six(tmp_path: Path) -> None:

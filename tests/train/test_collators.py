@@ -54,6 +54,9 @@ def test_a_cache_holds_every_clip_and_face_in_order(features: Path) -> None:
 
 def test_a_cache_resumes_and_refuses_another_tower(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
     arguments = FeatureArguments(clip=towers["clip"], seeds="2", chunk=1)
+    mixed = FeatureArguments(preset="mixed")
+    assert [mixed.preset_of(seed) for seed in (1, 2, 800001)] == ["clear", "crowded", "clear"]
+    assert arguments.preset_of(2) == "clear"
     build_cache(arguments, str(tmp_path))
     part = next(tmp_path.glob("parts_*/*.safetensors"))
     stamp = part.stat().st_mtime_ns

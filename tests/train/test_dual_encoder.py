@@ -9,13 +9,15 @@ from transformers import (
     CLIPImageProcessorPil,
     CLIPTextConfig,
     CLIPTextModelWithProjection,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
     ResNetConfig,
     ResNetModel,
 )
 
 from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.arguments import RunArguments
-from train.dual_encoder import DualEncoder, load_clip, pooled_images
+from train.dual_encoder import DualEncoder, compile_layers, load_clip, pooled_images
 from train.reconstruction import TextTower
 from train.stage1 import Stage1Arguments, Stage1Model, train
 
@@ -96,3 +98,18 @@ def test_a_folder_that_is_no_clip_is_refused(towers, tmp_path):
     with pytest.raises(ValueError, match=r"is a gpt2; expected a CLIP"):
         load_clip(towers["lm"])
     assert load_clip(towers["clip"]).config.projection_dim == 16
+
+
+def test_compiled_layers_embed_the_same_and_keep_their_names(folder):
+    torch.manual_seed(0)
+    tower = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+                         image_size=16, patch_size=8, projection_dim=8)
+    ).eval()  # fmt: skip
+    pixels, names = torch.randn(2, 3, 16, 16), list(tower.state_dict())
+    plain = tower(pixels).image_embeds
+    assert compile_layers(tower) == 2 and list(tower.state_dict()) == names
+    assert all(layer._compiled_call_impl is not None for layer in tower.vision_model.encoder.layers)
+    torch.testing.assert_close(tower(pixels).image_embeds, plain, atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match="no transformer layers"):
+        compile_layers(load_vision(folder))
