@@ -12,7 +12,8 @@
 * `frames_per_s_over_sequential`: frames that the loader delivers over those of plain sequential decoding, on one drawn
   film; `_cached`: the same from decoded frames on disk.
 * `predicted`: operations of a ViT-B/16 step (512 clips of 8 frames, random weights), counted without computing, and
-  the time, share of peak and memory that they predict for an H100. Nothing of it was run there.
+  the time, share of peak and memory that they predict for an H100; `benchmarks/vit_step.py` measures the same step
+  where there is an accelerator (docs/accelerator.json is what it found on an H200).
 """
 
 from __future__ import annotations
