@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ import typer
 
 from distinctad.catalogue import Catalogue, Film, Shard, find_catalogue, parse_shard
 from distinctad.catalogue_store import Store
-from distinctad.catalogue_work import Job, Result, Task, run_local
+from distinctad.catalogue_work import FILM_LIMIT_S, Job, Result, Task, run_local
 from distinctad.errors import UserError, one_line
 from distinctad.feature_tower import FeatureSettings, Fit
 from distinctad.plan import Characters, Settings, probe_film
@@ -52,6 +52,7 @@ def run_catalogue(
     shard: Shard | None = None,
     workers: int = 1,
     engine: Engine = "local",
+    film_limit_s: float = FILM_LIMIT_S,
     progress: Progress | None = None,
 ) -> Report:
     """Do every film of a folder that is not finished yet.
@@ -62,6 +63,7 @@ def run_catalogue(
         shard: which part of the catalogue; None: all.
         workers: films at once.
         engine: processes of this machine, or Ray.
+        film_limit_s: seconds that a film may take; engine "local" only.
         progress: called with what is being done, how many films of it are done and in all.
 
     Returns:
@@ -79,11 +81,14 @@ def run_catalogue(
         catalogue = find_catalogue(folder, store.book, shard, lambda done, total: tell("hashing", done, total))
         store.write_manifest(catalogue)
         report, todo = _todo(catalogue, store, shard, tell)
-        if engine == "ray":
-            from distinctad.catalogue_ray import run_ray as run
-        else:
-            run = run_local
-        for number, result in enumerate(run(todo, job, workers) if todo else (), 1):
+        results: Iterable[Result] = ()
+        if todo and engine == "ray":
+            from distinctad.catalogue_ray import run_ray
+
+            results = run_ray(todo, job, workers)
+        elif todo:
+            results = run_local(todo, job, workers, film_limit_s)
+        for number, result in enumerate(results, 1):
             if result.error:
                 report.failed[result.film.name] = result.error
             else:
@@ -113,6 +118,9 @@ def catalogue_command(
     shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; parts may run at once.")] = "1/1",
     workers: Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="Films at once.")] = 1,
     engine: Annotated[Engine, typer.Option(help="local: processes; ray: actors of Ray Data.")] = "local",
+    film_limit_s: Annotated[
+        float, typer.Option(min=0.001, help="Seconds that a film may take (local engine); then it has failed.")
+    ] = FILM_LIMIT_S,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be done, and how long.")] = False,
     model: Annotated[
         str | None, typer.Option(help="Checkpoint folder or hub id (default: the pocket checkpoint).")
@@ -139,7 +147,9 @@ def catalogue_command(
         _print_plan(folder, job, part, workers, out is not None)
         return
     with _bar() as step:
-        report = run_catalogue(folder, job, shard=part, workers=workers, engine=engine, progress=step)
+        report = run_catalogue(
+            folder, job, shard=part, workers=workers, engine=engine, film_limit_s=film_limit_s, progress=step
+        )
     _print_report(report, job.out)
     if report.failed:
         raise typer.Exit(1)

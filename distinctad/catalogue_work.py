@@ -30,6 +30,8 @@ from distinctad.plan import Settings, name_of, sha256_of
 Task = Literal["describe", "features"]
 
 FEATURES = "features.h5"
+FILM_LIMIT_S = 86_400.0  # a day
+LOOK_S = 5.0  # how often the time is looked at
 LIVES = 2  # workers that may die of a film before it is given up: one death may be the machine's fault
 
 
@@ -168,13 +170,15 @@ class FilmWorker:
         return (FEATURES,), made.warnings, float(about["duration_s"])
 
 
-def run_local(films: Sequence[Film], job: Job, workers: int) -> Iterator[Result]:
+def run_local(films: Sequence[Film], job: Job, workers: int, limit_s: float = FILM_LIMIT_S) -> Iterator[Result]:
     """Do films in processes of this machine.
 
     Args:
         films: in the order in which they are begun.
         job: what to do.
         workers: processes at once.
+        limit_s: seconds after which a film's worker is ended and the film has failed (the first film's hold loading the
+            model too).
 
     Yields:
         One result a film, as they end.
@@ -189,8 +193,9 @@ def run_local(films: Sequence[Film], job: Job, workers: int) -> Iterator[Result]
             for hand in crew:
                 if hand.task is None and waiting:
                     hand.give(*waiting.popleft())
+            yield from _give_up(crew, job, limit_s)
             busy = {hand.line: hand for hand in crew if hand.task}
-            for line in wait(list(busy)):
+            for line in wait(list(busy), timeout=min(limit_s, LOOK_S)):
                 hand = busy[line]  # type: ignore[index]
                 film, lives = hand.task or (films[0], 0)
                 hand.task = None
@@ -213,12 +218,27 @@ def run_local(films: Sequence[Film], job: Job, workers: int) -> Iterator[Result]
             hand.end()
 
 
+def _give_up(crew: Sequence[_Hand], job: Job, limit_s: float) -> Iterator[Result]:
+    """Ends the workers whose film takes too long: what loops inside a decoder would never end by itself."""
+    for hand in crew:
+        if hand.task is None or time.monotonic() - hand.since < limit_s or hand.line.poll():
+            continue
+        film, hand.task = hand.task[0], None
+        hand.end()
+        hand.start()
+        error = f"the film '{name_of(film.path)}' took longer than {limit_s:g} s. Look at the file, or raise "
+        answer = Result(film, error + "--film-limit-s.")
+        Store(job.out).fail(film, answer.error)
+        yield answer
+
+
 class _Hand:
-    """One worker process, its line, and the film that it has (with the lives left)."""
+    """One worker process, its line, and the film that it has (with the lives left), since when."""
 
     line: Connection
     process: Any
     task: tuple[Film, int] | None = None
+    since: float = 0.0
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -233,7 +253,7 @@ class _Hand:
         theirs.close()  # so that the end of the worker is the end of the line
 
     def give(self, film: Film, lives: int) -> None:
-        self.task = (film, lives)
+        self.task, self.since = (film, lives), time.monotonic()
         try:
             self.line.send(film)
         except (BrokenPipeError, ConnectionError):

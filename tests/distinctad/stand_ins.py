@@ -72,3 +72,16 @@ def dying_worker(line: Any, job: Any) -> None:
         if film.name == "a.mp4":
             os._exit(9)
         line.send(Result(film))
+
+
+def hanging_worker(line: Any, job: Any) -> None:
+    """A worker of a catalogue that comes back from one film much too late."""
+    import time
+
+    from distinctad.catalogue_work import Result
+
+    while True:
+        film = line.recv()
+        if film.name == "a.mp4":
+            time.sleep(20.0)  # for ever, as far as the test waits
+        line.send(Result(film))

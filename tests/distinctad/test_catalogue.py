@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Puts a stand-in in the model's place; gives the names of the films that it is asked for."""
     names: list[str] = []
 
-    def run(films: Sequence[Film], job: Job, workers: int) -> Iterator[Result]:
+    def run(films: Sequence[Film], job: Job, workers: int, limit_s: float) -> Iterator[Result]:
         worker = FilmWorker(job, FakePipe())
         for film in films:
             names.append(film.name)
@@ -170,6 +171,21 @@ def test_a_film_that_ends_its_worker_is_named(films: Path, tmp_path: Path, monke
     found = find_catalogue(films).films
     errors = {result.film.name: result.error for result in run_local(found, work, 2)}
     assert errors.pop("a.mp4").startswith("the film 'a.mp4' ended its worker 2 times (exit code 9)")
+    assert set(errors) == {"b/one.mp4", "b/two.mkv", "half.mp4"} and not any(errors.values())
+
+
+def test_a_film_that_takes_too_long_is_given_up(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    late, monotonic = [0.0], time.monotonic
+    monkeypatch.setattr(catalogue_work, "_serve", stand_ins.hanging_worker)
+    monkeypatch.setattr(catalogue_work, "LOOK_S", 0.1)
+    monkeypatch.setattr(catalogue_work.time, "monotonic", lambda: monotonic() + late[0])
+    work = job(tmp_path / "out")
+    Store(work.out).open(work.about())
+    errors: dict[str, str] = {}
+    for result in run_local(find_catalogue(films).films, work, 2, limit_s=1000.0):
+        errors[result.film.name] = result.error
+        late[0] = 1000.0 if len(errors) == 3 else 0.0
+    assert errors.pop("a.mp4").startswith("the film 'a.mp4' took longer than 1000 s.")
     assert set(errors) == {"b/one.mp4", "b/two.mkv", "half.mp4"} and not any(errors.values())
 
 
