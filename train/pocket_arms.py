@@ -64,15 +64,17 @@ class PocketLine:
         run: batch size and output folder.
         cache: features of all films.
         similarity: of texts, for R@k/N.
-        batches: (data, step) -> the inputs of a step, of the data that was trained on last: making prompts costs as
-            much as a step on an accelerator, and most arms of a seed train on the same.
+        batches: step -> its inputs, of the data that was trained on last: making prompts costs more than a step on an
+            accelerator, and most arms of a seed train on the same.
+        data: names those data.
     """
 
     asked: Any
     run: RunArguments
     cache: FeatureCache
     similarity: Callable[..., Any]
-    batches: dict[tuple[str, int], dict[str, torch.Tensor]] = field(default_factory=dict)
+    batches: dict[int, dict[str, torch.Tensor]] = field(default_factory=dict)
+    data: str = ""
 
     @property
     def device(self) -> torch.device:
@@ -98,15 +100,16 @@ class PocketLine:
             towers = {"vision": load_vision(asked.clip), "language": load_language(asked.language)[0]}
             return build_model(arguments, processor, self.cache, films, towers).to(self.device)
 
-        key = fingerprint(processor.to_dict(), vars(collator.options), size, arguments.sampling)
+        data = fingerprint(processor.to_dict(), vars(collator.options), size, arguments.sampling)
+        if data != self.data:
+            self.data = data
+            self.batches.clear()
 
         def batch_of(step: int) -> dict[str, torch.Tensor]:
-            if (key, step) not in self.batches:
-                if not any(data == key for data, _ in self.batches):
-                    self.batches.clear()
+            if step not in self.batches:
                 made = collator(schedule[step * count : (step + 1) * count])
-                self.batches[key, step] = {name: tensor.to(self.device) for name, tensor in made.items()}
-            return self.batches[key, step]
+                self.batches[step] = {name: tensor.to(self.device) for name, tensor in made.items()}
+            return self.batches[step]
 
         watched = consecutive_windows(self.cache, [str(s) for s in parse_seeds(asked.validation_films)], size)
         rates = numbers(asked.learning_rates)
