@@ -184,7 +184,8 @@ def prompt_name(role: str, actor: str = "") -> str:
     if any(token.casefold().endswith(("'s", "s'")) for token in tokens[:-1]):
         return re.sub(r"^the\s+", "", text, flags=re.IGNORECASE)
     nickname = _QUOTED.search(text)
-    if nickname and _bare(nickname[1].split(" ")[0]) not in TITLES and len(nickname[1].split()) < 3:
+    spelled = nickname is not None and any(c.isalnum() for c in nickname[1])
+    if nickname and spelled and _bare(nickname[1].split(" ")[0]) not in TITLES and len(nickname[1].split()) < 3:
         return nickname[1].strip()
     if is_descriptive(text):
         return re.sub(r"^(?:the|an?)\s+", "", text, flags=re.IGNORECASE)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datasets_scripts.names import clean_role, first_token, is_descriptive, oddness, prompt_name, surname
@@ -183,6 +183,7 @@ def test_the_oddest_come_first() -> None:
 
 
 @settings(max_examples=80, deadline=None)
+@example("0 ' \"")
 @given(st.text(max_size=60))
 def test_any_text_gives_a_printable_name_or_none(role: str) -> None:
     clean, name = clean_role(role), prompt_name(role, "A. Actor")
