@@ -13,44 +13,21 @@ import argparse
 import functools
 import json
 import sys
-import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.stage1 import FRAMES, MEMORY_LIMIT_GB, VIT_B16, WORDS, Tower, predict
+from benchmarks.stage2 import seconds
 from modeling_distinctad.losses_distinctad import stage1_loss
 from train.dual_encoder import compile_layers
 from train.gradient_cache import cached_backward
 
-CLIPS, FRAMES, WORDS, MEMORY_LIMIT_GB = 512, 8, 12, 40
-SIZES = {"image_size": 224, "patch_size": 16, "projection_dim": 512}
+CLIPS = 512
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bfloat16, data sheets
-
-
-class Tower(nn.Module):
-    """ViT-B/16 with random weights: clips (P, F, 3, H, W) to embeddings (P, F, C) float32.
-
-    Args:
-        autocast: compute in bfloat16 from float32 weights; False: in the weights' own type.
-        sizes: of a `CLIPVisionConfig`.
-    """
-
-    def __init__(self, autocast: bool, **sizes: Any) -> None:
-        from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-        super().__init__()
-        self.autocast = autocast
-        self.vision = CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes, attn_implementation="sdpa"))
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Embeddings (P, F, C), float32."""
-        with torch.autocast(pixels.device.type, torch.bfloat16) if self.autocast else nullcontext():
-            embedded = self.vision(pixel_values=pixels.flatten(0, 1)).image_embeds
-        return embedded.float().unflatten(0, pixels.shape[:2])
 
 
 class Step:
@@ -66,7 +43,7 @@ class Step:
 
     def __init__(self, device: str, autocast: bool, compiled: bool, clips: int = CLIPS, **sizes: Any) -> None:
         torch.manual_seed(0)
-        self.tower = Tower(autocast, **(sizes or SIZES)).to(device).train()
+        self.tower = Tower(autocast, "sdpa", **(sizes or VIT_B16)).to(device).train()
         self.weights = list(self.tower.parameters())
         self.masters = self.weights
         if not autocast:
@@ -110,8 +87,6 @@ def move_gradient(weight: Tensor, master: Tensor) -> None:
 @functools.cache
 def operations(clips: int = CLIPS) -> int:
     """Operations of a step with its recomputation, products and attention, counted on tensors without data."""
-    from benchmarks.stage1 import predict
-
     return int(predict(clips, (4,))["tflop"] * 1e12)
 
 
@@ -119,28 +94,19 @@ def measure(device: str, chunk: int, autocast: bool, compiled: bool, steps: int,
     """One row: the fastest of `steps` steps after one that warms up."""
     step = Step(device, autocast, compiled, **more)
     cuda = device != "cpu"
-    step(chunk)
     if cuda:
         torch.cuda.reset_peak_memory_stats()
-    times = []
-    for _ in range(steps):
-        if cuda:
-            torch.cuda.synchronize()
-        started = time.perf_counter()
-        step(chunk)
-        if cuda:
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - started)
+    step_s = seconds(lambda: step(chunk), steps)
     row: dict[str, Any] = {
         "chunk": chunk, "bf16": "autocast" if autocast else "copy", "compiled": compiled,
-        "step_s": round(min(times), 3), "clips_per_s": round(len(step.pixels) / min(times), 1),
+        "step_s": round(step_s, 3), "clips_per_s": round(len(step.pixels) / step_s, 1),
     }  # fmt: skip
     if cuda:
         name = torch.cuda.get_device_name()
         peak = next((value for key, value in PEAKS.items() if key in name), None)
         row["memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 1)
         row["fits"] = row["memory_gb"] < MEMORY_LIMIT_GB
-        rate = operations() / min(times)
+        rate = operations() / step_s
         row |= {"tflop_per_s": round(rate / 1e12, 1), "share_of_peak": round(rate / peak, 3) if peak else None}
     return row
 
@@ -148,14 +114,7 @@ def measure(device: str, chunk: int, autocast: bool, compiled: bool, steps: int,
 def product_rate() -> float:
     """Operations a second of one 8192 x 8192 x 8192 product in bfloat16: what the device reaches at its best."""
     a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    for _ in range(3):
-        a @ b
-    torch.cuda.synchronize()
-    started = time.perf_counter()
-    for _ in range(20):
-        a @ b
-    torch.cuda.synchronize()
-    return 20 * 2 * 8192**3 / (time.perf_counter() - started)
+    return 2 * 8192**3 / seconds(lambda: a @ b, 20)
 
 
 def sweep(quick: bool) -> dict[str, Any]:
