@@ -6,7 +6,7 @@ learning rate for every arm, A0 included.
 
 Run: `python train/ablations.py TABLE|all|list CONFIG.yaml [--key value]`, e.g. `table5
 train/configs/ablations_synthetic.yaml`. Finished runs are kept on a restart; `--part 0/2` and `--part 1/2` share the
-work between two processes; arms and seeds that tables have in common are not shared, so that each stands alone.
+work between two processes; a run that another table of the same folder has already is copied, not repeated.
 """
 
 from __future__ import annotations
@@ -81,6 +81,12 @@ def model_fields(overrides: dict[str, Any]) -> dict[str, Any]:
     given = dict(overrides)
     preset = DistinctADConfig.em_preset(given.pop("em_preset", "default"))
     return {**preset, **given}
+
+
+def bare(arm: Arm, window_size: int) -> Arm:
+    """The arm without overrides that only repeat what every arm has, so that equal runs of several tables are one."""
+    common = {**vars(DistinctADConfig()), "window_size": window_size}
+    return replace(arm, overrides={k: v for k, v in arm.overrides.items() if k not in common or common[k] != v})
 
 
 def synthetic_run(asked: AblationArguments, run: RunArguments) -> RunOne:
@@ -198,7 +204,8 @@ def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: R
     if not asked.search_steps:
         settings.pop("search_steps")  # records of before this option stay valid
     folder = Path(run.output_dir) / asked.source / name
-    records = run_arms(table.arms, seeds, run_one, folder, settings, (first, of))
+    arms = [bare(arm, asked.window_size) for arm in table.arms]
+    records = run_arms(arms, seeds, run_one, folder, settings, (first, of))
     if records:
         report = make_report(name, table, asked, run)
         target = folder if asked.quick else Path(asked.tables)

@@ -61,6 +61,15 @@ def test_some_arms_can_be_chosen_and_the_baseline_stays() -> None:
         ablations.chosen_arms(table, "C9")
 
 
+def test_overrides_that_ask_for_what_is_common_do_not_count() -> None:
+    bare = {(name, arm.name): ablations.bare(arm, 16).overrides for name in TABLES for arm in TABLES[name].arms}
+    common = [("figure4_alpha", "alpha 3"), ("figure4_n", "window_size 16"), ("own_gradient", "em_gradient none")]
+    assert all(bare[key] == {} == bare["table5", "C3"] for key in common)
+    assert bare["table5", "A0"] == {"alpha": 0.0, "beta": 0.0, "lambda_dist": 0.0}
+    assert bare["figure4_n", "window_size 8"] == {"window_size": 8}
+    assert ablations.bare(TABLES["figure4_n"].arms[2], 8).overrides == {}  # in the synthetic world N is 8
+
+
 def test_arms_become_configurations() -> None:
     for arm in TABLES["table5"].arms:
         _, overrides = split_overrides(arm.overrides, ("window_size", "sampling"))

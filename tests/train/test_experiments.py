@@ -101,22 +101,44 @@ def test_runs_are_done_once_and_failures_do_not_stop_the_others(tmp_path: Path) 
             raise RuntimeError("out of luck")
         return figures(seed + arm.overrides.get("alpha", 0.0))
 
-    records = run_arms(ARMS, [1, 2], run_one, tmp_path, {"steps": 5})
+    records = run_arms(ARMS, [1, 2], run_one, tmp_path / "t", {"steps": 5})
     assert calls == [("A0", 1), (ARMS[1].name, 1), ("A0", 2), (ARMS[1].name, 2)]
     assert missing(records, ARMS, [1, 2]) == [("A0", 2)]
-    assert "out of luck" in (run_folder(tmp_path, ARMS[0], 2) / "failure.txt").read_text("utf-8")
-    records = run_arms(ARMS, [1, 2], run_one, tmp_path, {"steps": 5})
+    assert "out of luck" in (run_folder(tmp_path / "t", ARMS[0], 2) / "failure.txt").read_text("utf-8")
+    records = run_arms(ARMS, [1, 2], run_one, tmp_path / "t", {"steps": 5})
     assert len(calls) == 5 and calls[-1] == ("A0", 2) and not missing(records, ARMS, [1, 2])
-    assert not (run_folder(tmp_path, ARMS[0], 2) / "failure.txt").exists()
+    assert not (run_folder(tmp_path / "t", ARMS[0], 2) / "failure.txt").exists()
     assert [r.figures["films 2"]["cider"] for r in records] == [2.0, 5.0, 3.0, 6.0]
-    content = json.loads((run_folder(tmp_path, ARMS[1], 1) / "run_record.json").read_text("utf-8"))
+    content = json.loads((run_folder(tmp_path / "t", ARMS[1], 1) / "run_record.json").read_text("utf-8"))
     assert content["config"] == {"steps": 5, "alpha": 3.0} and content["arm"] == ARMS[1].name
 
 
 def test_another_configuration_is_refused(tmp_path: Path) -> None:
-    run_arms(ARMS[:1], [1], lambda *_: figures(1.0), tmp_path, {"steps": 5})
+    run_arms(ARMS[:1], [1], lambda *_: figures(1.0), tmp_path / "t", {"steps": 5})
     with pytest.raises(ValueError, match="another configuration"):
-        run_arms(ARMS[:1], [1], lambda *_: figures(1.0), tmp_path, {"steps": 6})
+        run_arms(ARMS[:1], [1], lambda *_: figures(1.0), tmp_path / "t", {"steps": 6})
+
+
+def test_an_equal_run_of_a_neighbouring_table_is_copied_and_no_other(tmp_path: Path) -> None:
+    done: list[tuple[str, int]] = []
+
+    def run_one(arm: Arm, seed: int, folder: Path) -> dict[str, dict[str, float]]:
+        done.append((arm.name, seed))
+        (folder / "told.json").write_text("[]", encoding="utf-8")
+        return figures(float(seed))
+
+    arms = [Arm("C3"), Arm("A0", {"alpha": 0.0})]
+    run_arms(arms, [1, 2], run_one, tmp_path / "one", {"steps": 5})
+    others = [Arm("alpha 3"), Arm("alpha 1", {"alpha": 1.0})]
+    again = run_arms(others, [1, 2, 3], run_one, tmp_path / "two", {"steps": 5})
+    assert done[4:] == [("alpha 1", 1), ("alpha 1", 2), ("alpha 3", 3), ("alpha 1", 3)]  # alpha 3 is C3, seeds 1 and 2
+    assert [(r.arm, r.seed) for r in again][:2] == [("alpha 3", 1), ("alpha 1", 1)]
+    assert again[2].figures["films 1"]["cider"] == 2.0 and len(again) == 6
+    own = run_folder(tmp_path / "two", Arm("alpha 3"), 1)
+    content = json.loads((own / "run_record.json").read_text("utf-8"))
+    assert content["copied_from"] == "one/c3/seed_1" and content["arm"] == "alpha 3" and (own / "told.json").is_file()
+    run_arms([Arm("C3")], [1], run_one, tmp_path / "three", {"steps": 6})  # other steps
+    assert len(done) == 9
 
 
 def test_parts_share_the_work(tmp_path: Path) -> None:
@@ -126,8 +148,8 @@ def test_parts_share_the_work(tmp_path: Path) -> None:
         done.append((arm.name, seed))
         return figures(1.0)
 
-    assert len(run_arms(ARMS, [1, 2, 3], run_one, tmp_path, part=(0, 2))) == 3
-    assert len(run_arms(ARMS, [1, 2, 3], run_one, tmp_path, part=(1, 2))) == 6
+    assert len(run_arms(ARMS, [1, 2, 3], run_one, tmp_path / "t", part=(0, 2))) == 3
+    assert len(run_arms(ARMS, [1, 2, 3], run_one, tmp_path / "t", part=(1, 2))) == 6
     assert len(set(done)) == len(done) == 6
 
 
@@ -139,7 +161,7 @@ def test_lists_that_cannot_run_are_refused(
     arms: list[Arm], seeds: list[int], part: tuple[int, int], tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="expected"):
-        run_arms(arms, seeds, lambda *_: figures(1.0), tmp_path, part=part)
+        run_arms(arms, seeds, lambda *_: figures(1.0), tmp_path / "t", part=part)
 
 
 def test_the_table_holds_means_differences_paper_and_what_is_missing(tmp_path: Path) -> None:

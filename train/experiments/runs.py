@@ -1,13 +1,14 @@
 """Runs every arm with every seed, one folder a run, and starts again where it stopped.
 
 A run is finished when its folder holds `run_record.json`; it is then read, not repeated. Several processes may share a
-folder: each takes its part of the list.
+folder: each takes its part of the list. An equal run that stands in a neighbouring table's folder is copied.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -106,7 +107,8 @@ def run_arms(
     with tqdm(todo, unit="run", desc=folder.name) as bar:
         for arm, seed in bar:
             bar.set_postfix_str(f"{arm.name}, seed {seed}")
-            _run(arm, seed, run_one, run_folder(folder, arm, seed), settings)
+            if not _copy_equal(folder, arm, seed, settings):
+                _run(arm, seed, run_one, run_folder(folder, arm, seed), settings)
     found = [_read(folder, arm, seed, settings) for arm, seed in jobs]
     return [record for record in found if record is not None]
 
@@ -144,6 +146,22 @@ def _run(arm: Arm, seed: int, run_one: RunOne, own: Path, settings: Mapping[str,
         return
     (own / FAILURE).unlink(missing_ok=True)
     record.write(own, {"figures": figures})
+
+
+def _copy_equal(folder: Path, arm: Arm, seed: int, settings: Mapping[str, Any] | None) -> bool:
+    """Takes over a finished run of the same configuration and seed from a folder beside this one, if there is any."""
+    for path in sorted(folder.parent.glob(f"*/*/seed_{seed}/{RECORD}")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["data"] != _key(arm, settings):
+            continue
+        own = run_folder(folder, arm, seed)
+        shutil.copytree(path.parent, own, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
+        content |= {"arm": arm.name, "copied_from": str(path.parent.relative_to(folder.parent))}
+        partial = own / (RECORD + ".partial")
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(own / RECORD)
+        return True
+    return False
 
 
 def _read(folder: Path, arm: Arm, seed: int, settings: Mapping[str, Any] | None) -> Record | None:
