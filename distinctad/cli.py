@@ -105,6 +105,12 @@ def describe_command(
     ] = "recognised",
     max_people: Annotated[int, typer.Option(help="At most so many recognised people a clip.")] = 3,
     num_beams: Annotated[int | None, typer.Option(help="Beams of the search (default: the checkpoint's).")] = None,
+    contrast: Annotated[
+        float | None,
+        typer.Option(
+            help="0 to 10: how much the neighbours' pictures count against a text (default: the checkpoint's)."
+        ),
+    ] = None,
     batch_windows: Annotated[int, typer.Option(help="Windows that run at once.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
@@ -131,8 +137,9 @@ def describe_command(
 ) -> None:
     """Describe a film: find or read the intervals, draft a text for each, write CSV, JSON, SRT and WebVTT."""
     settings = Settings(
-        device=device, dtype=dtype, seed=seed, batch_windows=batch_windows, num_beams=num_beams, characters=characters,
-        max_people=max_people, overlaps=overlaps, film_id=film_id, gaps=GapRules(min_gap, guard, max_length, every),
+        device=device, dtype=dtype, seed=seed, batch_windows=batch_windows, num_beams=num_beams, contrast=contrast,
+        characters=characters, max_people=max_people, overlaps=overlaps, film_id=film_id,
+        gaps=GapRules(min_gap, guard, max_length, every),
     )  # fmt: skip
     given: dict[str, Any] = {"subtitles": subtitles, "cast": cast, "intervals": intervals, "settings": settings}
     if dry_run:

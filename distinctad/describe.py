@@ -191,7 +191,7 @@ def _run(
 
     Candidates are the beams of the one search; a pipeline without a model (a stand-in) or beams gives one a clip.
     """
-    asked = {"device": job.settings.device, "dtype": job.settings.dtype, "num_beams": None}
+    asked = {"device": job.settings.device, "dtype": job.settings.dtype, "num_beams": None, "contrast": None}
     used: dict[str, Any] = {"name": "given pipeline", "sha256": None, **asked, **(about or {})}
     if pipe is None:
         from distinctad.loading import load_pipeline
@@ -270,7 +270,8 @@ def _called(
     from modeling_distinctad.video_distinctad import VideoError, VideoWarning
 
     settings = job.settings
-    beams = {} if settings.num_beams is None else {"num_beams": settings.num_beams}
+    search = {"num_beams": settings.num_beams, "contrast": settings.contrast}
+    asked = {name: value for name, value in search.items() if value is not None}
     people = [
         {"id": p.id, "name": p.name, "actor": p.actor, "portrait": str(p.portrait) if p.portrait else None}
         for p in job.cast
@@ -286,7 +287,7 @@ def _called(
                 max_people=settings.max_people,
                 batch_windows=batch,
                 progress=progress,
-                **{**beams, **generation},
+                **{**asked, **generation},
             )
     except VideoError as error:
         message = f"the film '{job.film.name}' cannot be decoded: {reason_of(error, job.film)}"
@@ -326,7 +327,8 @@ def _document(job: Plan, used: dict[str, Any], records: list[dict[str, Any]]) ->
         for p in job.cast
     ]
     chosen = {name: getattr(settings, name) for name in ("characters", "max_people", "seed", "batch_windows")}
-    chosen["num_beams"] = used["num_beams"] if settings.num_beams is None else settings.num_beams
+    for name in ("num_beams", "contrast"):
+        chosen[name] = used[name] if getattr(settings, name) is None else getattr(settings, name)
     return {
         "format": "distinctad.descriptions",
         "format_version": 1,

@@ -28,7 +28,8 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
         seed: of every random number.
 
     Returns:
-        The pipeline, and {"name", "sha256", "device", "dtype", "num_beams": the checkpoint's} for the record.
+        The pipeline, and {"name", "sha256", "device", "dtype", and the checkpoint's "num_beams" and "contrast"} for the
+        record.
 
     Raises:
         UserError: if there is no checkpoint, it is incomplete or of another kind, or the device or dtype cannot be had.
@@ -62,6 +63,7 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
         "device": target.type,
         "dtype": kind,
         "num_beams": network.config.decode_num_beams,
+        "contrast": network.config.decode_contrast,
     }
 
 

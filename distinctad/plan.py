@@ -34,6 +34,7 @@ class Settings:
         characters: "recognised" puts the people recognised in a clip into its prompt, "all" the whole cast.
         max_people: at most so many recognised people a clip.
         num_beams: beams of the search, 1 is greedy; None is the checkpoint's own number.
+        contrast: weight of what the neighbours' pictures say, in the choice among beams; None is the checkpoint's own.
         batch_windows: windows that run at once.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto" (float32 on a CPU, else the checkpoint's), "float32", "bfloat16" or "float16".
@@ -46,6 +47,7 @@ class Settings:
     characters: Characters = "recognised"
     max_people: int = 3
     num_beams: int | None = None
+    contrast: float | None = None
     batch_windows: int = 1
     device: str = "auto"
     dtype: str = "auto"
@@ -65,6 +67,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise UserError(f"{name} is {value}", f"Give a whole number from {low} to {high}.")
+        if self.contrast is not None and not 0 <= self.contrast <= 10:  # not a number fails too
+            raise UserError(f"contrast is {self.contrast}", "Give a number from 0 (off) to 10.")
         for name, choices in (("characters", get_args(Characters)), ("overlaps", get_args(Overlaps))):
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} is '{getattr(self, name)}'", f"Give one of {', '.join(choices)}.")

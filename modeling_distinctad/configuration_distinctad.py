@@ -84,6 +84,8 @@ class DistinctADConfig(PreTrainedConfig):
         decode_repetition_penalty: repetition penalty of `generate`, over generated text only.
         decode_no_repeat_ngram_size: n-gram ban of `generate`, over generated text only.
         decode_max_new_tokens: most tokens of one AD.
+        decode_contrast: weight of what the window's other pictures say, in the choice among a clip's beams
+            (`contrast_distinctad`; own, not the paper's); 0: off.
         vision_chunk_size: images that pass the vision tower at a time.
         vision_sha256: fingerprint of the tower whose features the model was trained on, before any rounding.
         text_model_name_or_path: where the language model comes from, when it is named instead of stored.
@@ -137,6 +139,7 @@ class DistinctADConfig(PreTrainedConfig):
     decode_repetition_penalty: float = 1.2
     decode_no_repeat_ngram_size: int = 3
     decode_max_new_tokens: int = 67
+    decode_contrast: float = 0.0
     vision_chunk_size: int = 256
     vision_sha256: str | None = None
     text_model_name_or_path: str | None = None
@@ -167,6 +170,8 @@ class DistinctADConfig(PreTrainedConfig):
                 raise ValueError(f"{name}={getattr(self, name)}: expected 1 or more; raise it.")
         if not self.em_tau > 0:
             raise ValueError(f"em_tau={self.em_tau}: expected a temperature above 0; raise it.")
+        if not 0 <= self.decode_contrast < float("inf"):
+            raise ValueError(f"decode_contrast={self.decode_contrast}: expected a weight of 0 or more; raise it.")
         if self.em_bases_init == "parameter" and self.em_gradient != "all" and self.uses_em:
             raise ValueError(
                 f'em_bases_init="parameter" with em_gradient="{self.em_gradient}": the bases would get no gradient; '

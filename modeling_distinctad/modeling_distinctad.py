@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import ModelOutput
 
 from .contextual_em_distinctad import ContextualEM, em_health_figures
+from .contrast_distinctad import Found, Prompts, contrasted, packed_prompts
 from .language_loss_distinctad import call_language_model, count_items, language_loss, supervised_loss
 from .mixers_distinctad import BasisCrossAttention, WindowAttention, difference_from_others
 from .perceiver_distinctad import Perceiver, ScaledLinear
 from .pretrained_distinctad import DistinctADPreTrainedModel
-from .slots_distinctad import fill_slots, pack_left
+from .slots_distinctad import fill_slots
 from .towers_distinctad import build_language_model, build_vision_tower
 
 _TRUTH = ("labels", "distinctive_mask", "num_items_in_batch", "num_distinctive_in_batch")
@@ -274,8 +275,9 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             face_features: (B, F, C).
             face_index: (B, N, L) long.
             describe_mask: (B, N) bool, False for clips that lend context only and get no text; None: all get one.
-            **generation: settings of transformers' `generate`; the configuration's `decode_*` are the defaults.
-                `labels`, `distinctive_mask` and the batch's counts are let pass and never read: truth has no way in.
+            **generation: settings of transformers' `generate`, and `contrast` (see `search`); the configuration's
+                `decode_*` are the defaults. `labels`, `distinctive_mask` and the batch's counts are let pass and never
+                read: truth has no way in.
 
         Returns:
             (B, N, L_new) long, only new tokens; clips that are padded or not asked for are all padding.
@@ -284,21 +286,50 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             ValueError: inputs contradict each other, or several sequences a clip are asked for.
         """
         self._hold_frozen_parts()
-        embeds, mask, clip_mask, _ = self._prompt(
+        embeds, mask, clip_mask, visual = self._prompt(
             input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
             face_features, face_index,
         )  # fmt: skip
         settings = self._generation_settings({k: v for k, v in generation.items() if k not in _TRUTH})
-        real = (clip_mask if describe_mask is None else clip_mask & describe_mask.bool()).flatten()
-        if not real.any():
+        asked = clip_mask if describe_mask is None else clip_mask & describe_mask.bool()
+        if not asked.any():
             return input_ids.new_full((*input_ids.shape[:2], 1), settings["pad_token_id"])
-        embeds, mask = pack_left(embeds[real], mask[real])
+        slots = input_ids == self.config.video_token_id
+        prompts = packed_prompts(embeds, mask, slots, asked, visual, clip_mask)
+        new = self.search(prompts, settings).ids[:, 0]
+        ids = new.new_full((*asked.shape, new.shape[-1]), settings["pad_token_id"])
+        ids[asked] = new
+        return ids
+
+    def search(self, prompts: Prompts, settings: dict[str, Any], keep: int = 1) -> Found:
+        """Search texts for prompts: ONE `generate` of the language model, then the contrast, if there is one.
+
+        Args:
+            prompts: M clips.
+            settings: as `generate` resolves them: those of transformers, and "contrast", the weight of what the
+                window's other pictures say (`contrast_distinctad`); 0, or a search without beams: the search's order.
+            keep: texts a clip; never more than the search has beams.
+
+        Returns:
+            The best `keep` texts of every clip.
+        """
+        settings = dict(settings)
+        contrast, beams = settings.pop("contrast", 0.0), settings["num_beams"]
+        most = beams if contrast else min(keep, beams)
+        if most > 1:
+            settings |= {"num_return_sequences": most, "return_dict_in_generate": True, "output_scores": True}
         with warnings.catch_warnings():  # that the penalties concern new tokens only is what is wanted
             warnings.filterwarnings("ignore", message="Passing `.*` with `inputs_embeds` and without `input_ids`")
-            new = self.language_model.generate(inputs_embeds=embeds, attention_mask=mask.long(), **settings)
-        ids = new.new_full((real.numel(), new.shape[-1]), settings["pad_token_id"])
-        ids[real] = new
-        return ids.unflatten(0, input_ids.shape[:2])
+            out = self.language_model.generate(
+                inputs_embeds=prompts.embeds, attention_mask=prompts.mask.long(), **settings
+            )
+        if most == 1:
+            return Found(out.unsqueeze(1), None)
+        found = Found(out.sequences.unflatten(0, (-1, most)), out.sequences_scores.unflatten(0, (-1, most)))
+        if contrast:
+            penalty, end = settings.get("length_penalty", 1.0), settings["eos_token_id"]
+            found = contrasted(self.language_model, prompts, found, contrast, penalty, end)
+        return Found(found.ids[:, :keep], None if found.scores is None else found.scores[:, :keep])
 
     def _generation_settings(self, asked: dict[str, Any]) -> dict[str, Any]:
         config = self.config
@@ -308,7 +339,14 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             pad = eos[0] if isinstance(eos, list) else eos
         settings: dict[str, Any] = {"do_sample": False, "eos_token_id": eos, "pad_token_id": 0 if pad is None else pad}
         prefix = "decode_"
-        names = ("num_beams", "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "max_new_tokens")
+        names = (
+            "num_beams",
+            "length_penalty",
+            "repetition_penalty",
+            "no_repeat_ngram_size",
+            "max_new_tokens",
+            "contrast",
+        )
         settings |= {name: getattr(config, prefix + name) for name in names}
         settings |= asked
         if settings.get("num_return_sequences", 1) != 1 or settings.get("return_dict_in_generate"):

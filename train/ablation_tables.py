@@ -63,6 +63,11 @@ TABLE_5 = (
     Arm("attention_residual", {**OFF, "context_mixer": "attention_residual"}, "ours: both"),
     Arm("residual + EM", {"context_mixer": "residual"}, "ours: C3 with the residual"),
 )
+CONTRAST = tuple(
+    Arm(f"{arm.name}{' + contrast' * bool(weight)}", {**arm.overrides, "decode_contrast": weight})
+    for arm in (A0, C3)
+    for weight in (0.0, 0.5)
+)
 PAPER_5 = {
     "cider": {"A0": 23.1, "B1": 23.7, "B2": 23.4, "B3": 23.3, "C1": 24.3, "C2": 25.3, "C3": 25.5},
     "r5_16": {"A0": 46.2, "B1": 46.6, "B2": 46.1, "B3": 48.0, "C1": 50.7, "C2": 51.5, "C3": 51.7},
@@ -96,6 +101,9 @@ TABLES: dict[str, Table] = {
     "figure4_beta": _sweep("Figure 4: beta", "beta", (0.0, 0.5, 1.0, 2.0, 3.0), 1.0),
     "figure4_k": _sweep("Figure 4: K bases", "em_num_bases", (2, 8, 16, 32, 64), 32, True),
     "figure4_n": _sweep("Figure 4: N clips in a window", "window_size", (2, 4, 8, 16, 32), 16, True),
+    "own_contrast": Table(
+        "Ours: the beam that the neighbours' pictures explain least", CONTRAST, "A0", pocket_only=True
+    ),
     "own_rounds": _sweep("Rounds R of EM", "em_rounds", (1, 3, 9), 3, True),
     "own_tau": _sweep("Temperature of EM", "em_tau", (0.03, 0.1, 0.3, 1.0), 0.1, True),
     "own_similarity": _choices("Similarity of EM", "em_similarity", ("centred_cosine", "cosine", "dot")),

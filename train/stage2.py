@@ -81,6 +81,7 @@ class Stage2Arguments:
     max_people: int = field(default=3, metadata={"help": "most recognised people listed in a prompt"})
     face_gain: float = field(default=1.5, metadata={"help": "RMS of face vectors over that of the word embeddings"})
     decode_num_beams: int = field(default=5, metadata={"help": "beams of the saved model"})
+    decode_contrast: float = field(default=0.0, metadata={"help": "contrast of the saved model; 0: off (ours)"})
     accumulate: int = field(default=1, metadata={"help": "batches of one optimiser step; exact"})
     language_dtype: str = field(
         default="float32", metadata={"help": "of the frozen language model: float32 | bfloat16"}

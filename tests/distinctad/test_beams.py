@@ -25,18 +25,20 @@ def pipe() -> Any:
 
 
 @pytest.mark.slow
-def test_other_beams_come_with_the_best_and_change_nothing(pipe: Any, film: Path) -> None:
-    alone = pipe(str(film), intervals=INTERVALS, num_beams=4)
+@pytest.mark.parametrize("contrast", [0.0, 0.5])
+def test_other_beams_come_with_the_best_and_change_nothing(pipe: Any, film: Path, contrast: float) -> None:
+    asked = {"intervals": INTERVALS, "num_beams": 4, "contrast": contrast}
+    alone = pipe(str(film), **asked)
     with kept_beams(pipe, 3) as found:
-        together = pipe(str(film), intervals=INTERVALS, num_beams=4)
+        together = pipe(str(film), **asked)
     assert together == alone and len(found) == len(INTERVALS)
     for record in together:
         texts = found[record["window"], record["position"]]
         scores = [score for _, score in texts]
         assert len(texts) == 3 and texts[0][0] == record["text"] and scores == sorted(scores, reverse=True)
         assert len({text for text, _ in texts}) > 1
-    assert "generate" not in pipe.model.__dict__ and "batch_decode" not in pipe.processor.__dict__
-    assert pipe(str(film), intervals=INTERVALS, num_beams=4) == alone
+    assert "search" not in pipe.model.__dict__ and "batch_decode" not in pipe.processor.__dict__
+    assert pipe(str(film), **asked) == alone
 
 
 @pytest.mark.slow
@@ -44,7 +46,7 @@ def test_methods_come_back_after_an_error_and_greedy_search_has_no_others(pipe: 
     with pytest.raises(RuntimeError, match="stop"):
         with kept_beams(pipe, 3):
             raise RuntimeError("stop")
-    assert "generate" not in pipe.model.language_model.__dict__
+    assert "search" not in pipe.model.__dict__
     with kept_beams(pipe, 3) as found:
         pipe(str(film), intervals=INTERVALS[:1], num_beams=1)
     assert found == {}
@@ -54,18 +56,16 @@ def test_beams_go_to_their_own_clips() -> None:
     """By hand: two windows of two clips, the second clip of the first padded; tokens are words' numbers."""
     best, other = torch.tensor([[1, 0], [2, 0], [3, 0]]), torch.tensor([[4, 5], [6, 0], [7, 0]])
 
-    class Search:
-        def generate(self, **settings: Any) -> Any:
-            assert settings["num_return_sequences"] == 2
-            sequences = torch.stack([best, other], dim=1).flatten(0, 1)
-            return SimpleNamespace(sequences=sequences, sequences_scores=torch.tensor([-1, -2, -3, -4, -5, -6.0]))
-
     class Model:
-        language_model = Search()
+        def search(self, prompts: Any, settings: Any, keep: int = 1) -> Any:
+            assert keep == 2
+            scores = torch.tensor([[-1, -2], [-3, -4], [-5, -6.0]])
+            return SimpleNamespace(ids=torch.stack([best, other], dim=1), scores=scores)
 
-        def generate(self, input_ids: Any, clip_mask: Any = None, describe_mask: Any = None, **more: Any) -> Any:
+        def generate(self, clip_mask: Any) -> Any:
             ids = torch.zeros(2, 2, 2, dtype=torch.long)
-            ids[clip_mask] = self.language_model.generate(num_beams=5)
+            window, position = clip_mask.nonzero(as_tuple=True)
+            ids[clip_mask] = self.search(SimpleNamespace(window=window, position=position), {}).ids[:, 0]
             return ids
 
     class Processor:
@@ -78,7 +78,7 @@ def test_beams_go_to_their_own_clips() -> None:
     names = [["a", ""], ["b", "c"]]
     with kept_beams(pipe, 2) as found:
         for _ in range(2):
-            ids = pipe.model.generate(input_ids=torch.zeros(2, 2, 1, dtype=torch.long), clip_mask=mask)
+            ids = pipe.model.generate(clip_mask=mask)
             told = pipe.processor.batch_decode(ids, names)
     assert told[0][0] == "a1" and told[1] == ["b2", "c3"]
     assert found[0, 0] == [("a1", -1.0), ("a4", -2.0)] and found[1, 0] == [("b2", -3.0), ("b6", -4.0)]

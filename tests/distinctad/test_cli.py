@@ -112,7 +112,9 @@ def test_a_dry_run_prints_the_intervals_and_needs_no_model(film: Path, cast: Pat
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("beams", [[], ["--num-beams", "1", "--characters", "all", "--dtype", "bfloat16"]])
+@pytest.mark.parametrize(
+    "beams", [[], ["--num-beams", "1", "--contrast", "0.5", "--characters", "all", "--dtype", "bfloat16"]]
+)
 def test_a_film_is_described_end_to_end(
     film: Path, cast: Path, checkpoint: Path, tmp_path: Path, beams: list[str]
 ) -> None:
@@ -129,6 +131,7 @@ def test_a_film_is_described_end_to_end(
     assert len(made["cues"]) == 3 and all(cue["text"] for cue in made["cues"])
     assert [(c["provenance"]["window"], c["provenance"]["position"]) for c in made["cues"]] == [(0, 0), (0, 1), (1, 0)]
     assert made["generation"]["num_beams"] == (1 if beams else 2)
+    assert made["generation"]["contrast"] == (0.5 if beams else 0.0)
     assert made["generation"]["dtype"] == ("bfloat16" if beams else "float32")
     assert made["model"]["name"] == "tiny" and made["review"] == REVIEW
     assert {name for cue in made["cues"] for name in cue["characters"]} <= {"Mara", "Joël"}

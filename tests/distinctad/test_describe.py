@@ -46,7 +46,7 @@ def test_one_cue_an_interval_with_all_that_was_given(
     assert seen == [(1, 3), (2, 3), (3, 3)]
     (call,) = pipe.calls
     assert call["characters"] == "recognised" and call["max_people"] == 3 and call["batch_windows"] == 1
-    assert "num_beams" not in call
+    assert "num_beams" not in call and "contrast" not in call and made.document["generation"]["contrast"] is None
     assert [(p["id"], p["name"], Path(p["portrait"]).name) for p in call["cast"]] == [
         ("p1", "Mara", "mara.png"), ("p2", "Joël", "jo.png"),
     ]  # fmt: skip
@@ -174,7 +174,16 @@ def test_a_cast_without_portraits_needs_to_be_all(film: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"seed": -1}, {"batch_windows": 0}, {"num_beams": 0}, {"max_people": 99}, {"characters": "me"}]
+    "wrong",
+    [
+        {"seed": -1},
+        {"batch_windows": 0},
+        {"num_beams": 0},
+        {"max_people": 99},
+        {"contrast": -0.1},
+        {"contrast": float("nan")},
+        {"characters": "me"},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):

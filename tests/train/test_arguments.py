@@ -23,6 +23,7 @@ CONFIGS = {
     "pocket_features.yaml": FeatureArguments,
     "ablations_synthetic.yaml": AblationArguments,
     "ablations_pocket.yaml": AblationArguments,
+    "ablations_sweeps.yaml": AblationArguments,
     **{path.name: Stage2Arguments for path in sorted((TRAIN / "configs").glob("[!p]*_clip*_*.yaml"))},
 }
 CLASSES: dict[str, Any] = {

@@ -195,6 +195,11 @@ def test_characters_and_contexts_by_choice(features: Path, processor: DistinctAD
     truth = places(asked(0, train_characters="ground_truth"))
     assert truth == [{p for p in (row["person"], row["partner"]) if p >= 0} for row in rows]
     assert places(asked(-1, train_characters="all", test_characters="ground_truth")) == truth
+    # a control's window with clips of another film: its people have no place in this cast
+    mixed = (-1, "", [cache.films["1"][0], *cache.films["2"][:7]])
+    strange = WindowCollator(processor, cache, WindowOptions(test_characters="ground_truth")).window(*mixed)
+    told = set(people_told(cache.rows[cache.films["1"][0]]))
+    assert places(strange) == [told, *[set()] * 7]
     noisy = [places(asked(epoch, train_characters="noisy")) for epoch in range(3)]
     assert noisy[0] != noisy[1] and all(len(clip) <= 3 for found in noisy for clip in found)
     before = [cache.rows[n]["text"] for n in cache.films["1"]]
