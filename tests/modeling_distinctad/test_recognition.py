@@ -13,14 +13,18 @@ from modeling_distinctad.towers_distinctad import sides_of
 
 
 def test_by_hand_and_centring_matters() -> None:
-    """All vectors share a large common part; only the small rest tells the people apart."""
+    """All vectors share a large common part; only the small rest tells the people apart, and only centred clearly."""
     common = torch.tensor([10.0, 0.0, 0.0])
     faces = common + torch.tensor([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
     frames = 3 * common + torch.tensor([[[0.0, 2.0, 0.0]] * 2, [[0.0, -2.0, 0.0]] * 2])
     mask = torch.ones(2, 2, dtype=torch.bool)
-    assert recognise(frames, mask, faces) == [[(0, 1.0), (1, -1.0)], [(1, 1.0), (0, -1.0)]]
-    assert recognise(frames, mask, faces, max_people=1) == [[(0, 1.0)], [(1, 1.0)]]
-    assert recognise(frames, mask, faces, threshold=0.5) == [[(0, 1.0)], [(1, 1.0)]]
+    long = math.sqrt((30**2 + 2**2) * (10**2 + 1**2))  # plain cosines (300 +- 2) / long, centred ones +-1, 2 to 1
+    right, wrong = ((302 / long + 0.5) / 1.5, (298 / long - 0.5) / 1.5)
+    found = recognise(frames, mask, faces)
+    assert [[who for who, _ in people] for people in found] == [[0, 1], [1, 0]]
+    assert all([score for _, score in people] == pytest.approx([right, wrong], abs=1e-6) for people in found)
+    assert [[who for who, _ in people] for people in recognise(frames, mask, faces, max_people=1)] == [[0], [1]]
+    assert [[who for who, _ in people] for people in recognise(frames, mask, faces, threshold=0.5)] == [[0], [1]]
 
 
 def test_pools_by_hand() -> None:
@@ -68,7 +72,9 @@ def test_few_portraits_and_few_frames() -> None:
     assert recognise(frames, mask, frames[0], max_people=0) == [[], []]
     still, faces = torch.tensor([[[1.0, 3.0]] * 4]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     alone = recognise(still, torch.ones(1, 4), faces)  # one clip of one still picture: not what rounding leaves of it
-    assert alone[0][0][0] == 1 and alone[0][0][1] == pytest.approx(2 / math.sqrt(20), abs=1e-5)
+    assert alone[0][0][0] == 1 and alone[0][0][1] == pytest.approx(
+        (3 / math.sqrt(10) + 0.5 * 2 / math.sqrt(20)) / 1.5, abs=1e-5
+    )
     same = torch.ones(3, 4)  # equal portraits: nothing to tell apart, but numbers and the given order
     assert [i for i, _ in recognise(frames, mask, same)[0]] == [0, 1, 2]
 
