@@ -54,7 +54,7 @@ def _decode_others(
     decode: Callable[..., Any], ids: Any, names: Sequence[Any], prompts: Any, others: Any, first: int, into: Texts
 ) -> None:
     """Decode every rank of a batch's texts as the best was decoded: with the names of its own clip."""
-    places = (prompts.window, prompts.position)
+    places = (prompts.window.to(ids.device), prompts.position.to(ids.device))
     for rank in range(others.ids.shape[1]):
         # Clips that nothing was searched for are not read again: any token may stand there.
         beams = ids.new_full((*ids.shape[:2], others.ids.shape[2]), int(others.ids[0, 0, -1]))

@@ -101,14 +101,14 @@ def contrasted(model: nn.Module, prompts: Prompts, found: Found, contrast: float
     ids, scores = found.ids.clone(), None if found.scores is None else found.scores.clone()
     ends = torch.tensor(end if isinstance(end, list) else [end] if end is not None else [], device=ids.device)
     for clip, texts in enumerate(found.ids):
-        last = torch.isin(texts, ends)
-        spoken = last.cumsum(dim=-1) - last.long() == 0  # up to the end token, which counts
-        longest = int(spoken.sum(dim=-1).max())  # of this clip's texts: what others say must not count
-        spoken, texts = spoken[:, :longest], texts[:, :longest]
         window, position = int(prompts.window[clip]), int(prompts.position[clip])
         others = neighbours(prompts.clip_mask[window], position)
         if not others:
             continue
+        last = torch.isin(texts, ends)
+        spoken = last.cumsum(dim=-1) - last.long() == 0  # up to the end token, which counts
+        longest = int(spoken.sum(dim=-1).max())  # of this clip's texts: what others say must not count
+        spoken, texts = spoken[:, :longest], texts[:, :longest]
         pictures = torch.cat([prompts.visual[window, position][None], prompts.visual[window, others]])
         live = prompts.mask[clip]
         told = log_probabilities(model, prompts.embeds[clip, live], prompts.slots[clip, live], pictures, texts, spoken)

@@ -340,13 +340,8 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
         settings: dict[str, Any] = {"do_sample": False, "eos_token_id": eos, "pad_token_id": 0 if pad is None else pad}
         prefix = "decode_"
         names = (
-            "num_beams",
-            "length_penalty",
-            "repetition_penalty",
-            "no_repeat_ngram_size",
-            "max_new_tokens",
-            "contrast",
-        )
+            "num_beams", "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "max_new_tokens", "contrast",
+        )  # fmt: skip
         settings |= {name: getattr(config, prefix + name) for name in names}
         settings |= asked
         if settings.get("num_return_sequences", 1) != 1 or settings.get("return_dict_in_generate"):

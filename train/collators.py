@@ -193,29 +193,30 @@ class WindowCollator:
     def _listed(self, epoch: int, film: str, numbers: list[int], frames: Tensor, faces: Tensor) -> list[list[int]]:
         """Places in the cast of the people listed for each clip."""
         options, rows = self.options, [self.cache.rows[number] for number in numbers]
-        film_of_cast = rows[0]["film"]  # a control mixes films: others' people have no place in this cast
         mode, cast = options.train_characters if epoch >= 0 else options.test_characters, len(rows[0]["names"])
         rng = random.Random(f"people {options.seed} {epoch} {film} {numbers[0]}")
         if mode == "none":
             return [[] for _ in rows]
         if mode == "all":
             listed = [list(range(cast)) for _ in rows]
-        elif mode == "predicted":
+        elif mode == "predicted" and not all("predicted" in row for row in rows):
             listed = self._recognised(rows, frames, faces)
-        elif mode == "noisy":
-            listed = [noisy_people(people_told(row), cast, options.max_people, rng) for row in rows]
-        else:
-            listed = [people_told(row) if row["film"] == film_of_cast else [] for row in rows]
+        else:  # a control mixes films: others' people have no place in this cast
+            listed = [self._of_row(row, mode, rng) if row["film"] == rows[0]["film"] else [] for row in rows]
         if epoch >= 0 and options.shuffle_people:
             for people in listed:
                 rng.shuffle(people)
         return listed
 
+    def _of_row(self, row: dict[str, Any], mode: str, rng: random.Random) -> list[int]:
+        """What a row itself says of its clip's people: the cache's prediction, the truth, or the truth with noise."""
+        if mode == "predicted":
+            return list(row["predicted"])[: self.options.max_people]
+        told = people_told(row)
+        return noisy_people(told, len(row["names"]), self.options.max_people, rng) if mode == "noisy" else told
+
     def _recognised(self, rows: list[dict[str, Any]], frames: Tensor, faces: Tensor) -> list[list[int]]:
-        """The cache's own lists where it has some, else our recognition by portraits."""
-        if all("predicted" in row for row in rows):
-            own = [row["predicted"] if row["film"] == rows[0]["film"] else [] for row in rows]
-            return [list(people)[: self.options.max_people] for people in own]
+        """Our recognition by portraits."""
         if not len(faces):
             raise ValueError(
                 f"film {rows[0]['film']}: predicted characters, but no predictions and no portraits in the cache; "
