@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
@@ -37,7 +38,7 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
     """Reads `CONFIG.yaml [--key value ...]` into (kind, RunArguments).
 
     Raises:
-        SystemExit: status 2 with one line, if the file is missing, is no mapping or holds an unknown key.
+        SystemExit: status 2 with one line, if the file is missing, is no mapping or holds an unknown key or value.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     defaults: dict[str, Any] = {}
@@ -54,7 +55,13 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
         sys.exit(_refuse(f"unknown config keys {unknown}; known are {sorted(known)}"))
     given = {word[2:].split("=")[0].replace("-", "_") for word in argv if word.startswith("--")}
     words = [str(w) for key, value in defaults.items() if key not in given for w in (f"--{key}", *_words(value))]
-    parsed = HfArgumentParser([kind, RunArguments]).parse_args_into_dataclasses([*words, *argv])
+    try:
+        parsed = HfArgumentParser([kind, RunArguments]).parse_args_into_dataclasses([*words, *argv])
+    except ValueError as error:  # a word that nobody knows, or a choice that the dataclass refuses
+        sys.exit(_refuse(str(error)))
+    if not parsed[1].use_cpu and not torch.accelerator.is_available():
+        print("use_cpu is false, but no accelerator is here: going on with the CPU, hours instead of minutes",
+              file=sys.stderr)  # fmt: skip
     return parsed[0], parsed[1]
 
 

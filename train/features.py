@@ -26,11 +26,14 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket.draw import draw_portrait
 from datasets_scripts.pocket.story import make_film
+from datasets_scripts.pocket.world import Film
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, sides_of, weights_sha256, whole_of
 from train.arguments import parse_run
 from train.frame_cache import CACHE_BYTES, FrameCache
 from train.pocket_frames import drawn_frames
+from train.stops import plain_refusals
+from train.true_eyes import seen_film, seen_people
 
 FEATURES, ROWS, META = "features.safetensors", "rows.jsonl", "meta.json"
 
@@ -45,11 +48,21 @@ class FeatureArguments:
         default="clear", metadata={"help": "clear | crowded | crowded_control | mixed: even seeds crowded, odd clear"}
     )
     num_frames: int = field(default=8, metadata={"help": "frames a clip, at the midpoints of equal parts"})
+    eyes: str = field(default="tower", metadata={"help": "tower | true: codes of the true facts, for ablations alone"})
     sides: bool = field(default=False, metadata={"help": "keep the frames' outer quarters too, for recognition"})
     frame_cache: str = field(default="", metadata={"help": "folder of drawn frames; empty: drawn anew every time"})
     chunk: int = field(default=10, metadata={"help": "films in a resumable chunk"})
     jobs: int = field(default=1, metadata={"help": "processes, each with one thread"})
     device: str = field(default="cpu", metadata={"help": "where the tower computes; films are drawn on the CPU"})
+
+    def __post_init__(self) -> None:
+        """Check the choices.
+
+        Raises:
+            ValueError: other eyes, or sides of pictures that are not drawn.
+        """
+        if self.eyes not in ("tower", "true") or (self.sides and self.eyes == "true"):
+            raise ValueError(f"eyes is {self.eyes!r}, sides {self.sides}; expected tower, or true without sides")
 
     def preset_of(self, seed: int) -> str:
         """The story preset of a film."""
@@ -117,6 +130,22 @@ class Encoder:
     def film(self, seed: int) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
         """`frames` (clips, T, C), `faces` (cast, C), asked for `sides` (clips, T, 2, C), float16; one row a clip."""
         film = make_film(seed, self.arguments.preset_of(seed))
+        true = self.arguments.eyes == "true"
+        tensors = self._true_tensors(film) if true else self._drawn_tensors(film)
+        rows = []
+        for clip in film.clips:
+            told = clip.facts[clip.told]
+            rows.append({
+                "film": str(seed), "index": clip.index, "text": clip.text, "person": told.person,
+                "partner": told.partner, "names": [member.name for member in film.cast],
+            } | ({"predicted": seen_people(clip)} if true else {}))  # fmt: skip
+        return tensors, rows
+
+    def _true_tensors(self, film: Film) -> dict[str, Tensor]:
+        width = self.embed([draw_portrait(film.cast[0].look)]).shape[-1]  # as wide as what the tower says
+        return seen_film(film, self.arguments.num_frames, width)
+
+    def _drawn_tensors(self, film: Film) -> dict[str, Tensor]:
         frames, sides = [], []
         for clip in film.clips:
             seen = self._seen(drawn_frames(clip, self.processor, self.cache))
@@ -126,14 +155,7 @@ class Encoder:
         tensors = {"frames": torch.stack(frames), "faces": self.embed([draw_portrait(m.look) for m in film.cast])}
         if sides:
             tensors["sides"] = torch.stack(sides)
-        rows = []
-        for clip in film.clips:
-            told = clip.facts[clip.told]
-            rows.append({
-                "film": str(seed), "index": clip.index, "text": clip.text, "person": told.person,
-                "partner": told.partner, "names": [member.name for member in film.cast],
-            })  # fmt: skip
-        return tensors, rows
+        return tensors
 
     def chunk(self, seeds: list[int], folder: Path) -> Path:
         """Encodes some films into `folder`; returns the chunk's path, which exists only when it is complete."""
@@ -207,10 +229,13 @@ def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
     }  # fmt: skip
     if arguments.sides:
         meta["sides"] = True
+    if arguments.eyes == "true":  # no tower's: Stage II refuses it for a model that sees pictures
+        meta["tower"] = "codes of true facts"
     if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:
         return folder
     chunks = [seeds[i : i + arguments.chunk] for i in range(0, len(seeds), arguments.chunk)]
-    parts = folder / f"parts_{meta['tower'][:12]}_{arguments.preset}_{arguments.num_frames}{'_sides' * arguments.sides}"
+    named = meta["tower"][:12].replace(" ", "_")
+    parts = folder / f"parts_{named}_{arguments.preset}_{arguments.num_frames}{'_sides' * arguments.sides}"
     parts.mkdir(parents=True, exist_ok=True)
     todo = [chunk for chunk in chunks if not chunk_path(parts, chunk).is_file()]
     with tqdm(total=len(chunks), initial=len(chunks) - len(todo), unit="chunk", desc="features") as bar:
@@ -320,7 +345,8 @@ class FeatureCache:
 def main() -> None:
     """Writes the cache to `output_dir`."""
     arguments, run = parse_run(FeatureArguments)
-    build_cache(arguments, run.output_dir)
+    with plain_refusals():
+        build_cache(arguments, run.output_dir)
 
 
 if __name__ == "__main__":

@@ -36,11 +36,12 @@ from datasets_scripts.pocket import world
 from datasets_scripts.pocket.draw import draw_portrait, draw_shot
 from datasets_scripts.pocket.language import portrait_caption
 from datasets_scripts.pocket.story import HELD_OUT_LOOKS, make_object_still, make_still
-from train.arguments import latest_checkpoint, parse_run, training_arguments
+from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
 from train.dual_encoder import DualEncoder, load_clip, pooled_images
 from train.ordered_trainer import MuonTrainer
 from train.pocket_lm import train_tokenizer
 from train.run_record import RunRecord, fingerprint
+from train.stops import plain_stops
 
 MEAN, STD = (0.481, 0.458, 0.408), (0.269, 0.261, 0.276)  # OpenAI CLIP's pixel statistics
 LOOK_PARTS: dict[str, tuple[str, ...]] = {
@@ -77,13 +78,8 @@ class PocketCLIPArguments:
     text_width: int = field(default=128, metadata={"help": "width of the text tower"})
     text_layers: int = field(default=3, metadata={"help": "layers of the text tower"})
     stills: int = field(default=400_000, metadata={"help": "training stills"})
-    close_first: float = field(default=0.0, metadata={"help": "leading share of the stills that are close and bare"})
     portraits: float = field(default=0.12, metadata={"help": "share of portraits among the stills"})
     things: float = field(default=0.15, metadata={"help": "share of stills of one thing alone"})
-    things_next: float = field(
-        default=0.0, metadata={"help": "share of the stills, after the close ones, rich in them"}
-    )
-    things_rich: float = field(default=0.7, metadata={"help": "share of things alone within that part"})
     actors: bool = field(
         default=True, metadata={"help": "read the look of the one who acts in stills of two people too"}
     )
@@ -115,12 +111,6 @@ class StillDataset(Dataset):
         """Number of stills."""
         return self.count
 
-    def _part(self, index: int) -> tuple[bool, float]:
-        """(whether people come close and bare, share of things alone) at a place of the curriculum."""
-        done, first = index / self.count, self.arguments.close_first
-        rich = first <= done < first + self.arguments.things_next
-        return done < first, self.arguments.things_rich if rich else self.arguments.things
-
     def _squash(self, drawn: np.ndarray) -> np.ndarray:
         """(size, size, 3) uint8 of a 16:9 picture, as the processor's `frame_fit="squash"` does."""
         side = self.arguments.image_size
@@ -131,19 +121,18 @@ class StillDataset(Dataset):
         rng = random.Random(f"still-{self.seed}-{index}")
         labels = dict.fromkeys(SHOWN, UNSEEN)
         size = self.arguments.image_size
-        close, things = self._part(index)
         roll = rng.random()
         if roll < self.arguments.portraits:
             look = world.LOOKS[rng.choice(self.looks)]
             picture, text = draw_portrait(look.index, size), portrait_caption(look, rng)
             labels.update(look_labels(look))
-        elif roll < self.arguments.portraits + things:
+        elif roll < self.arguments.portraits + self.arguments.things:
             shot, thing, text = make_object_still(rng)
             picture = self._squash(draw_shot(shot, 0.0, 320, 180))
             labels.update(object=SHOWN["object"].index(thing.kind), colour=SHOWN["colour"].index(thing.colour))
             labels["light"] = SHOWN["light"].index(shot.light)
         else:
-            shot, progress, fact, text = make_still(rng, close=close)
+            shot, progress, fact, text = make_still(rng)
             picture = self._squash(draw_shot(shot, progress, 320, 180))
             labels.update(action=SHOWN["action"].index(fact.action), place=SHOWN["place"].index(shot.place))
             labels["light"] = SHOWN["light"].index(shot.light)
@@ -260,9 +249,8 @@ def evaluate_reading(trainer: ReadCLIPTrainer, arguments: PocketCLIPArguments, p
     return {f"eval_{name}": round(sum(values) / len(values), 4) for name, values in totals.items()}
 
 
-def main() -> None:
+def train(arguments: PocketCLIPArguments, run: RunArguments) -> None:
     """Trains and writes a dual encoder folder with tokenizer, image processor and run record."""
-    arguments, run = parse_run(PocketCLIPArguments)
     torch.manual_seed(run.seed)
     tokenizer = train_tokenizer(2048)
     tokenizer.model_max_length = 40
@@ -289,6 +277,13 @@ def main() -> None:
     tokenizer.save_pretrained(run.output_dir)
     images.save_pretrained(run.output_dir)
     record.write(Path(run.output_dir), evaluate_reading(trainer, arguments), trainer.state.log_history)
+
+
+def main() -> None:
+    """Trains from the command line."""
+    arguments, run = parse_run(PocketCLIPArguments)
+    with plain_stops(run.output_dir):
+        train(arguments, run)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,10 @@ from datasets_scripts.pocket.names import TRAINING_NAMES
 from datasets_scripts.pocket.phrases import ACTION_KEYWORDS
 from datasets_scripts.pocket.story import ONE_PERSON, TWO_PERSON, make_still
 from datasets_scripts.pocket.world import ACTIONS, COLOURS, LIGHTS, OBJECTS, PLACES, Fact
-from train.arguments import latest_checkpoint, parse_run, training_arguments
+from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
 from train.ordered_trainer import MuonTrainer
 from train.run_record import RunRecord, fingerprint
+from train.stops import plain_stops
 
 MAX_PEOPLE = 5
 SPECIAL_TOKENS = ["<pad>", "<eos>", "<video>", "<face>", "<ad_start>"]
@@ -296,9 +297,8 @@ def evaluate_binding(trainer: PromptTrainer, count: int = 64 * 16) -> dict[str, 
     return {f"eval_{key}": round(sum(values) / len(values), 4) for key, values in totals.items()}
 
 
-def main() -> None:
+def train(arguments: PocketLMArguments, run: RunArguments) -> None:
     """Trains tokenizer and model, writes both to `output_dir` with the run record."""
-    arguments, run = parse_run(PocketLMArguments)
     torch.manual_seed(run.seed)
     tokenizer = train_tokenizer(arguments.vocabulary)
     ad_start_id = tokenizer.convert_tokens_to_ids("<ad_start>")
@@ -320,6 +320,13 @@ def main() -> None:
     trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
     trainer.save_model(run.output_dir)
     record.write(Path(run.output_dir), evaluate_binding(trainer), trainer.state.log_history)
+
+
+def main() -> None:
+    """Trains from the command line."""
+    arguments, run = parse_run(PocketLMArguments)
+    with plain_stops(run.output_dir):
+        train(arguments, run)
 
 
 if __name__ == "__main__":

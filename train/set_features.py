@@ -31,6 +31,7 @@ from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import embed_images, load_vision, weights_sha256
 from train.arguments import parse_run
 from train.features import META, join_chunks, load_images
+from train.stops import plain_refusals
 
 
 @dataclass
@@ -176,7 +177,8 @@ def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
 def main() -> None:
     """Writes the cache to `output_dir`."""
     arguments, run = parse_run(SetArguments)
-    build_set_cache(arguments, run.output_dir)
+    with plain_refusals():
+        build_set_cache(arguments, run.output_dir)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from torch import Tensor
 from transformers import TrainerCallback
 
 from datasets_scripts.memory import is_out_of_memory
-from datasets_scripts.one_writer import OutputBusy, only_writer
+from datasets_scripts.one_writer import only_writer
 
 _DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+_ROOT = Path(__file__).resolve().parent.parent
+_OURS = tuple(_ROOT / n for n in ("datasets_scripts", "distinctad", "evaluate_metrics", "modeling_distinctad", "train"))
 _WRITER = ("PytorchStreamWriter", "file write failed", "unexpected pos")  # what torch.save says of a disk
 
 
@@ -70,6 +74,34 @@ def _said(what: str, step: int, batch: str) -> str:
     )
 
 
+def _refusal(error: OSError | ValueError) -> str | None:
+    """What a user can mend; None for a bug: only a ValueError that this project raises is written for users."""
+    if isinstance(error, OSError):
+        # transformers says without a number that there is no such model; the system names the file that it misses
+        named = error.errno is None or (error.errno in _ABSENT and error.filename is not None)
+    else:
+        raised = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+        named = any(raised.is_relative_to(folder) for folder in _OURS)
+    return " ".join(str(error).split()) if named else None
+
+
+@contextlib.contextmanager
+def plain_refusals() -> Iterator[None]:
+    """Say in one line what a user can mend; anything else keeps its traceback.
+
+    Raises:
+        SystemExit: status 2, after a ValueError of this project or for a file or model that is not there.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        line = _refusal(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
 @contextlib.contextmanager
 def plain_stops(output_dir: str) -> Iterator[None]:
     """Hold a run's folder, and say in one line what ended the run.
@@ -78,19 +110,17 @@ def plain_stops(output_dir: str) -> Iterator[None]:
         output_dir: the run's folder; on rank 0 no other process may train into it.
 
     Raises:
-        SystemExit: after a loss that is no number, a dead data worker, a full disk or memory (status 1), or where
-            another process trains into the folder (status 2).
+        SystemExit: after a loss that is no number, a dead data worker, a full disk or memory (status 1), for what
+            `plain_refusals` refuses or where another process trains into the folder (status 2).
     """
     try:
         with contextlib.ExitStack() as held:
+            held.enter_context(plain_refusals())
             target = Path(output_dir)
             target.parent.mkdir(parents=True, exist_ok=True)
             if os.environ.get("RANK", "0") == "0":
                 held.enter_context(only_writer(target.with_name(f".{target.name}.lock"), output_dir))
             yield
-    except OutputBusy as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     except (ArithmeticError, OSError, RuntimeError, MemoryError, SafetensorError) as error:
         line = _line(error)
         if line is None:

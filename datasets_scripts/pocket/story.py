@@ -332,12 +332,11 @@ def _lines(writer: _Writer, clips: list[Clip], pauses: list[tuple[float, _Scene]
     return lines
 
 
-def make_still(rng: random.Random, close: bool = False) -> tuple[Shot, float, Fact, str]:
+def make_still(rng: random.Random) -> tuple[Shot, float, Fact, str]:
     """A clean, centred still with a plain caption, for the pre-training of the pocket CLIP.
 
     Args:
         rng: source of every choice.
-        close: the person fills the picture and nothing stands around: what a tower learns from first.
 
     Returns:
         (shot, progress in 0..1, the fact of its first figure, caption); only training looks, places and
@@ -350,13 +349,11 @@ def make_still(rng: random.Random, close: bool = False) -> tuple[Shot, float, Fa
     fact = Fact(0, action, kind, colour, 1 if ACTIONS[action].takes_partner else -1)
     figures, groups = place_figures([fact], two, rng)
     props = []
-    for slot in rng.sample((130, 250, 390, 520), 0 if close else rng.choice((0, 1, 1, 2))):
+    for slot in rng.sample((130, 250, 390, 520), rng.choice((0, 1, 1, 2))):
         prop_kind, prop_colour = _thing(rng, False, {kind})
         props.append(Prop(prop_kind, prop_colour, slot, rng.random() < 0.5))
     place, light = _photo_ground(rng)
-    camera = Camera(
-        x=groups[0] + rng.uniform(-25, 25), y=198.0, zoom=1.5 if close else rng.choice((1.0, 1.2, 1.35, 1.35, 1.6))
-    )
+    camera = Camera(x=groups[0] + rng.uniform(-25, 25), y=198.0, zoom=rng.choice((1.0, 1.2, 1.35, 1.35, 1.6)))
     shot = Shot(place, light, figures, tuple(props), ((1.0, camera),), rng.randrange(VARIANTS))
     return shot, rng.random(), fact, caption(figures[0], shot, rng)
 

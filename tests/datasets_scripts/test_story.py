@@ -120,9 +120,3 @@ def test_stills_keep_to_the_training_share():
 def test_bad_arguments_are_refused(seed, preset, ads):
     with pytest.raises(ValueError, match="expected"):
         make_film(seed, preset, ads)
-
-
-def test_close_stills_show_one_big_bare_scene():
-    for seed in range(40):
-        shot, *_ = make_still(random.Random(seed), close=True)
-        assert not shot.props and shot.cuts[0][1].zoom == 1.5

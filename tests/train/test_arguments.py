@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
@@ -85,6 +86,24 @@ def test_bad_configs_end_with_status_two(tmp_path: Path, capsys: pytest.CaptureF
             parse_run(Stage2Arguments, [config])
         assert stopped.value.code == 2
     assert "alhpa" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--alhpa", "3"], ["--eyes", "sharp"], ["--jobs", "two"]])
+def test_bad_words_end_with_status_two_and_no_traceback(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(TRAIN / "configs" / "pocket_features.yaml")
+    with pytest.raises(SystemExit) as stopped:
+        parse_run(FeatureArguments, [config, *words])
+    assert stopped.value.code == 2 and words[1] in capsys.readouterr().err
+
+
+def test_a_run_that_finds_no_accelerator_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = str(TRAIN / "configs" / "pocket_features.yaml")
+    for there, told in ((False, True), (True, False)):
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda there=there: there)
+        parse_run(FeatureArguments, [config, "--use_cpu", "false"])
+        assert ("no accelerator is here" in capsys.readouterr().err) is told
 
 
 def test_training_arguments_take_the_run_and_overrides(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tiny_stage1 import arguments, losses, run
 from train import stage1
 from train.arguments import latest_checkpoint
 from train.stage1 import Stage1Trainer, train
-from train.stops import NotFiniteError, plain_stops
+from train.stops import NotFiniteError, plain_refusals, plain_stops
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +145,24 @@ def test_what_only_a_programmer_can_mend_stays_a_traceback(tmp_path: Path) -> No
     for error in (RuntimeError("shapes differ"), ZeroDivisionError(), OSError(errno.ENOENT, "no file")):
         with pytest.raises(type(error)), plain_stops(str(tmp_path / "run")):
             raise error
+
+
+@pytest.mark.parametrize("wrong", ["seeds", "file", "model"])
+def test_what_a_user_can_mend_is_one_line_and_status_two(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from modeling_distinctad.towers_distinctad import load_vision
+    from train.features import parse_seeds
+
+    acts = {
+        "seeds": lambda: parse_seeds("3-1"),
+        "file": lambda: Path("/no/such/file").read_text(encoding="utf-8"),
+        "model": lambda: load_vision("/no/such/model"),
+    }
+    with pytest.raises(SystemExit) as stopped, plain_refusals():
+        acts[wrong]()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ValueError, match="Invalid literal"), plain_refusals():
+        Fraction("no number")  # raised in a library
