@@ -7,6 +7,7 @@ method specification, Stage II "Prompt" and "Distinctive words".
 
 from __future__ import annotations
 
+import itertools
 import re
 import string
 import unicodedata
@@ -43,13 +44,13 @@ class Row(NamedTuple):
     Attributes:
         ids: token ids, prompt first.
         labels: the ids of the AD and its end token, -100 on the prompt.
-        distinctive: whether a token belongs to a distinctive word.
+        distinctive: 0, or which distinctive word of its AD a token belongs to, counted from 1.
         faces: portrait index at face slots, else -1.
     """
 
     ids: list[int]
     labels: list[int]
-    distinctive: list[bool]
+    distinctive: list[int]
     faces: list[int]
 
 
@@ -200,7 +201,8 @@ class PromptTokenizer:
         joined = [self._joined(parts) for parts in prompts]
         names = listed if listed is not None else [()] * len(prompts)
         spoken = [self._ad_parts(ad, who) for ad, who in zip(ads, names, strict=True)]
-        texts = sorted({p for parts in (*joined, *spoken) for p in parts if isinstance(p, str)})
+        said = [part for ad in spoken for part, _ in ad]
+        texts = sorted({part for part in (*itertools.chain(*joined), *said) if isinstance(part, str)})
         encoded = self._encode(texts)
         rows = []
         for parts, ad, words in zip(joined, spoken, wanted, strict=True):
@@ -209,15 +211,16 @@ class PromptTokenizer:
                 more = encoded[part][0] if isinstance(part, str) else [part.token_id]
                 ids += more
                 faces += [-1] * len(more) if isinstance(part, str) else [part.face]
-            labels, distinctive = [-100] * len(ids), [False] * len(ids)
-            for part in ad:
-                tokens, offsets = encoded[part] if isinstance(part, str) else ([part.token_id], [(0, 0)])
-                spans = word_spans(part, words) if isinstance(part, str) else []
+            labels, distinctive, count = [-100] * len(ids), [0] * len(ids), 0
+            for part, text in ad:
+                tokens, offsets = encoded[part] if isinstance(part, str) else ([part.token_id], [(0, len(text))])
+                spans = list(enumerate(word_spans(text, words), count + 1))
                 ids, labels, faces = ids + tokens, labels + tokens, faces + [-1] * len(tokens)
-                distinctive += [any(s < end and e > start for start, end in spans) for s, e in offsets]
+                distinctive += [next((k for k, (start, end) in spans if s < end and e > start), 0) for s, e in offsets]
+                count += len(spans)
             if ad:
                 eos = int(self.tokenizer.eos_token_id)
-                ids, labels, faces, distinctive = [*ids, eos], [*labels, eos], [*faces, -1], [*distinctive, False]
+                ids, labels, faces, distinctive = [*ids, eos], [*labels, eos], [*faces, -1], [*distinctive, 0]
             rows.append(Row(ids, labels, distinctive, faces))
         return rows
 
@@ -229,13 +232,13 @@ class PromptTokenizer:
             side: where the padding goes, "left" or "right".
 
         Returns:
-            input_ids, attention_mask, labels, face_index (B, N, L) int64 and distinctive_mask (B, N, L) bool.
+            input_ids, attention_mask, labels, face_index and distinctive_mask (B, N, L) int64.
         """
         flat = [row for window in rows for row in window]
         length = max([1, *(len(row.ids) for row in flat if row)])
         ids = torch.full((len(flat), length), self.pad_id)
         attention, labels, faces = torch.zeros_like(ids), torch.full_like(ids, -100), torch.full_like(ids, -1)
-        distinctive = torch.zeros(ids.shape, dtype=torch.bool)
+        distinctive = torch.zeros_like(ids)
         for i, row in enumerate(flat):
             if row is None:
                 continue
@@ -248,15 +251,22 @@ class PromptTokenizer:
         named["distinctive_mask"] = distinctive
         return {name: tensor.view(len(rows), -1, length) for name, tensor in named.items()}
 
-    def _ad_parts(self, ad: str, names: Sequence[str]) -> list[Part]:
-        """An AD with its leading blank, cut at the listed names where the tokenizer has person tokens."""
+    def _ad_parts(self, ad: str, names: Sequence[str]) -> list[tuple[Part, str]]:
+        """An AD with its leading blank, cut at the listed names where the tokenizer has person tokens.
+
+        With every part what it says: its text, or the name that a person token stands for.
+        """
         if not ad:
             return []
-        if self.persons is None:
-            return [self._trimmed(" " + ad)]
-        cut = self.persons.split(" " + ad, names)
-        parts = [self._trimmed(p) if isinstance(p, str) else Slot(self.persons.ids[p]) for p in cut]
-        return [part for part in parts if part != ""]
+        cut = [" " + ad] if self.persons is None else self.persons.split(" " + ad, names)
+        told = [self._trimmed(part) if isinstance(part, str) else part for part in cut]
+        parts: list[tuple[Part, str]] = []
+        for part in told:
+            if isinstance(part, str):
+                parts += [(part, part)] if part else []
+            elif self.persons is not None:
+                parts.append((Slot(self.persons.ids[part]), names[part]))
+        return parts
 
     def _trimmed(self, text: str) -> str:
         return text[1:] if self._writes_blank and text.startswith(" ") else text

@@ -141,15 +141,25 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
         )
     else:
         measure = f"{asked.encoder} layer {asked.encoder_layer}" if asked.encoder else "F1 of shared words"
+        seen = "codes of their true facts, not from pictures" if sees_truth(asked) else "cached features"
         notes.append(
-            f"Pocket films from cached features; R@k/N by {measure}. Slot words: of the told "
+            f"Pocket films from {seen}; R@k/N by {measure}. Slot words: of the told "
             "action, object and colour, any synonym; the oracles know every true fact. Paper: other films and models."
         )
     if asked.quick:
         notes.append("QUICK: a test that the line works; the figures mean nothing.")
     title = table.title + (", synthetic world" if synthetic else ", pocket films")
+    title += ", perfect eyes" if not synthetic and sees_truth(asked) else ""
     levels = {} if synthetic else oracle_levels(asked)
     return Report(title, table.arms, parse_seeds(asked.seeds), told, table.baseline, notes, levels)
+
+
+def sees_truth(asked: AblationArguments) -> bool:
+    """Whether the pocket films' features are codes of true facts."""
+    from train.features import FeatureCache
+    from train.true_eyes import TOWER
+
+    return bool(FeatureCache(asked.features).meta["tower"] == TOWER)
 
 
 def oracle_levels(asked: AblationArguments) -> dict[str, dict[str, float]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +16,13 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 T = TypeVar("T")
+CONFIGURATION = "run_configuration.json"
+SAME_WEIGHTS = frozenset({
+    "output_dir", "save_steps", "logging_steps", "use_cpu", "dataloader_workers", "workers", "dry_run", "chunk_size",
+    "language_chunk", "gradient_checkpointing", "activation_checkpointing", "compile_layers", "attention",
+    "frame_cache", "text_cache", "epochs", "max_steps", "warmup_share",
+})  # fmt: skip
+"""Options that change how, where or how long a run is computed, not what it learns at a step."""
 
 
 @dataclass
@@ -77,7 +86,11 @@ def _refuse(message: str) -> int:
 
 
 def training_arguments(run: RunArguments, **more: Any) -> TrainingArguments:
-    """`transformers.TrainingArguments` of a run; `more` overrides."""
+    """`transformers.TrainingArguments` of a run; `more` overrides.
+
+    Raises:
+        ValueError: one process sees several accelerators: the Trainer would split batches that belong together.
+    """
     settings: dict[str, Any] = dict(
         output_dir=run.output_dir,
         learning_rate=run.learning_rate,
@@ -98,7 +111,13 @@ def training_arguments(run: RunArguments, **more: Any) -> TrainingArguments:
         dataloader_drop_last=True,
         ddp_find_unused_parameters=False,
     )
-    return TrainingArguments(**{**settings, **more})
+    made = TrainingArguments(**{**settings, **more})
+    if made.n_gpu > 1:
+        raise ValueError(
+            f"one process sees {made.n_gpu} accelerators; expected one each: start with accelerate launch or torchrun, "
+            "or set CUDA_VISIBLE_DEVICES=0"
+        )
+    return made
 
 
 def _readable(path: Path) -> bool:
@@ -108,6 +127,34 @@ def _readable(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def resume_point(folder: str, settings: Mapping[str, Any]) -> str | None:
+    """The newest complete checkpoint of this very run, or None; notes in the folder which run its checkpoints are of.
+
+    Args:
+        folder: of the checkpoints.
+        settings: all that decides the weights, JSON-ready; `SAME_WEIGHTS` are left out.
+
+    Raises:
+        ValueError: the checkpoints there are another configuration's.
+    """
+    asked = json.loads(json.dumps({k: v for k, v in settings.items() if k not in SAME_WEIGHTS}, default=str))
+    path, found = Path(folder) / CONFIGURATION, latest_checkpoint(folder)
+    if found is not None and path.is_file():
+        begun = json.loads(path.read_text(encoding="utf-8"))
+        changed = [k for k in sorted({*begun, *asked}) if begun.get(k) != asked.get(k)]
+        if changed:
+            told = ", ".join(f"{k} was {begun.get(k)!r} and is {asked.get(k)!r}" for k in changed[:3])
+            raise ValueError(
+                f"{folder} holds the checkpoints of another run: {told}; expected the same; name another --output_dir, "
+                f"or delete {folder} to begin anew"
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial{os.environ.get('RANK', '0')}")
+    partial.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return found
 
 
 def latest_checkpoint(folder: str) -> str | None:

@@ -80,24 +80,23 @@ def search(
         The best model, and its learning_rate, validation and final loss.
 
     Raises:
-        ValueError: no learning rate.
+        ValueError: no learning rate, or none with a finite loss.
     """
     if not learning_rates:
         raise ValueError("no learning rates; expected one or more; name them")
     if search_steps and len(learning_rates) > 1:
         _, chosen = search(build, batch_of, search_steps, learning_rates, validate, bf16)
-        model = build()
-        loss = fit(model, batch_of, steps, chosen["learning_rate"], bf16=bf16)
-        return model, {**chosen, "training_loss": loss}
+        model, whole = search(build, batch_of, steps, [chosen["learning_rate"]], validate, bf16)
+        return model, {**chosen, "training_loss": whole["training_loss"]}
     best: tuple[Any, dict[str, float]] | None = None
     for rate in learning_rates:
         model = build()
         loss = fit(model, batch_of, steps, rate, bf16=bf16)
         value = validate(model) if len(learning_rates) > 1 else 0.0
-        if best is None or value > best[1]["validation"]:
+        if math.isfinite(loss + value) and (best is None or value > best[1]["validation"]):
             best = model, {"learning_rate": rate, "validation": value, "training_loss": loss}
     if best is None:
-        raise ValueError("training gave no model; expected a finite validation; lower the learning rates")
+        raise ValueError(f"no finite loss with the learning rates {list(learning_rates)}; expected one; lower them")
     return best
 
 

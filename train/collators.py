@@ -22,6 +22,7 @@ Window = tuple[int, str, list[int]]
 TRAIN_KEEP, TRAIN_PRECISION = 0.66, 0.3
 """What recognition looks like on TV-AD: recall of the people an AD names, and precision (specification, "Prompt")."""
 CHARACTERS = ("predicted", "noisy", "ground_truth", "all", "none")
+SAMPLINGS = ("consecutive", "random")
 CONTEXT_ADS = ("none", "ground_truth", "predicted")
 
 
@@ -46,8 +47,8 @@ def scheduled_windows(
     Raises:
         ValueError: another sampling.
     """
-    if sampling not in ("consecutive", "random"):
-        raise ValueError(f"sampling is {sampling!r}; expected consecutive or random; choose one")
+    if sampling not in SAMPLINGS:
+        raise ValueError(f"sampling is {sampling!r}; expected one of {', '.join(SAMPLINGS)}; choose one")
     counts = {film: len(cache.films[film]) for film in films}
     scheduled = []
     for epoch in range(epochs):
@@ -66,10 +67,14 @@ def consecutive_windows(cache: Any, films: list[str], size: int) -> list[Window]
 
 
 def people_told(row: Mapping[str, Any]) -> list[int]:
-    """Places in the row's cast of the people that its AD tells: the truth, for training and oracles only."""
+    """Places in the row's cast of the people that its AD tells: the truth, for training and oracles only.
+
+    A name begins with a capital: "rose" and "mark" are nobody.
+    """
     if "person" in row:
         return [place for place in (row["person"], row["partner"]) if place >= 0]
-    spoken = set(words(row["text"]))
+    capital = [piece for piece in row["text"].split() if piece.lstrip("\"'([\u201c\u2018")[:1].isupper()]
+    spoken = set(words(" ".join(capital)))
     return [place for place, name in enumerate(row["names"]) if name_words([name]) & spoken]
 
 
@@ -216,14 +221,17 @@ class WindowCollator:
         return noisy_people(told, len(row["names"]), self.options.max_people, rng) if mode == "noisy" else told
 
     def _recognised(self, rows: list[dict[str, Any]], frames: Tensor, faces: Tensor) -> list[list[int]]:
-        """Our recognition by portraits."""
-        if not len(faces):
+        """Our recognition by portraits, among the people who have one."""
+        shown = rows[0].get("portraits") or [True] * len(faces)
+        seen = [place for place in range(len(faces)) if shown[place]]
+        if not seen:
             raise ValueError(
-                f"film {rows[0]['film']}: predicted characters, but no predictions and no portraits in the cache; "
+                f"film {rows[0]['film']}: predicted characters, but no predictions and nobody's portrait in the cache; "
                 "expected one of them; add them or choose noisy, all or none"
             )
-        found = recognise(frames, torch.ones(frames.shape[:2], dtype=torch.bool), faces, self.options.max_people)
-        return [[index for index, _ in people] for people in found]
+        real = torch.ones(frames.shape[:2], dtype=torch.bool)
+        found = recognise(frames, real, faces[seen], self.options.max_people)
+        return [[seen[index] for index, _ in people] for people in found]
 
     def _context(self, number: int, training: bool) -> str:
         """The ADs before a clip in its film, true or predicted.

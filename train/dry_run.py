@@ -115,7 +115,10 @@ def count_cost(model: Any, arguments: Stage2Arguments, run: RunArguments, clips:
     sizes = {"weights": frozen * width, "trained": 16 * trained, "activations": activations, "logits": logits}
     found = {f"{name}_gb": size / 1e9 for name, size in sizes.items()}
     found["total_gb"] = sum(found.values())
-    steps = clips * arguments.epochs / (run.batch_size * arguments.window_size * arguments.accumulate)
+    a_step = run.batch_size * arguments.window_size * arguments.accumulate
+    steps = clips * arguments.epochs / a_step
+    if 0 < arguments.max_steps < steps:
+        flops, steps = flops * arguments.max_steps / steps, float(arguments.max_steps)
     return {**found, "steps": steps, "flops": flops, "hours": flops / (BF16_PEAK_FLOPS * UTILISATION) / 3600}
 
 
@@ -126,13 +129,16 @@ def check_paths(arguments: Stage2Arguments, run: RunArguments) -> list[str]:
         "features": Path(arguments.features) / META,
         "features, tensors": Path(arguments.features) / FEATURES,
     }
-    if not arguments.language.count("/") == 1 and arguments.language not in PUBLISHED:
-        wanted["language"] = Path(arguments.language) / "config.json"
     lost = [f"{name}: {path} is not there" for name, path in wanted.items() if not path.is_file()]
     parent = Path(run.output_dir).resolve()
     while not parent.exists():
         parent = parent.parent
     return lost if os.access(parent, os.W_OK) else [*lost, f"output_dir: {run.output_dir} cannot be written"]
+
+
+def trains(row: dict[str, Any], held_out_from: int) -> bool:
+    """Whether a row of a cache is trained on: by its `split` where it has one, else by its film's seed."""
+    return row["split"] == "train" if "split" in row else int(row["film"]) <= held_out_from
 
 
 def report(arguments: Stage2Arguments, run: RunArguments) -> int:
@@ -152,7 +158,7 @@ def report(arguments: Stage2Arguments, run: RunArguments) -> int:
     clips = MAD_TRAIN_CLIPS
     if meta.is_file():
         rows = (meta.parent / "rows.jsonl").read_text(encoding="utf-8").splitlines()
-        clips = max(1, sum('"split": "eval"' not in row for row in rows))
+        clips = max(1, sum(trains(json.loads(row), arguments.held_out_from) for row in rows))
     found = count_cost(model, arguments, run, clips)
     sizes = ", ".join(f"{key.removesuffix('_gb')} {value:.2f}" for key, value in found.items() if key.endswith("_gb"))
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -33,7 +33,7 @@ from train.arguments import parse_run
 from train.frame_cache import CACHE_BYTES, FrameCache
 from train.pocket_frames import drawn_frames
 from train.stops import plain_refusals
-from train.true_eyes import seen_film, seen_people
+from train.true_eyes import TOWER, seen_film, seen_people
 
 FEATURES, ROWS, META = "features.safetensors", "rows.jsonl", "meta.json"
 
@@ -229,8 +229,8 @@ def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
     }  # fmt: skip
     if arguments.sides:
         meta["sides"] = True
-    if arguments.eyes == "true":  # no tower's: Stage II refuses it for a model that sees pictures
-        meta["tower"] = "codes of true facts"
+    if arguments.eyes == "true":
+        meta["tower"] = TOWER
     if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:
         return folder
     chunks = [seeds[i : i + arguments.chunk] for i in range(0, len(seeds), arguments.chunk)]

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from datasets_scripts.pocket.oracles import single_clip_oracle, told_recall, told_words, window_oracle
-from datasets_scripts.pocket.story import make_film
+from datasets_scripts.pocket.story import PRESETS, make_film
 from datasets_scripts.pocket.world import Fact
 from evaluate_metrics.cider.cider_d import cider
 from evaluate_metrics.distinctiveness.distinctive import distinctiveness
@@ -226,12 +226,17 @@ def pocket_run(asked: Any, run: RunArguments) -> RunOne:
         run: batch size and output folder.
 
     Raises:
-        ValueError: the cache is not there, or lacks a film.
+        ValueError: the cache is not there, lacks a film or holds films of several presets.
     """
     cache = FeatureCache(asked.features)
     sets = [*film_sets(asked.film_sets).values(), parse_seeds(asked.films), parse_seeds(asked.validation_films)]
     if lost := [str(s) for seeds in sets for s in seeds if str(s) not in cache.films]:
         raise ValueError(f"{asked.features} lacks {len(lost)} films ({', '.join(lost[:3])}); encode them too")
+    if cache.meta["preset"] not in PRESETS:
+        raise ValueError(
+            f"{asked.features} holds films of the preset {cache.meta['preset']!r}; the oracles need one of "
+            f"{', '.join(PRESETS)}; encode films of one preset"
+        )
     similarity: Any = shared_words
     if asked.encoder:
         from evaluate_metrics.recall_at_k_within_n.pair_f1 import PairF1

@@ -36,7 +36,7 @@ from datasets_scripts.pocket import world
 from datasets_scripts.pocket.draw import draw_portrait, draw_shot
 from datasets_scripts.pocket.language import portrait_caption
 from datasets_scripts.pocket.story import HELD_OUT_LOOKS, make_object_still, make_still
-from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
+from train.arguments import RunArguments, parse_run, resume_point, training_arguments
 from train.dual_encoder import DualEncoder, load_clip, pooled_images
 from train.ordered_trainer import MuonTrainer
 from train.pocket_lm import train_tokenizer
@@ -268,7 +268,7 @@ def train(arguments: PocketCLIPArguments, run: RunArguments) -> None:
         processing_class=tokenizer,
     )
     trainer.arguments, trainer.muon_lr = arguments, arguments.muon_lr
-    trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
+    trainer.train(resume_from_checkpoint=resume_point(run.output_dir, {**vars(arguments), **vars(run)}))
     size = {"height": arguments.image_size, "width": arguments.image_size}
     images = CLIPImageProcessorPil(
         do_center_crop=False, size=size, crop_size=size, image_mean=list(MEAN), image_std=list(STD)

@@ -33,7 +33,7 @@ from datasets_scripts.pocket.names import TRAINING_NAMES
 from datasets_scripts.pocket.phrases import ACTION_KEYWORDS
 from datasets_scripts.pocket.story import ONE_PERSON, TWO_PERSON, make_still
 from datasets_scripts.pocket.world import ACTIONS, COLOURS, LIGHTS, OBJECTS, PLACES, Fact
-from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
+from train.arguments import RunArguments, parse_run, resume_point, training_arguments
 from train.ordered_trainer import MuonTrainer
 from train.run_record import RunRecord, fingerprint
 from train.stops import plain_stops
@@ -317,7 +317,7 @@ def train(arguments: PocketLMArguments, run: RunArguments) -> None:
     trainer.muon_lr = arguments.muon_lr
     trainer.person_ids = torch.tensor(person_ids)
     trainer.object_ids = torch.tensor([tokenizer(" " + word)["input_ids"][0] for word in OBJECTS])
-    trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
+    trainer.train(resume_from_checkpoint=resume_point(run.output_dir, {**vars(arguments), **vars(run)}))
     trainer.save_model(run.output_dir)
     record.write(Path(run.output_dir), evaluate_binding(trainer), trainer.state.log_history)
 

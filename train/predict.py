@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import shutil
@@ -25,6 +26,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 COLUMNS = ("film", "start", "end", "text_gen", "window", "position")
 FILM_COLUMNS = ("film", "movie")
+CACHE_OPTIONS: dict[str, tuple[str | int, str]] = {
+    "split": ("eval", "split of the cache"),
+    "characters": ("predicted", "predicted | ground_truth (oracle) | all | none"),
+    "context_ads": ("none", "none | predicted | ground_truth (oracle)"),
+    "context_count": (3, "previous ADs in a prompt, as in training"),
+    "max_people": (10, "most people in a prompt"),
+    "batch_windows": (4, "windows at a time"),
+}
+"""Options that only a feature cache reads: default, help."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ def find_films(folder: Path) -> list[FilmFolder]:
     """Film folders under `folder`, sorted by id.
 
     Raises:
-        ValueError: no film, or a film without annotations or cast.
+        ValueError: no film, two of one name, or a film without annotations or cast.
     """
     films = []
     read: dict[Path, dict[str, list[tuple[float, float]]]] = {}
@@ -89,6 +99,9 @@ def find_films(folder: Path) -> list[FilmFolder]:
         films.append(FilmFolder(video.stem, video, people, read[table][video.stem]))
     if not films:
         raise ValueError(f"{folder} holds no film_*.mp4; expected drawn films; draw them with `distinctad pocket`")
+    for one, other in itertools.pairwise(films):
+        if one.film == other.film:
+            raise ValueError(f"{one.video} and {other.video} have one name; expected each film once; give one folder")
     return films
 
 
@@ -230,7 +243,7 @@ def predict_cache(pipe: Any, folder: Path, split: str, out: Path, options: dict[
         folder: the cache.
         split: of its rows.
         out: the CSV.
-        options: `characters`, `context_ads` and `max_people` of the prompts.
+        options: `characters`, `context_ads`, `context_count` and `max_people` of the prompts.
         share: this rank's.
 
     Raises:
@@ -247,7 +260,7 @@ def predict_cache(pipe: Any, folder: Path, split: str, out: Path, options: dict[
     if not films or "start_s" not in cache.rows[cache.films[films[0]][0]]:
         raise ValueError(f"{folder} holds no rows with times of split {split!r}; make it with train/set_features.py")
     prompts = WindowOptions(options["max_people"], test_characters=options["characters"],
-                            context_ads=options["context_ads"])  # fmt: skip
+                            context_ads=options["context_ads"], context_count=options["context_count"])  # fmt: skip
     collator = WindowCollator(processor, cache, prompts)
 
     def describe(film: str) -> list[dict[str, Any]]:
@@ -261,13 +274,27 @@ def predict_cache(pipe: Any, folder: Path, split: str, out: Path, options: dict[
                 rows.append(dict(zip(COLUMNS, cells, strict=True)))
         return rows
 
-    settings = {"model": weights_sha256(model), "cache": cache.meta, "split": split, **options}
+    settings = {"model": about(pipe), "cache": cache.meta, "split": split, **options}
     counts = {film: len(cache.films[film]) for film in films}
     return write_predictions(counts, describe, out, settings, share)
 
 
-def load_pipeline(model: str) -> Any:
-    """The pipeline of a folder or Hub id, in float32: bfloat16 is slow on most CPUs."""
+def about(pipe: Any) -> list[Any]:
+    """What of a pipeline decides its texts: weights, configuration, processor."""
+    from modeling_distinctad.towers_distinctad import weights_sha256
+
+    return [weights_sha256(pipe.model), pipe.model.config.to_dict(), pipe.processor.to_dict()]
+
+
+def load_pipeline(model: str, device: str = "auto", dtype: str = "auto") -> Any:
+    """The pipeline of a folder or Hub id.
+
+    Args:
+        model: the folder or id.
+        device: what `torch.device` takes; "auto": this rank's accelerator (LOCAL_RANK), or the CPU without one.
+        dtype: "float32", "bfloat16" or "auto": as stored on an accelerator, float32 on a CPU, most of which are slow
+            in bfloat16.
+    """
     import torch
     from transformers import AutoConfig
 
@@ -278,49 +305,65 @@ def load_pipeline(model: str) -> Any:
 
     # The folder carries its code for the Hub's sake; told of our own, the library neither warns nor asks to run that.
     AutoConfig.register("distinctad", DistinctADConfig, exist_ok=True)
-    loaded = DistinctADForConditionalGeneration.from_pretrained(model, dtype=torch.float32)
-    return DistinctADPipeline(loaded, DistinctADProcessor.from_pretrained(model, trust_remote_code=False))
+    if device == "auto":
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+    if dtype == "auto":
+        dtype = "float32" if device == "cpu" else "auto"
+    loaded = DistinctADForConditionalGeneration.from_pretrained(model, dtype=dtype)
+    processor = DistinctADProcessor.from_pretrained(model, trust_remote_code=False)
+    return DistinctADPipeline(loaded, processor, device=torch.device(device))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", required=True, help="folder of stage2.py")
     parser.add_argument("--set", default="pocket", choices=("pocket", "mad-eval", "cmd-ad", "tv-ad"), help="data set")
-    parser.add_argument("--split", default="eval", help="split of a feature cache")
+    parser.add_argument("--device", default="auto", help="auto: this rank's accelerator where there is one, or the CPU")
+    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"), help="of the weights")
     parser.add_argument("--films", type=Path, help="pocket: folder with drawn films")
     parser.add_argument("--features", type=Path, help="other sets: feature cache of train/set_features.py")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    parser.add_argument(
-        "--characters", default="predicted", help="cache: predicted | ground_truth (oracle) | all | none"
-    )
-    parser.add_argument("--context_ads", default="none", help="cache: none | predicted | ground_truth (oracle)")
-    parser.add_argument("--max_people", type=int, default=10, help="cache: most people in a prompt")
-    parser.add_argument("--batch_windows", type=int, default=4, help="cache: windows at a time")
-    parser.add_argument("--black", action="store_true", help="black out every frame (control)")
-    parser.add_argument("--swap", action="store_true", help="swap the names of the first two people (control)")
+    for name, (default, told) in CACHE_OPTIONS.items():
+        parser.add_argument(f"--{name}", type=type(default), help=f"other sets: {told}; default {default}")
+    parser.add_argument("--black", action="store_true", help="pocket: black out every frame (control)")
+    parser.add_argument("--swap", action="store_true", help="pocket: swap the names of the first two people (control)")
     return parser
+
+
+def check_options(asked: argparse.Namespace) -> None:
+    """Refuse what the chosen set would not read, and fill in what it reads.
+
+    Raises:
+        ValueError: an option of the other kind of set, or no folder.
+    """
+    pocket = asked.set == "pocket"
+    unread = [n for n in CACHE_OPTIONS if getattr(asked, n) is not None] if pocket else []
+    unread += [] if pocket else [n for n in ("black", "swap") if getattr(asked, n)]
+    if unread:
+        raise ValueError(f"--{unread[0]} is not read with --set {asked.set}; expected an option of it; leave it out")
+    name = "films" if pocket else "features"
+    if getattr(asked, name) is None:
+        raise ValueError(f"--{name} is missing with --set {asked.set}; expected a folder; give it")
+    for option, (default, _) in CACHE_OPTIONS.items():
+        if getattr(asked, option) is None:
+            setattr(asked, option, default)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Reads the command line; returns the exit status."""
     asked = _parser().parse_args(argv)
-    wanted = asked.films if asked.set == "pocket" else asked.features
-    name = "--films" if asked.set == "pocket" else "--features"
     try:
-        if wanted is None:
-            raise ValueError(f"{name} is missing with --set {asked.set}; expected a folder; give it")
-        films = find_films(wanted) if asked.set == "pocket" else []
-        pipe = load_pipeline(asked.model)
+        check_options(asked)
+        films = find_films(asked.films) if asked.set == "pocket" else []
+        pipe = load_pipeline(asked.model, asked.device, asked.dtype)
         share = Share.of_environment()
         if asked.set == "pocket":
-            from modeling_distinctad.towers_distinctad import weights_sha256
-
-            settings = {"model": weights_sha256(pipe.model), "films": str(asked.films)}
-            predict_films(pipe, films, asked.out, {**settings, "black": asked.black, "swap": asked.swap}, share)
+            settings = {"model": about(pipe), "films": films, "black": asked.black, "swap": asked.swap}
+            predict_films(pipe, films, asked.out, settings, share)
         else:
-            options = {key: getattr(asked, key) for key in ("characters", "context_ads", "max_people", "batch_windows")}
+            options = {key: getattr(asked, key) for key in CACHE_OPTIONS if key != "split"}
             predict_cache(pipe, asked.features, asked.split, asked.out, options, share)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -29,7 +29,7 @@ from datasets_scripts.pocket.world import Film
 from modeling_distinctad.losses_distinctad import stage1_loss
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import weights_sha256
-from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
+from train.arguments import RunArguments, parse_run, resume_point, training_arguments
 from train.clip_sources import build_source
 from train.collators import ClipCollator
 from train.dual_encoder import compile_layers, freeze_statistics, load_clip, pooled_images
@@ -293,7 +293,7 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
         model=model, args=settings, train_dataset=data, data_collator=CachedTextCollator(cache)
     )  # fmt: skip
     trainer.stage = arguments
-    trainer.train(resume_from_checkpoint=latest_checkpoint(run.output_dir))
+    trainer.train(resume_from_checkpoint=resume_point(run.output_dir, {**vars(arguments), **vars(run)}))
     after = embed_pool(model, pool, collator)
     metrics["after"] = retrieval_figures(after)
     metrics["drift_cosine"] = round(float((before.clips * after.clips).sum(-1).mean()), 4)

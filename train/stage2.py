@@ -26,8 +26,8 @@ from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGene
 from modeling_distinctad.pipeline_distinctad import DistinctADPipeline
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
-from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
-from train.collators import Window, WindowCollator, WindowOptions, consecutive_windows, scheduled_windows
+from train.arguments import RunArguments, parse_run, resume_point, training_arguments
+from train.collators import SAMPLINGS, Window, WindowCollator, WindowOptions, consecutive_windows, scheduled_windows
 from train.features import FeatureCache, load_images
 from train.run_record import RunRecord, fingerprint
 from train.stage2_trainer import Stage2Trainer
@@ -110,14 +110,23 @@ PROMPTS: dict[str, dict[str, Any]] = {
 PRESET_FIELDS = ("em_rounds", "em_tau", "em_similarity", "em_center", "em_bases_norm", "em_bases_init", "em_gradient")
 
 
+def prompt_fields(name: str) -> dict[str, Any]:
+    """Processor fields of a prompt.
+
+    Raises:
+        ValueError: no such prompt.
+    """
+    if name not in PROMPTS:
+        raise ValueError(f"prompt is {name!r}; expected one of {', '.join(PROMPTS)}; choose one")
+    return PROMPTS[name]
+
+
 def build_processor(arguments: Stage2Arguments) -> DistinctADProcessor:
     """The processor with the prompt that the language model was trained to read, or the paper's.
 
     Raises:
         ValueError: no such prompt.
     """
-    if arguments.prompt not in PROMPTS:
-        raise ValueError(f"prompt is {arguments.prompt!r}; expected one of {', '.join(PROMPTS)}; choose one")
     return DistinctADProcessor(
         load_images(arguments.clip),
         AutoTokenizer.from_pretrained(arguments.language, revision=arguments.language_revision),
@@ -126,7 +135,7 @@ def build_processor(arguments: Stage2Arguments) -> DistinctADProcessor:
         face_tokens=arguments.face_tokens,
         face_min_characters=arguments.face_min_characters,
         frame_fit=arguments.frame_fit,
-        **PROMPTS[arguments.prompt],
+        **prompt_fields(arguments.prompt),
     )
 
 
@@ -163,7 +172,8 @@ def build_model(
         **fields,
     )
     rows = cache.films[films[0]][: arguments.window_size]
-    faces = cache.faces.float()
+    faces = torch.cat([cache.film_faces(cache.rows[cache.films[film][0]]) for film in films])
+    faces = faces[faces.abs().sum(dim=-1) > 0]  # 0: a person without a portrait
     with_faces = model.face_projection is not None and len(faces) > 0
     model.scale_projections(cache.frames[rows].float()[None], faces[None] if with_faces else None)
     if with_faces and arguments.prompt == "pocket":
@@ -218,7 +228,7 @@ def start_at_words(model: Any, faces: Tensor, gain: float) -> None:
 
 
 @torch.no_grad()
-def evaluate_windows(model: Any, collator: WindowCollator, windows: list[Window], batch: int = 4) -> dict[str, float]:
+def evaluate_windows(model: Any, collator: WindowCollator, windows: list[Window], batch: int = 4) -> dict[str, Any]:
     """Teacher-forced accuracies on test windows.
 
     Args:
@@ -228,14 +238,14 @@ def evaluate_windows(model: Any, collator: WindowCollator, windows: list[Window]
         batch: windows at a time.
 
     Returns:
-        loss, token_accuracy, person_accuracy (next token is the right `<person_k>`), distinctive_accuracy and the
-        health figures of contextual EM on the first batch.
+        loss, token_accuracy, person_accuracy (next token is the right `<person_k>`), distinctive_accuracy, over all
+        tokens that count, None where there is none; the health figures of contextual EM on the first batch.
     """
     model.eval()
     slots = collator.processor.tokenizer.get_added_vocab()
     persons = torch.tensor([i for t, i in slots.items() if t.startswith("<person_")], device=model.device)
     right: dict[str, list[Tensor]] = {"token": [], "person": [], "distinctive": []}
-    losses, health = [], dict[str, float]()
+    total, health = 0.0, dict[str, float]()
     for start in range(0, len(windows), batch):
         inputs = {k: v.to(model.device) for k, v in collator(windows[start : start + batch]).items()}
         if not health:
@@ -247,10 +257,11 @@ def evaluate_windows(model: Any, collator: WindowCollator, windows: list[Window]
         right["token"].append(hit[told])
         right["person"].append(hit[torch.isin(labels, persons)])
         right["distinctive"].append(hit[told & inputs["distinctive_mask"][..., 1:].bool()])
-        losses.append(float(output.loss))
-    figures = {f"{name}_accuracy": round(float(torch.cat(h).float().mean()), 4) for name, h in right.items()}
+        total += float(output.loss) * int(told.sum())
+    hits = {name: torch.cat(found) for name, found in right.items()}
+    figures = {f"{n}_accuracy": round(float(h.float().mean()), 4) if len(h) else None for n, h in hits.items()}
     health = {f"em_{name}": round(float(value), 4) for name, value in health.items()}
-    return {"loss": round(sum(losses) / len(losses), 4), **figures, **health}
+    return {"loss": round(total / max(1, len(hits["token"])), 4), **figures, **health}
 
 
 def save_whole(
@@ -304,8 +315,28 @@ def check_run(arguments: Stage2Arguments) -> None:
         )
     if arguments.attention not in ("sdpa", "eager"):
         raise ValueError(f"attention is {arguments.attention!r}; expected sdpa or eager; choose one")
+    prompt_fields(arguments.prompt)
+    if arguments.sampling not in SAMPLINGS:
+        raise ValueError(f"sampling is {arguments.sampling!r}; expected one of {', '.join(SAMPLINGS)}; choose one")
+    window_options(arguments, 0)
     if arguments.language_dtype not in ("float32", "bfloat16"):
         raise ValueError(f"language_dtype is {arguments.language_dtype!r}; expected float32 or bfloat16; choose one")
+
+
+def optimiser_steps(windows: int, arguments: Stage2Arguments, run: RunArguments) -> int:
+    """Steps of a run over so many scheduled windows, of this and all other ranks.
+
+    Raises:
+        ValueError: the windows do not fill one step.
+    """
+    a_step = run.batch_size * int(os.environ.get("WORLD_SIZE", "1")) * arguments.accumulate
+    if windows < a_step:
+        raise ValueError(
+            f"{windows} windows in {arguments.epochs} epochs, {a_step} a step (batch_size, accumulate, ranks); "
+            "expected one step at least; add films or epochs, or lower batch_size"
+        )
+    steps = windows // a_step
+    return min(steps, arguments.max_steps) if arguments.max_steps > 0 else steps
 
 
 def window_options(arguments: Stage2Arguments, seed: int) -> WindowOptions:
@@ -338,9 +369,7 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
         lora = add_lora(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_targets)
     collator = WindowCollator(processor, cache, window_options(arguments, run.seed))
     schedule = scheduled_windows(cache, films, arguments.window_size, run.seed, arguments.epochs, arguments.sampling)
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    steps = max(1, len(schedule) // (run.batch_size * world * arguments.accumulate))
-    steps = min(steps, arguments.max_steps) if arguments.max_steps > 0 else steps
+    steps = optimiser_steps(len(schedule), arguments, run)
     work = run.output_dir + ".training"
     settings = training_arguments(
         run, output_dir=work, max_steps=steps, warmup_steps=round(arguments.warmup_share * steps),
@@ -351,10 +380,12 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     record = RunRecord("stage2", {**vars(arguments), **vars(run), "steps": steps}, run.seed, data)
     watched = WindowCollator(processor, cache, window_options(arguments, run.seed))
     test = consecutive_windows(cache, held_out, arguments.window_size)
-    metrics: dict[str, Any] = {"start": evaluate_windows(model, watched, test)}
     trainer = Stage2Trainer(model=model, args=settings, train_dataset=schedule, data_collator=collator)
     trainer.language_chunk = arguments.language_chunk
-    trainer.train(resume_from_checkpoint=latest_checkpoint(work))
+    start = resume_point(work, {**vars(arguments), **vars(run), "data": data})
+    # The trainer has placed the model; with FSDP it does so in `train`, and a model that needs it is too large here.
+    metrics: dict[str, Any] = {"start": None if trainer.is_fsdp_enabled else evaluate_windows(model, watched, test)}
+    trainer.train(resume_from_checkpoint=start)
     metrics["end"] = evaluate_windows(model, watched, test)
     metrics["training_clips"], metrics["held_out_clips"] = dict(collator.counts), dict(watched.counts)
     metrics["trained_parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -206,6 +206,8 @@ class _Reader:
         where: tuple[list[str], int, dict[int, str], list[str]],
     ) -> list[str]:  # fmt: skip
         pieces, place, named, present = where
+        if word == "themselves" and present:  # whoever acts, acts on itself
+            return present
         if PRONOUNS[word] == "they":
             return self.plural(subject if word not in POSSESSIVES else None, present)
         if not present and any(_fold(piece) in _LEADS for piece in pieces[:place]) and "," in pieces[place:]:

@@ -48,6 +48,8 @@ def test_the_stated_accuracy(monkeypatch):
         (["Mara hugs Otto.", "He smiles at her."], [{"Mara", "Otto"}, {"Mara", "Otto"}]),
         (["As she runs, Mara falls."], [{"Mara"}]),
         (["Otto looks at himself."], [{"Otto"}]),
+        (["Mara and Otto dust themselves off."], [{"Mara", "Otto"}]),
+        (["Mara and Otto enter.", "They dust themselves off."], [{"Mara", "Otto"}, {"Mara", "Otto"}]),
         (["Mara and Otto dance.", "They bow."], [{"Mara", "Otto"}, {"Mara", "Otto"}]),
         (["A mara grazes.", "It runs."], [set(), set()]),
         (["Mara waves.", *["Rain."] * 6, "She sits."], [{"Mara"}, *[set()] * 7]),
@@ -55,6 +57,10 @@ def test_the_stated_accuracy(monkeypatch):
 )
 def test_rules(ads, people):
     assert resolve(ads, ["Mara", "Otto"]) == people
+
+
+def test_themselves_are_those_who_act():
+    assert resolve(["Carl sits.", "Anna and Ben dust themselves off."], ["Carl", "Anna", "Ben"])[1] == {"Anna", "Ben"}
 
 
 def test_names_of_every_spelling():

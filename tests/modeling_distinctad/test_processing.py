@@ -16,6 +16,7 @@ from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 
+from modeling_distinctad.losses_distinctad import first_tokens_of_words
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.prompt_distinctad import fill, word_spans
 
@@ -144,14 +145,26 @@ def test_distinctive_tokens_are_those_of_whole_words(trim_offsets: bool) -> None
     processor = make(byte_tokenizer(trim_offsets=trim_offsets))
     ad = "The artist\u2019s art on Émile's wall, an ARTIST."
     batch = processor(texts=[[ad, "Art"]], distinctive_words=[[{"artist", "émile"}, set()]])
-    flags, labels = batch["distinctive_mask"][0, 0], batch["labels"][0, 0]
+    flags, labels = batch["distinctive_mask"][0, 0].bool(), batch["labels"][0, 0]
     assert not flags[labels == -100].any() and not batch["distinctive_mask"][0, 1].any()
     assert not flags[labels == processor.tokenizer.eos_token_id].any()
     words = processor.tokenizer.decode(labels[flags].tolist())
     # 's belongs to the word as it stands in the text, a blank that is a token of its own does not
     assert words == " artist\u2019sÉmile'sARTIST"
     only_art = processor(texts=[[ad]], distinctive_words=[[["ART"]]])
-    assert processor.tokenizer.decode(only_art["input_ids"][only_art["distinctive_mask"]].tolist()) == " art"
+    assert processor.tokenizer.decode(only_art["input_ids"][only_art["distinctive_mask"] == 1].tolist()) == " art"
+
+
+def test_neighbouring_distinctive_words_have_numbers_of_their_own() -> None:
+    processor = make(byte_tokenizer())
+    ad = "Mara lifts a red cup."
+    batch = processor(texts=[[ad]], distinctive_words=[[{"lifts", "red", "cup"}]])
+    numbers, labels = batch["distinctive_mask"][0, 0], batch["labels"][0, 0]
+    told = [processor.tokenizer.decode(labels[numbers == k].tolist()).strip() for k in range(1, 4)]
+    assert told == ["lifts", "red", "cup"] and int(numbers.max()) == 3
+    first = first_tokens_of_words(labels[None], numbers[None])
+    starts = [int(labels[numbers == k][0]) for k in range(1, 4)]
+    assert sorted(first[0].tolist()) == sorted(set(starts))
 
 
 def test_word_spans_by_hand() -> None:
@@ -176,7 +189,7 @@ def test_tokenizer_that_writes_its_own_blank() -> None:
     labels = batch["labels"][0, 0]
     tokens = processor.tokenizer.convert_ids_to_tokens(labels[labels != -100].tolist())
     assert "".join(tokens) == "\u2581Mara\u2581lifts</s>"  # one blank, not two
-    flagged = processor.tokenizer.convert_ids_to_tokens(labels[batch["distinctive_mask"][0, 0]].tolist())
+    flagged = processor.tokenizer.convert_ids_to_tokens(labels[batch["distinctive_mask"][0, 0] == 1].tolist())
     assert "".join(flagged) == "\u2581Mara"
     assert batch["attention_mask"].all() and processor.batch_decode(batch["labels"]) == [["Mara lifts"]]
 

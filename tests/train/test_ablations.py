@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -127,6 +128,28 @@ def test_equal_seeds_train_equal_models_and_the_search_takes_the_best(language: 
     model, chosen = search(build, batch_of, 2, [1e-3, 1e-2], lambda m: len(built), search_steps=1)
     assert model is built[2] and chosen["learning_rate"] == 1e-2 and len(built) == 3  # two short ones, then one whole
     assert torch.equal(again.projection.weight, model.projection.weight)
+
+
+def test_a_rate_that_diverges_never_wins() -> None:
+    class Line(torch.nn.Module):
+        device, contextual_em = torch.device("cpu"), None
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(()))
+
+        def trainable_parameter_names(self) -> list[str]:
+            return ["weight"]
+
+        def forward(self, factor: torch.Tensor, loss_only: bool) -> Any:
+            return SimpleNamespace(loss=self.weight * factor)
+
+    fine, broken = (lambda step, v=v: {"factor": torch.tensor(v)} for v in (1.0, float("nan")))
+    validations = iter((float("nan"), 0.5))
+    assert search(Line, fine, 1, [0.1, 0.2], lambda m: next(validations))[1]["learning_rate"] == 0.2
+    for rates in ([0.1], [0.1, 0.2]):
+        with pytest.raises(ValueError, match="no finite loss"):
+            search(Line, broken, 1, rates, lambda m: 0.0)
 
 
 def test_a_table_is_run_written_and_resumed(

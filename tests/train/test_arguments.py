@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from transformers import TrainingArguments
 
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from train.ablations import AblationArguments
-from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
+from train.arguments import RunArguments, latest_checkpoint, parse_run, resume_point, training_arguments
 from train.features import FeatureArguments
 from train.stage1 import Stage1Arguments
 from train.stage2 import Stage2Arguments
@@ -25,6 +26,7 @@ CONFIGS = {
     "ablations_synthetic.yaml": AblationArguments,
     "ablations_pocket.yaml": AblationArguments,
     "ablations_sweeps.yaml": AblationArguments,
+    "ablations_true.yaml": AblationArguments,
     **{path.name: Stage2Arguments for path in sorted((TRAIN / "configs").glob("[!p]*_clip*_*.yaml"))},
 }
 CLASSES: dict[str, Any] = {
@@ -120,3 +122,24 @@ def test_the_latest_complete_checkpoint_is_found(tmp_path: Path) -> None:
         if number < 30:  # the last one was cut off
             (tmp_path / f"checkpoint-{number}" / "trainer_state.json").write_text("{}", encoding="utf-8")
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "checkpoint-10")
+
+
+def test_a_folder_goes_on_with_its_own_run_only(tmp_path: Path) -> None:
+    asked = {"alpha": 3.0, "seed": 1, "epochs": 2, "output_dir": "here"}
+    assert resume_point(str(tmp_path), asked) is None
+    assert resume_point(str(tmp_path), {**asked, "seed": 2}) is None  # nothing was trained yet
+    checkpoint = tmp_path / "checkpoint-3"
+    checkpoint.mkdir()
+    (checkpoint / "trainer_state.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match="seed was 2 and is 1.*delete"):
+        resume_point(str(tmp_path), asked)
+    longer = {**asked, "seed": 2, "epochs": 9, "output_dir": "there"}
+    assert resume_point(str(tmp_path), longer) == str(checkpoint)
+    (tmp_path / "run_configuration.json").unlink()  # checkpoints of before this file existed
+    assert resume_point(str(tmp_path), asked) == str(checkpoint)
+
+
+def test_one_process_drives_one_accelerator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
+    with pytest.raises(ValueError, match="sees 2 accelerators.*torchrun"):
+        training_arguments(RunArguments(output_dir=str(tmp_path)))

@@ -113,6 +113,17 @@ def test_a_window_says_places_for_names_and_leaves_out_the_unlisted(
     assert counts["clips"] == 2 * len(window[2])
 
 
+def test_a_name_in_its_slot_can_be_distinctive(processor: DistinctADProcessor) -> None:
+    people = [{"name": "Mara", "portrait": 0}]
+    batch = processor(
+        frame_features=[[torch.zeros(8, 16)]], characters=[[people]], portrait_features=torch.zeros(1, 1, 16),
+        texts=[["Mara lifts a red lamp."]], distinctive_words=[[{"mara", "red"}]],
+    )  # fmt: skip
+    marked = {k: batch["input_ids"][batch["distinctive_mask"] == k].tolist() for k in (1, 2)}
+    assert marked[1] == processor.tokenizer.convert_tokens_to_ids(["<person_1>"])
+    assert processor.tokenizer.decode(marked[2]).strip() == "red"
+
+
 def test_labels_are_what_the_language_model_was_trained_on(processor: DistinctADProcessor) -> None:
     people = [{"name": "Zoë", "portrait": 1}, {"name": "Mara", "portrait": 0}]
     batch = processor(
@@ -124,7 +135,7 @@ def test_labels_are_what_the_language_model_was_trained_on(processor: DistinctAD
     spelt = tokenizer(" <person_1>.", split_special_tokens=True)["input_ids"]
     labels = batch["labels"][0, 0]
     assert labels[labels >= 0].tolist() == [*wanted, *spelt, tokenizer.eos_token_id]
-    marked = batch["distinctive_mask"][0, 0]
+    marked = batch["distinctive_mask"][0, 0].bool()
     assert tokenizer.decode(batch["input_ids"][0, 0][marked]).strip() == "lifts"
     # prompt: two faces, ten visual slots, the start slot
     assert batch["face_index"][0, 0, :3].tolist() == [1, 0, -1] and int((labels < 0).sum()) == 13
@@ -232,6 +243,26 @@ def test_people_told_are_found_by_name_where_places_are_not_known() -> None:
     row = {"text": "Mara's dog greets Dr. Hale.", "names": ["Mara Lind", "Tom Hale", "Ann"]}
     assert people_told(row) == [0, 1]
     assert people_told({**row, "person": 2, "partner": -1}) == [2]
+    row = {"text": "She rose to mark the page; \u201cRose\u201d waits.", "names": ["Mark", "Rose"]}
+    assert people_told(row) == [1]
+
+
+def test_nobody_without_a_portrait_is_recognised(processor: DistinctADProcessor, features: Path) -> None:
+    cache = FeatureCache(features)
+    film, numbers = "1", cache.films["1"][:4]
+    for row in cache.rows:
+        row["portraits"] = [place != 1 for place in range(len(row["names"]))]
+    collator = WindowCollator(processor, cache, WindowOptions(max_people=10, shuffle_people=False))
+    frames, faces = cache.frames[numbers].float(), cache.film_faces(cache.rows[numbers[0]])
+    listed = collator._listed(-1, film, numbers, frames, faces)
+    assert all(1 not in people and people for people in listed)
+    faces_of_others = faces.clone()
+    faces_of_others[1] = 100.0  # what stands where there is no portrait changes nothing
+    assert collator._listed(-1, film, numbers, frames, faces_of_others) == listed
+    for row in cache.rows:
+        row["portraits"] = [False] * len(row["names"])
+    with pytest.raises(ValueError, match="nobody's portrait"):
+        collator._listed(-1, film, numbers, frames, faces)
 
 
 def test_random_sampling_covers_every_clip_in_any_order(features: Path) -> None:

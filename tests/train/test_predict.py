@@ -195,13 +195,16 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
             mask = [[i < len(window) for i in range(clips)] for window in asked["frame_features"]]
             return {"clip_mask": torch.tensor(mask)}
 
+        def to_dict(self) -> dict[str, Any]:
+            return {}
+
         def batch_decode(self, ids: Any, names: Any) -> list[list[str]]:
             context = self.asked.get("context")
             return [[f"{len(context[b][n]) if context else 0}" for n in range(ids.shape[1])] for b in range(len(ids))]
 
     class Model(CopyModel):
         vision_tower = None
-        config = SimpleNamespace(vision_sha256=None)
+        config = SimpleNamespace(vision_sha256=None, to_dict=dict)
 
         def generate(self, clip_mask: Any, **rest: Any) -> Any:
             return torch.zeros(*clip_mask.shape, 1, dtype=torch.long)
@@ -211,7 +214,7 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr("modeling_distinctad.towers_distinctad.weights_sha256", lambda tower: "t")
     monkeypatch.setattr("train.features.FeatureCache", FakeCache)
-    options = {"characters": "none", "context_ads": "none", "max_people": 3, "batch_windows": 2}
+    options = {"characters": "none", "context_ads": "none", "context_count": 3, "max_people": 3, "batch_windows": 2}
     predict_cache(Pipe(), tmp_path, "eval", tmp_path / "p.csv", options, Share())
     written = rows(tmp_path / "p.csv")
     assert [row["film"] for row in written] == ["a"] * 5 + ["b"] * 5
@@ -223,3 +226,27 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(ValueError, match="no rows with times"):
         predict_cache(Pipe(), tmp_path, "test", tmp_path / "d.csv", options, Share())
     assert main(["--model", "m", "--set", "mad-eval", "--out", str(tmp_path / "e.csv")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "mad-eval", "--features", "x", "--black"], "--black is not read"),
+        (["--films", "x", "--characters", "all"], "--characters is not read"),
+        (["--films", "{films}", "--model", "/no/such/model"], "/no/such/model"),
+    ],
+)
+def test_what_would_not_be_read_is_refused(
+    words: list[str], said: str, films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["--model", "m", *(word.format(films=films) for word in words), "--out", str(tmp_path / "p.csv")]
+    assert main(argv) == 2 and said in capsys.readouterr().err
+
+
+def test_films_of_one_name_are_refused(films: Path) -> None:
+    (films / "again").mkdir()
+    for path in sorted((films / "film_2").iterdir()):
+        if path.is_file():
+            (films / "again" / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match="have one name"):
+        find_films(films)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,36 @@ def test_two_steps_and_a_resume_equal_four_steps(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_another_configuration_never_goes_on_from_these_checkpoints(
+    towers: dict[str, str], features: Path, trained: Path
+) -> None:
+    before = (trained / "model.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=r"another run: lambda_dist was 1\.0 and is 0\.0"):
+        train(arguments(towers, features, lambda_dist=0.0), run(trained))
+    assert (trained / "model.safetensors").read_bytes() == before
+
+
+def test_windows_that_do_not_fill_a_step_are_refused(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
+    asked = run(tmp_path / "model")
+    asked.batch_size = 1000
+    with pytest.raises(ValueError, match="windows in 2 epochs, 1000 a step"):
+        train(arguments(towers, features), asked)
+    assert not (tmp_path / "model").exists()
+
+
+def test_portraits_of_held_out_films_do_not_shape_the_start(towers: dict[str, str], features: Path) -> None:
+    asked = arguments(towers, features)
+    cache, processor, found = FeatureCache(features), build_processor(asked), []
+    for factor in (1.0, 3.0):
+        held_out = cache.rows[cache.films["800001"][0]]
+        first = held_out["face_offset"]
+        cache.faces = cache.faces.clone()
+        cache.faces[first : first + len(held_out["names"])] *= factor
+        torch.manual_seed(0)
+        found.append(build_model(asked, processor, cache, ["1", "2"]).face_projection.state_dict())
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
 def test_checkpoints_hold_trained_parameters_only(trained: Path) -> None:
     checkpoint = load_file(trained.with_name("model.training") / "checkpoint-4" / "model.safetensors")
     model = DistinctADForConditionalGeneration.from_pretrained(str(trained))
@@ -84,7 +115,8 @@ def test_a_checkpoint_of_another_model_is_refused(
     towers: dict[str, str], features: Path, trained: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
-    (tmp_path / "model.training").symlink_to(trained.with_name("model.training"))
+    shutil.copytree(trained.with_name("model.training"), tmp_path / "model.training")
+    (tmp_path / "model.training" / "run_configuration.json").unlink()  # as a run of before this file left it
     with pytest.raises(ValueError, match="missing|unknown"):
         train(arguments(towers, features, beta=0.0, max_steps=5), run(folder))
 
@@ -127,7 +159,8 @@ def test_the_model_starts_where_the_language_model_reads(assembled: tuple[Any, A
     model, processor, cache = assembled
     words = model.get_input_embeddings().weight.detach()
     assert torch.equal(model.ad_start, words[processor.tokenizer.convert_tokens_to_ids("<ad_start>")])
-    faces = model.face_projection(cache.faces.float()).detach()
+    seen = torch.cat([cache.film_faces(cache.rows[cache.films[film][0]]) for film in ("1", "2")])
+    faces = model.face_projection(seen).detach()
     rms = words.square().mean().sqrt()
     assert faces.square().mean().sqrt() == pytest.approx(float(1.5 * rms), rel=1e-3)
     assert faces.mean(dim=0).abs().max() < 1e-3 * rms
