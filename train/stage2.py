@@ -27,9 +27,10 @@ from modeling_distinctad.pipeline_distinctad import DistinctADPipeline
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.arguments import RunArguments, parse_run, resume_point, training_arguments
-from train.collators import SAMPLINGS, Window, WindowCollator, WindowOptions, consecutive_windows, scheduled_windows
+from train.collators import SAMPLINGS, WindowCollator, WindowOptions, consecutive_windows, scheduled_windows
 from train.features import FeatureCache, load_images
 from train.run_record import RunRecord, fingerprint
+from train.stage2_evaluation import evaluate_windows
 from train.stage2_trainer import Stage2Trainer
 from train.stops import plain_stops
 
@@ -225,43 +226,6 @@ def start_at_words(model: Any, faces: Tensor, gain: float) -> None:
     layer.bias.copy_(-(layer.weight @ faces.mean(dim=0)))
     if model.config.ad_start_token_id < len(words):
         model.ad_start.copy_(words[model.config.ad_start_token_id])
-
-
-@torch.no_grad()
-def evaluate_windows(model: Any, collator: WindowCollator, windows: list[Window], batch: int = 4) -> dict[str, Any]:
-    """Teacher-forced accuracies on test windows.
-
-    Args:
-        model: the model.
-        collator: makes the inputs.
-        windows: windows of held-out films.
-        batch: windows at a time.
-
-    Returns:
-        loss, token_accuracy, person_accuracy (next token is the right `<person_k>`), distinctive_accuracy, over all
-        tokens that count, None where there is none; the health figures of contextual EM on the first batch.
-    """
-    model.eval()
-    slots = collator.processor.tokenizer.get_added_vocab()
-    persons = torch.tensor([i for t, i in slots.items() if t.startswith("<person_")], device=model.device)
-    right: dict[str, list[Tensor]] = {"token": [], "person": [], "distinctive": []}
-    total, health = 0.0, dict[str, float]()
-    for start in range(0, len(windows), batch):
-        inputs = {k: v.to(model.device) for k, v in collator(windows[start : start + batch]).items()}
-        if not health:
-            health = model.em_health(inputs["frame_features"], inputs["frame_mask"], inputs["clip_mask"])
-        output = model(**inputs)
-        labels = inputs["labels"][..., 1:]
-        hit = output.logits[..., :-1, :].argmax(-1) == labels
-        told = labels >= 0
-        right["token"].append(hit[told])
-        right["person"].append(hit[torch.isin(labels, persons)])
-        right["distinctive"].append(hit[told & inputs["distinctive_mask"][..., 1:].bool()])
-        total += float(output.loss) * int(told.sum())
-    hits = {name: torch.cat(found) for name, found in right.items()}
-    figures = {f"{n}_accuracy": round(float(h.float().mean()), 4) if len(h) else None for n, h in hits.items()}
-    health = {f"em_{name}": round(float(value), 4) for name, value in health.items()}
-    return {"loss": round(total / max(1, len(hits["token"])), 4), **figures, **health}
 
 
 def save_whole(

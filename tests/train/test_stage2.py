@@ -21,11 +21,11 @@ from train.stage2 import (
     build_model,
     build_processor,
     check_run,
-    evaluate_windows,
     split_films,
     train,
     window_options,
 )
+from train.stage2_evaluation import evaluate_windows
 from train.stage2_trainer import Stage2Trainer
 from train.stops import NotFiniteError
 
