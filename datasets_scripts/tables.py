@@ -172,6 +172,9 @@ class Table:
         except csv.Error as error:
             raise TableError(f"{self.name} begins with no header ({error}); expected column names") from error
         columns = [aliases.get(cell.strip(), cell.strip()) for cell in cells]
+        if len(columns) == 1 and (other := next((mark for mark in ";\t" if mark in columns[0]), "")):
+            name = "semicolons" if other == ";" else "tabs"
+            raise TableError(f"{self.name} has {name} between its columns, expected commas; save it with commas")
         if len(header) > MAX_LINE or len(set(columns)) < len(columns) or not any(columns):
             raise TableError(f"{self.name} begins with {short(text)}, expected distinct column names; give its header")
         return columns

@@ -21,6 +21,7 @@ from datasets.arrow_writer import ParquetWriter
 from datasets_scripts.annotations import find_media
 from datasets_scripts.builders import ADBuilder
 from datasets_scripts.cards import SIGNATURE, card
+from datasets_scripts.one_writer import OutputBusy, only_writer
 
 ROWS_PER_FILE = 50_000
 FORMATS = ("parquet", "webdataset")
@@ -64,10 +65,22 @@ def write_folder(
         What was written.
 
     Raises:
-        WriteError: the folder is there and not empty (with `overwrite`: and not ours), or the format is unknown.
+        WriteError: the folder is there and not empty (with `overwrite`: and not ours), another process is writing it,
+            or the format is unknown.
     """
     if form not in FORMATS:
         raise WriteError(f"format is {form!r}, expected one of {', '.join(FORMATS)}; choose one")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Whoever holds the folder may remove the ".part" that a killed process left; nobody else's is there then.
+        with only_writer(folder.with_name(f".{folder.name}.lock"), folder):
+            return _write_held(builder, folder, form, rows_per_file, overwrite)
+    except OutputBusy as error:
+        raise WriteError(str(error)) from error
+
+
+def _write_held(builder: ADBuilder, folder: Path, form: str, rows_per_file: int, overwrite: bool) -> Written:
+    """`write_folder` once this process holds the folder."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not overwrite:
             raise WriteError(
@@ -78,7 +91,7 @@ def write_folder(
     part = folder.with_name(f".{folder.name}.part")
     if part.exists():
         shutil.rmtree(part)
-    part.mkdir(parents=True)
+    part.mkdir()
     rows: dict[str, int] = {}
     try:
         write = _write_parquet if form == "parquet" else _write_tars

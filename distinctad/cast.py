@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from distinctad.errors import UserError, one_line
-from distinctad.subtitles import read_text
+from distinctad.subtitles import delimiter_of, read_text
 
 MAX_PEOPLE = 64  # a film's credited speaking parts; more would fill the language model's context with names
 MAX_NAME_CHARACTERS = 80
@@ -115,8 +115,7 @@ def _from_json(text: str, name: str) -> list[dict[str, Any]]:
 
 
 def _from_csv(text: str, name: str) -> list[dict[str, Any]]:
-    first = text.lstrip("\ufeff\n").partition("\n")[0]
-    reader = csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=max(",;\t", key=first.count))
+    reader = csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter_of(text))
     try:
         rows = [cells for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:

@@ -22,6 +22,7 @@ from distinctad.plan import name_of, sha256_of
 SUBTITLES = (".srt", ".vtt", ".ass", ".ssa", ".ttml", ".xml")  # beside a film, the first of them that is there
 CASTS = (".cast.json", ".cast.csv")
 INTERVALS = (".intervals.csv",)
+BESIDE = {"subtitles": SUBTITLES, "cast": CASTS, "intervals": INTERVALS}
 MAX_SHARDS = 100_000
 
 Progress = Callable[[int, int], None]  # films looked at, films in all
@@ -35,10 +36,11 @@ class Film:
         name: its path in the catalogue's folder; of equal films the first by name.
         path: the file.
         sha256: of the file.
-        subtitles: found beside it by name, or None.
+        subtitles: found by name beside it or, if there is none, beside the first of its copies with one; or None.
         cast: the same.
         intervals: the same.
         copies: names of the other films with the same content; they are not done again.
+        said: which files beside copies are not used, though they say something else.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Film:
     cast: Path | None = None
     intervals: Path | None = None
     copies: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -84,7 +87,7 @@ class Catalogue:
         """What `manifest.json` says; equal catalogues give equal manifests."""
         rows = []
         for film in self.films:
-            beside = {kind: path and path.name for kind, path in _beside(film).items()}
+            beside = {kind: _shown(getattr(film, kind), film) for kind in BESIDE}
             rows.append({"film": film.name, "sha256": film.sha256, "equal": list(film.copies), **beside})
         return {
             "format": "distinctad.catalogue", "format_version": 1, "films": rows, "unreadable": self.unreadable,
@@ -224,13 +227,26 @@ def find_catalogue(
 
 
 def _film(sha256: str, same: list[Path], folder: Path) -> Film:
-    path = same[0]
-    beside = {
-        "subtitles": _first_beside(path, SUBTITLES),
-        "cast": _first_beside(path, CASTS),
-        "intervals": _first_beside(path, INTERVALS),
-    }
-    return Film(_name(path, folder), path, sha256, **beside, copies=tuple(_name(p, folder) for p in same[1:]))
+    """Equal files as one film: of each kind of file beside them the first copy's that has one."""
+    beside: dict[str, Path | None] = {}
+    said = []
+    for kind, endings in BESIDE.items():
+        found = [path for path in (_first_beside(film, endings) for film in same) if path is not None]
+        beside[kind] = found[0] if found else None
+        for other in found[1:]:
+            if _differ(found[0], other):
+                names = [_name(path, folder) for path in (found[0], other)]
+                said.append(f"equal films have different {kind}: '{names[0]}' is used, '{names[1]}' is not")
+    names = [_name(path, folder) for path in same]
+    return Film(names[0], same[0], sha256, **beside, copies=tuple(names[1:]), said=tuple(said))
+
+
+def _differ(one: Path, other: Path) -> bool:
+    """Whether two files have different content; one that cannot be read is named when the film is done."""
+    try:
+        return sha256_of(one) != sha256_of(other)
+    except UserError:
+        return False
 
 
 def _first_beside(path: Path, endings: tuple[str, ...]) -> Path | None:
@@ -239,8 +255,13 @@ def _first_beside(path: Path, endings: tuple[str, ...]) -> Path | None:
     return next((other for other in found if other.is_file()), None)
 
 
-def _beside(film: Film) -> dict[str, Path | None]:
-    return {"subtitles": film.subtitles, "cast": film.cast, "intervals": film.intervals}
+def _shown(path: Path | None, film: Film) -> str | None:
+    """A file's name, with its folder in the catalogue where that is not the film's."""
+    if path is None:
+        return None
+    if path.parent == film.path.parent:
+        return path.name
+    return _name(path, film.path.parents[film.name.count("/")])
 
 
 def _name(path: Path, folder: Path) -> str:

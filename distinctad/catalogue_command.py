@@ -15,11 +15,13 @@ from distinctad.catalogue_store import Store
 from distinctad.catalogue_work import FILM_LIMIT_S, Job, Result, Task, run_local
 from distinctad.errors import UserError, one_line
 from distinctad.feature_tower import FeatureSettings, Fit
+from distinctad.intervals import GapRules
 from distinctad.plan import Characters, Settings, probe_film
 
 Engine = Literal["local", "ray"]
 Progress = Callable[[str, int, int], None]  # what, how many done, how many in all
 
+GAPS = GapRules()
 MAX_WORKERS = 256
 # Seconds of work a second of film: the pocket checkpoint, 640x360, one x86 core (see docs/scale.md). It is what a dry
 # run says before the folder has times of its own.
@@ -128,7 +130,14 @@ def catalogue_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     seed: Annotated[int, typer.Option(help="describe: of every random number.")] = 0,
     num_beams: Annotated[int | None, typer.Option(help="describe: beams (default: the checkpoint's).")] = None,
+    contrast: Annotated[
+        float | None, typer.Option(help="describe: 0 to 10, the neighbours' weight (default: the checkpoint's).")
+    ] = None,
     characters: Annotated[Characters, typer.Option(help="describe: names in a prompt.")] = "recognised",
+    max_people: Annotated[int, typer.Option(help="describe: at most so many recognised people a clip.")] = 3,
+    min_gap: Annotated[float, typer.Option(help="describe: shortest gap between subtitle lines (s).")] = GAPS.min_gap_s,
+    guard: Annotated[float, typer.Option(help="describe: kept free beside a subtitle line (s).")] = GAPS.guard_s,
+    dtype: Annotated[str, typer.Option(help="describe: auto, float32, bfloat16 or float16.")] = "auto",
     batch_windows: Annotated[int, typer.Option(help="describe: windows that run at once.")] = 1,
     fps: Annotated[float, typer.Option(help="features: frames a second.")] = 5.0,
     frame_fit: Annotated[Fit | None, typer.Option(help="features: how pictures meet the tower's square.")] = None,
@@ -136,8 +145,9 @@ def catalogue_command(
 ) -> None:
     """Describe or encode a whole folder of films; exit code 1 if any of them could not be done."""
     describing = Settings(
-        device=device, seed=seed, num_beams=num_beams, characters=characters, batch_windows=batch_windows
-    )
+        device=device, dtype=dtype, seed=seed, batch_windows=batch_windows, num_beams=num_beams, contrast=contrast,
+        characters=characters, max_people=max_people, gaps=GapRules(min_gap, guard),
+    )  # fmt: skip
     encoding = FeatureSettings(fps=fps, frame_fit=frame_fit, batch=batch, device=device)
     if out is None and not dry_run:
         raise UserError("--out is missing", "Give a folder to write to, or --dry-run to see what would be done.")
@@ -174,6 +184,7 @@ def _print_plan(folder: Path, job: Job, shard: Shard, workers: int, has_out: boo
         total_s += length_s
         equal = f", equal: {', '.join(film.copies)}" if film.copies else ""
         typer.echo(f"{film.name}: {length_s:.1f} s, with {', '.join(beside) or 'nothing beside it'}{equal}")
+        _warn(film.name, film.said)
     _print_failed(report.failed)
     count = sum(film.name not in report.failed for film in todo)
     source = (
@@ -187,8 +198,9 @@ def _print_plan(folder: Path, job: Job, shard: Shard, workers: int, has_out: boo
 
 def _print_report(report: Report, out: Path) -> None:
     for result in report.done:
-        for warning in result.warnings:
-            typer.echo(f"Warning: {result.film.name}: {one_line(warning)}", err=True)
+        _warn(result.film.name, result.warnings)
+    for film in report.skipped:  # what lies beside copies may have come since the film was done
+        _warn(film.name, film.said)
     _print_failed(report.failed)
     for result in report.done:
         if result.film.copies:
@@ -199,6 +211,11 @@ def _print_report(report: Report, out: Path) -> None:
         f"catalogue: {counts['done']} done, {counts['failed']} failed, {counts['open']} open, "
         f"{counts['equal']} equal to another; '{out / 'summary.csv'}'"
     )
+
+
+def _warn(name: str, warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        typer.echo(f"Warning: {name}: {one_line(warning)}", err=True)
 
 
 def _print_failed(failed: dict[str, str]) -> None:

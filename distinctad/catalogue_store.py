@@ -42,6 +42,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._about: dict[str, Any] | None = None  # how films are done, once it is settled
 
     @property
     def book(self) -> HashBook:
@@ -50,6 +51,9 @@ class Store:
 
     def open(self, about: dict[str, Any]) -> None:
         """Make the folder, or see that it holds films that were done in the same way.
+
+        While no film is done and no run is at work, another way takes the place of the first: a run that could do
+        nothing, such as one with a model that is none, must not spoil the folder.
 
         Args:
             about: how films are done; plain values.
@@ -61,23 +65,45 @@ class Store:
             if self.folder.exists() and not self.folder.is_dir():
                 raise UserError(f"the output '{self.folder}' is a file, not a folder", "Give another --out.")
             there = self.folder / "settings.json"
-            if there.is_file():
-                old = read_json(there)
-                if old is None:
-                    raise UserError(f"'{there}' cannot be read", "Give --out a new folder.")
-                differs = [name for name in {**old, **about} if old.get(name) != about.get(name)]
-                if differs:
-                    name = differs[0]
-                    shown = [one_line(str(value.get(name)), 16) for value in (old, about)]
-                    raise UserError(
-                        f"'{self.folder}' was made with {name} {shown[0]}, not {shown[1]}",
-                        "Give --out a new folder, or the same task, model and options.",
-                    )
-            elif self.folder.is_dir() and any(p.name != "locks" for p in self.folder.iterdir()):
+            old = read_json(there)
+            if there.is_file() and old is None:
+                raise UserError(f"'{there}' cannot be read", "Give --out a new folder.")
+            ours = old is not None and old.get("format") == about["format"]
+            if not ours and self.folder.is_dir() and not all(_is_new(path) for path in self.folder.iterdir()):
                 raise UserError(f"'{self.folder}' holds something else", "Give --out a new folder.")
-            for name in ("films", "failed", "work", "locks"):
-                (self.folder / name).mkdir(parents=True, exist_ok=True)
-            _write(there, json.dumps(about, indent=1, sort_keys=True) + "\n")
+            (self.folder / "locks").mkdir(parents=True, exist_ok=True)
+            with self._settled():
+                self._agree(read_json(there), about)
+                _write(there, json.dumps(about, indent=1, sort_keys=True) + "\n")
+            for name in ("films", "failed", "work"):
+                (self.folder / name).mkdir(exist_ok=True)
+        self._about = about
+
+    def _agree(self, old: dict[str, Any] | None, about: dict[str, Any]) -> None:
+        """Refuse a way that is not that of the films that are done, or being done."""
+        was, now = _flat(old or about), _flat(about)
+        differs = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+        if not differs:
+            return
+        if any((self.folder / "films").glob(f"*/{RECORD}")) or self._is_at_work():
+            shown = [one_line(str(values.get(differs[0])), 16) for values in (was, now)]
+            raise UserError(
+                f"'{self.folder}' was made with {differs[0]} {shown[0]}, not {shown[1]}",
+                "Give --out a new folder, or the same task, model and options.",
+            )
+        for name in ("failed", "work"):  # begun in the other way
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def _is_at_work(self) -> bool:
+        for lock in (self.folder / "locks").glob("*-of-*"):
+            with _locked(lock) as free:
+                if not free:
+                    return True
+        return False
+
+    def _settled(self) -> contextlib.AbstractContextManager[bool]:
+        """Hold the settings, so that no run begins while another changes them."""
+        return _locked(self.folder / "locks" / "settings", wait=True)
 
     @contextlib.contextmanager
     def running(self, shard: Shard) -> Iterator[None]:
@@ -90,15 +116,19 @@ class Store:
             Nothing.
 
         Raises:
-            UserError: another run does this shard, or cuts the catalogue into another number of shards.
+            UserError: another run does this shard, cuts the catalogue into another number of shards, or has changed
+                how films are done since `open`.
         """
         own = self.folder / "locks" / f"{shard.index}-of-{shard.count}"
         with contextlib.ExitStack() as stack:
-            if not stack.enter_context(_locked(own)):
-                raise UserError(
-                    f"another run does shard {shard.index}/{shard.count} in '{self.folder}'",
-                    "Wait for it, or give another --shard.",
-                )
+            with self._settled():
+                if not stack.enter_context(_locked(own)):
+                    raise UserError(
+                        f"another run does shard {shard.index}/{shard.count} in '{self.folder}'",
+                        "Wait for it, or give another --shard.",
+                    )
+                if self._about is not None:
+                    self._agree(read_json(self.folder / "settings.json"), self._about)
             for other in sorted(own.parent.glob("*-of-*")):
                 if not other.name.endswith(f"-of-{shard.count}"):
                     with _locked(other) as free:
@@ -258,6 +288,19 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings in one level: only their own names mean something to a user."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value) if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _is_new(path: Path) -> bool:
+    """Whether a run that is just opening its folder has made this."""
+    return path.name == "locks" or path.name.startswith(".settings.json-")
 
 
 def _write(path: Path, text: str) -> None:

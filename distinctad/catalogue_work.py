@@ -24,7 +24,7 @@ from distinctad.describe import describe
 from distinctad.errors import UserError, one_line
 from distinctad.exports import FILES
 from distinctad.feature_tower import FeatureSettings
-from distinctad.loading import CHECKPOINT
+from distinctad.loading import CHECKPOINT, locate
 from distinctad.plan import Settings, name_of, sha256_of
 
 Task = Literal["describe", "features"]
@@ -57,8 +57,10 @@ class Job:
         """What must be the same for all films of an output folder, as plain values.
 
         Raises:
-            UserError: if the model is a folder without a configuration.
+            UserError: if the model is a folder without a configuration or, for describing, cannot be one of ours.
         """
+        if self.task == "describe":
+            locate(self.model)
         how = asdict(self.describing if self.task == "describe" else self.encoding)
         how = {name: value for name, value in how.items() if name not in ("model", "film_id")}
         folder = CHECKPOINT if self.model is None else Path(self.model)
@@ -140,6 +142,7 @@ class FilmWorker:
             work = self.store.work_folder(film, keep=self.job.task == "features")
             make = self._describe if self.job.task == "describe" else self._encode
             names, said, film_s = make(film, work)
+            said = [*film.said, *said]
             self.store.commit(film, work, inputs, names, said)
         except Exception as error:  # whatever it is, it is this film's, and the others go on
             known = isinstance(error, UserError)

@@ -7,8 +7,10 @@ Only typer is imported here; each command imports what it needs when it runs. Wh
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,15 +20,16 @@ from typer.core import TyperGroup
 from distinctad import __version__
 from distinctad.catalogue_command import catalogue_command
 from distinctad.data import data_app
-from distinctad.describe import Described, Export
+from distinctad.describe import Described, Export, rehearse
 from distinctad.describe import describe as describe_film
 from distinctad.errors import UserError
 from distinctad.exports import REVIEW
+from distinctad.feature_tower import FeatureSettings
 from distinctad.features import features_command
 from distinctad.formats.convert import convert_command
 from distinctad.intervals import GapRules
 from distinctad.introduce import Naming
-from distinctad.plan import Characters, Overlaps, Plan, Settings, plan
+from distinctad.plan import Characters, Overlaps, Plan, Settings
 from distinctad.planner_command import plan_command
 from distinctad.pocket import pocket_command
 from distinctad.publish_command import publish_command
@@ -35,6 +38,16 @@ from distinctad.track import TrackSettings
 from distinctad.words import words_command
 
 GAPS = GapRules()
+FOR_ALL = ("voice", "duck", "candidates")  # options of `describe` that only --export all reads
+# Settings name their fields; who sits at the keyboard knows options. Where the two differ by more than dashes:
+_OPTIONS = {
+    "duck_db": "duck",
+    "min_gap_s": "min-gap",
+    "guard_s": "guard",
+    "max_length_s": "max-length",
+    "even_s": "every",
+}
+_FIELDS = {field.name for kind in (Settings, GapRules, TrackSettings, FeatureSettings) for field in fields(kind)}
 
 
 class _Group(TyperGroup):
@@ -49,8 +62,18 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo(f"Error: {_with_options(str(error))}", err=True)
             raise typer.Exit(2) from error
+
+
+def _with_options(said: str) -> str:
+    """Put the option in the place of the settings' field that an error is about: "duck_db is 5" is --duck's."""
+
+    def option(found: re.Match[str]) -> str:
+        name = found.group()
+        return f"--{_OPTIONS.get(name, name.replace('_', '-'))}" if name in _FIELDS else name
+
+    return re.sub(r"^\w+(?= is )|(?<=' was made with )\w+", option, said, count=1)
 
 
 app = typer.Typer(
@@ -88,10 +111,11 @@ def _root(
 
 @app.command("describe")
 def describe_command(
+    context: typer.Context,
     film: Annotated[Path, typer.Argument(help="A video file.")],
     out: Annotated[Path | None, typer.Option(help="Folder for descriptions.csv, .json, .srt and .vtt.")] = None,
     subtitles: Annotated[
-        Path | None, typer.Option(help="SubRip, WebVTT or ASS: the gaps between its lines are described.")
+        Path | None, typer.Option(help="SubRip, WebVTT, ASS or TTML: the gaps between its lines are described.")
     ] = None,
     cast: Annotated[
         Path | None, typer.Option(help="JSON or CSV: id, name, actor, portrait (a path beside the file).")
@@ -126,14 +150,16 @@ def describe_command(
     overlaps: Annotated[Overlaps, typer.Option(help="Overlapping rows of the intervals file.")] = "refuse",
     film_id: Annotated[str | None, typer.Option(help="What the intervals file calls this film.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of an earlier run.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the intervals; no model is needed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the intervals; no model is loaded.")] = False,
     export: Annotated[
         Export, typer.Option(help="text: the four files; all: also DAPT, transcript, narration, mix, films, page.")
     ] = "text",
-    voice: Annotated[str, typer.Option(help="Who speaks in --export all: auto, espeak-ng, ...")] = "auto",
-    duck: Annotated[float, typer.Option(help="Gain of the film's sound under a description (dB).")] = -10.0,
-    candidates: Annotated[int, typer.Option(help="Texts a clip to choose among, for --export all (1 to 4).")] = 1,
-    naming: Annotated[Naming, typer.Option(help="Name people at once, or once dialogue has.")] = "early",
+    voice: Annotated[str, typer.Option(help="--export all only: who speaks; auto, espeak-ng, ...")] = "auto",
+    duck: Annotated[
+        float, typer.Option(help="--export all only: gain of the film's sound under a description (dB).")
+    ] = -10.0,
+    candidates: Annotated[int, typer.Option(help="--export all only: texts a clip to choose among (1 to 4).")] = 1,
+    naming: Annotated[Naming, typer.Option(help="Name people at once, or once the subtitles have.")] = "early",
 ) -> None:
     """Describe a film: find or read the intervals, draft a text for each, write CSV, JSON, SRT and WebVTT."""
     settings = Settings(
@@ -141,16 +167,24 @@ def describe_command(
         characters=characters, max_people=max_people, overlaps=overlaps, film_id=film_id,
         gaps=GapRules(min_gap, guard, max_length, every),
     )  # fmt: skip
+    _refuse_unread(context, export)
     given: dict[str, Any] = {"subtitles": subtitles, "cast": cast, "intervals": intervals, "settings": settings}
+    given |= {"export": export, "track": TrackSettings(voice, duck, candidates, naming)}
     if dry_run:
-        _print_plan(plan(film, **given))
+        _print_plan(rehearse(film, **given))
         return
     if out is None:
         raise UserError("--out is missing", "Give a folder to write to, or --dry-run to see the intervals.")
-    given |= {"export": export, "track": TrackSettings(voice, duck, candidates, naming)}
     with _progress() as step:
         described = describe_film(film, out, **given, model=model, overwrite=overwrite, progress=step)
     _print_described(described)
+
+
+def _refuse_unread(context: typer.Context, export: Export) -> None:
+    """Refuse options that would do nothing: whoever gave one expects to hear of it."""
+    given = [f"--{name}" for name in FOR_ALL if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"]
+    if given and export != "all":
+        raise UserError(f"{given[0]} counts for --export all only", f"Add --export all, or leave {given[0]} out.")
 
 
 @contextlib.contextmanager
@@ -228,4 +262,7 @@ def _clock(seconds: float) -> str:
 
 def main() -> None:
     """Run the command line (the entry point `distinctad`)."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 gets "Dvo?ák", no traceback
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     app(prog_name="distinctad")

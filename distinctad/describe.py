@@ -6,21 +6,23 @@ Everything heavy is imported where it is used, so that `import distinctad` and t
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from datasets_scripts.memory import is_out_of_memory
 from distinctad import exports
 from distinctad.beams import kept_beams
-from distinctad.errors import UserError, one_line
+from distinctad.document import document_of
+from distinctad.errors import UserError
 from distinctad.formats.script import script_of
 from distinctad.intervals import Interval
-from distinctad.plan import PathLike, Plan, Settings, name_of, plan, reason_of, sha256_of, without_path
+from distinctad.introduce import introduce, reveals
+from distinctad.plan import PathLike, Plan, Settings, name_of, plan, reason_of, without_path
 from distinctad.planner import find_gaps
 from distinctad.planner_rate import Rate
-from distinctad.subtitles import Speech
+from distinctad.subtitles import Speech, read_subtitles
 from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
 
 Pipe = Callable[..., list[dict[str, Any]]]
@@ -71,7 +73,7 @@ def describe(
     Args:
         film: a video file.
         out: the folder for descriptions.csv, .json, .srt and .vtt; None writes nothing.
-        subtitles: SubRip, WebVTT or ASS; without `intervals` the gaps between its lines are described.
+        subtitles: SubRip, WebVTT, ASS or TTML; without `intervals` the gaps between its lines are described.
         cast: a cast file with portraits.
         intervals: a CSV file of what to describe; only its times are read.
         model: a checkpoint folder or hub id; None is the pocket checkpoint.
@@ -82,7 +84,7 @@ def describe(
         progress: called with clips done and clips in all.
         export: "text" writes the four files of `exports.FILES`; "all" fits the texts to a voice and writes the scripts,
             sound, films and page of `track` too.
-        track: how drafts become a track, for "all".
+        track: how drafts become a track; "text" heeds its `naming` alone, since nobody speaks.
 
     Returns:
         The document, one cue with a text for each interval, and the files.
@@ -94,13 +96,79 @@ def describe(
     if export == "all":
         if out is None:
             raise UserError("--export all has no folder to write to", "Give --out.")
-        made = Track(job, subtitles, track or TrackSettings())
+        made = _spoken(job, subtitles, track)
         return _describe_all(made, Path(out), overwrite, model, pipe, progress, about)
+    known: dict[str, float] = {}
+    if track is not None and track.naming == "after-reveal" and job.cast:
+        job, known = _waiting(job, subtitles)
     if out is None:
-        return Described(_run(job, model, pipe, progress, about=about)[0], [])
-    with exports.OutputFolder(Path(out), overwrite) as folder:
-        document, _ = _run(job, model, pipe, progress, about=about)
+        return Described(_named(_run(job, model, pipe, progress, about=about)[0], known), [])
+    with exports.OutputFolder(Path(out), overwrite, place="another --out") as folder:
+        document = _named(_run(job, model, pipe, progress, about=about)[0], known)
         return Described(document, folder.write(_texts_of(document)))
+
+
+def rehearse(
+    film: PathLike,
+    *,
+    subtitles: PathLike | None = None,
+    cast: PathLike | None = None,
+    intervals: PathLike | None = None,
+    settings: Settings | None = None,
+    export: Export = "text",
+    track: TrackSettings | None = None,
+) -> Plan:
+    """Settle what `describe` would describe, without its model: for "all" the film is listened to as there.
+
+    Args:
+        film: as in `describe`, like all that follow.
+        subtitles: the same.
+        cast: the same.
+        intervals: the same.
+        settings: the same.
+        export: the same.
+        track: the same.
+
+    Returns:
+        The plan, with the intervals that `describe` would take.
+
+    Raises:
+        UserError: for whatever cannot be used.
+    """
+    job = plan(film, subtitles=subtitles, cast=cast, intervals=intervals, settings=settings)
+    return _spoken(job, subtitles, track).job if export == "all" else job
+
+
+def _spoken(job: Plan, subtitles: PathLike | None, settings: TrackSettings | None) -> Track:
+    """The track of `--export all`, which needs a voice that can be heard."""
+    settings = settings or TrackSettings()
+    if settings.voice == "none":
+        raise UserError("--export all has no voice to speak with", "Give another --voice, or --export text.")
+    return Track(job, subtitles, settings)
+
+
+def _waiting(job: Plan, subtitles: PathLike | None) -> tuple[Plan, dict[str, float]]:
+    """The job with true warnings, and since when (s) dialogue has named each of the cast."""
+    # Of a file's intervals the plan says that subtitles were not used; here they say who is known.
+    said = [warning for warning in job.warnings if not warning.startswith("the subtitles were not used")]
+    speech: list[Speech] = []
+    if subtitles is None:
+        said.append("no subtitles say when dialogue names people, so no description names anybody")
+    else:
+        speech = read_subtitles(Path(subtitles))[0]
+    return replace(job, warnings=said), reveals([person.name for person in job.cast], speech)
+
+
+def _named(document: dict[str, Any], known: Mapping[str, float]) -> dict[str, Any]:
+    """Take names out of texts that come before dialogue gives them; an empty `known` lets everybody be named."""
+    if not known:
+        return document
+    told = introduce([cue["text"] for cue in document["cues"]], [cue["start_s"] for cue in document["cues"]], known)
+    cues = [
+        {**cue, "text": text, "provenance": {**cue["provenance"], "draft": cue["text"]}} if text != cue["text"] else cue
+        for cue, text in zip(document["cues"], told, strict=True)
+    ]
+    return {**document, "cues": cues}
 
 
 @dataclass(frozen=True)
@@ -165,10 +233,8 @@ def _describe_all(
     progress: Progress | None,
     about: dict[str, Any] | None,
 ) -> Described:
-    if track.settings.voice == "none":
-        raise UserError("--export all has no voice to speak with", "Give another --voice, or --export text.")
     names = (*exports.FILES, *TEXT_FILES, *MEDIA_FILES)
-    with exports.OutputFolder(out, overwrite, names) as folder:
+    with exports.OutputFolder(out, overwrite, names, "another --out") as folder:
         document = track.fitted(*_run(track.job, model, pipe, progress, track.settings.candidates, about))
         texts = {**_texts_of(document), **track.texts(document)}
         return Described(document, folder.write(texts, track.makers(script_of(document))))
@@ -202,7 +268,7 @@ def _run(
             records = _call(job, pipe, job.intervals, progress)
     else:
         beams, records = {}, _call(job, pipe, job.intervals, progress)
-    document = _document(job, used, _texts(job, pipe, records))
+    document = document_of(job, used, _texts(job, pipe, records))
     options = []
     for cue in document["cues"]:
         texts = {cue["text"]: 0.0}
@@ -304,73 +370,3 @@ def _called(
             f"the pipeline gave {len(records)} records for {len(intervals)} intervals; it must give one each"
         )
     return records
-
-
-def _document(job: Plan, used: dict[str, Any], records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Put everything that a reader of the drafts needs into one plain dictionary, see `descriptions.schema.json`."""
-    info, settings = job.info, job.settings
-    said = list(job.warnings)
-    for kind, what in (
-        ("model, forced", "had to be forced, the model's first was empty"),
-        ("placeholder", "stayed empty"),
-    ):
-        count = sum(record["text_from"] == kind for record in records)
-        if count:
-            said.append(f"{count} of {len(records)} text(s) {what}")
-    numbers = {"duration_s": round(info.duration_s, 3), "frame_rate_hz": round(info.frame_rate_hz, 3)}
-    shape = {"width": info.width, "height": info.height, "has_audio": info.has_audio}
-    source = (
-        {"file": name_of(job.source), "sha256": sha256_of(job.source)} if job.source else {"file": None, "sha256": None}
-    )
-    people = [
-        {"id": p.id, "name": p.name, "actor": p.actor, "portrait_sha256": sha256_of(p.portrait) if p.portrait else None}
-        for p in job.cast
-    ]
-    chosen = {name: getattr(settings, name) for name in ("characters", "max_people", "seed", "batch_windows")}
-    for name in ("num_beams", "contrast"):
-        chosen[name] = used[name] if getattr(settings, name) is None else getattr(settings, name)
-    return {
-        "format": "distinctad.descriptions",
-        "format_version": 1,
-        "review": exports.REVIEW,
-        "language": "en",
-        "film": {"name": name_of(job.film), "sha256": sha256_of(job.film), **numbers, **shape},
-        "intervals": {"origin": job.origin, **source, "rules": asdict(settings.gaps)},
-        "cast": people,
-        "model": {"name": used["name"], "sha256": used["sha256"]},
-        "generation": {**chosen, "device": used["device"], "dtype": used["dtype"], "versions": _versions()},
-        "warnings": [one_line(warning) for warning in said],
-        "cues": [_cue(i, *pair) for i, pair in enumerate(zip(job.intervals, records, strict=True), 1)],
-    }
-
-
-def _cue(index: int, interval: Interval, record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "index": index,
-        "start_s": round(interval.start_s, 3),
-        "end_s": round(interval.end_s, 3),
-        "text": record["text"],
-        "characters": [str(name) for name in record["characters"]],
-        "provenance": {
-            "origin": interval.origin,
-            "line": interval.line,
-            "window": int(record["window"]),
-            "position": int(record["position"]),
-            "frames_s": [round(float(time_s), 3) for time_s in record["frames_s"]],
-            "text_from": record["text_from"],
-        },
-    }
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    from distinctad import __version__
-
-    found = {"distinctad": __version__}
-    for package in ("torch", "transformers", "av"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

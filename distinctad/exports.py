@@ -104,13 +104,17 @@ class OutputFolder:
         folder: where the files shall lie; made, with its parents, if it is not there.
         overwrite: whether files of an earlier run may be replaced.
         names: of the files that will be written.
+        place: what errors say to give instead, such as "another --out": only the caller knows its options.
     """
 
-    def __init__(self, folder: Path, overwrite: bool = False, names: Sequence[str] = FILES) -> None:
+    def __init__(
+        self, folder: Path, overwrite: bool = False, names: Sequence[str] = FILES, place: str = "another place"
+    ) -> None:
         """Remember the place; nothing is touched yet."""
         self.folder = folder
         self.overwrite = overwrite
         self.names = tuple(names)
+        self.place = place
         self._work: Path | None = None
         self._held = contextlib.ExitStack()
 
@@ -131,11 +135,11 @@ class OutputFolder:
     def _enter(self) -> None:
         with self._writing():
             if self.folder.exists() and not self.folder.is_dir():
-                raise UserError(f"the output '{self.folder}' is a file, not a folder", "Give another --out.")
+                raise UserError(f"the output '{self.folder}' is a file, not a folder", f"Give {self.place}.")
             for name in self.names:
                 if (self.folder / name).is_dir():
-                    raise UserError(f"the output '{self.folder / name}' is a folder, not a file", "Give another --out.")
-            base = self.folder if self.folder.is_dir() else _nearest_folder(self.folder)
+                    raise UserError(f"the output '{self.folder / name}' is a folder, not a file", f"Give {self.place}.")
+            base = self.folder if self.folder.is_dir() else _nearest_folder(self.folder, self.place)
             mark = self._mark(base)
             self._held.enter_context(only_writer(base / f"{mark}.lock", self.folder))
             for left in base.glob(f"{mark}-*.partial"):  # of a process that was killed: no living one has this mark
@@ -144,7 +148,7 @@ class OutputFolder:
             if there and not self.overwrite:
                 raise UserError(
                     f"the output folder '{self.folder}' holds {there[0]} already",
-                    "Add --overwrite, or give another --out.",
+                    f"Add --overwrite, or give {self.place}.",
                 )
             work = base / f"{mark}-{secrets.token_hex(6)}.partial"
             work.mkdir()
@@ -206,24 +210,24 @@ class OutputFolder:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             message = f"the output folder '{self.folder}' cannot be written ({reason})"
-            raise UserError(message, "Give an --out that you may write to.") from error
+            raise UserError(message, f"Give {self.place}, one that you may write to.") from error
         except OutputBusy as error:
             raise UserError(
-                f"another process is writing to '{self.folder}'", "Wait for it, or give another --out."
+                f"another process is writing to '{self.folder}'", f"Wait for it, or give {self.place}."
             ) from error
         except ValueError as error:
             if isinstance(error, UserError):
                 raise
             raise UserError(
-                f"the output folder {str(self.folder)!r} is no usable path", "Give another --out."
+                f"the output folder {str(self.folder)!r} is no usable path", f"Give {self.place}."
             ) from error
 
 
-def _nearest_folder(folder: Path) -> Path:
+def _nearest_folder(folder: Path, place: str) -> Path:
     """Find the deepest folder above that exists; nothing is made before there is something to keep."""
     for parent in folder.absolute().parents:
         if parent.is_dir():
             return parent
         if parent.exists():
-            raise UserError(f"the output folder '{folder}' lies below the file '{parent}'", "Give another --out.")
-    raise UserError(f"the output folder '{folder}' has no folder above it", "Give another --out.")
+            raise UserError(f"the output folder '{folder}' lies below the file '{parent}'", f"Give {place}.")
+    raise UserError(f"the output folder '{folder}' has no folder above it", f"Give {place}.")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distinctad.errors import UserError, one_line
-from distinctad.subtitles import Speech, read_text
+from distinctad.subtitles import Speech, delimiter_of, read_text
 
 MAX_ROWS = 200_000  # the largest public annotation file has 93,952
 END_SLACK_S = (
@@ -137,9 +137,9 @@ def read_intervals(
     Public layouts are read as they are: where the file names its films, the rows of this film are taken; CMD-AD rows
     taken by `cmd_filename` use `scaled_start` and `scaled_end`, the times inside that clip.
 
-    Refused: an interval that is no number, reversed, empty or past the film's end, and two that overlap. Repaired and
-    said: rows out of order (sorted), a start below zero (set to zero), an end less than half a second past the film's
-    (cut).
+    Refused: a row with more cells than the header, an interval that is no number, reversed, empty or past the film's
+    end, and two that overlap. Repaired and said: rows out of order (sorted), a start below zero (set to zero), an end
+    less than half a second past the film's (cut).
 
     Args:
         path: the file; comma, semicolon or tab between the columns.
@@ -202,13 +202,11 @@ def parse_intervals(
 
 
 def _table(text: str, name: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Split CSV text into lower-case column names and (line, cells) pairs; short and blank rows are seen to."""
-    first = text.lstrip("\ufeff\n").partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
+    """Split CSV text into lower-case column names and (line, cells) pairs; short, long and blank rows are seen to."""
     fix = "Give a CSV file with the columns start and end."
     rows: list[tuple[int, list[str]]] = []
     header: list[str] = []
-    reader = csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter_of(text))
     try:
         for cells in reader:
             if not any(cell.strip() for cell in cells):
@@ -218,6 +216,10 @@ def _table(text: str, name: str) -> tuple[list[str], list[tuple[int, list[str]]]
                 continue
             if len(cells) < len(header):
                 cells = cells + [""] * (len(header) - len(cells))
+            if any(cell.strip() for cell in cells[len(header) :]):  # "1,5,2,5" would be read as 1 to 5
+                count = f"{len(cells)} cells, the header {len(header)}"
+                message = f"the intervals '{name}', line {reader.line_num}: {count}"
+                raise UserError(message, "Decimal commas? Use points, or semicolons between columns; quote texts.")
             rows.append((reader.line_num, cells))
             if len(rows) > MAX_ROWS:
                 raise UserError(f"the intervals '{name}' have more than {MAX_ROWS} rows", "Split the file by film.")

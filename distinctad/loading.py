@@ -34,7 +34,7 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
     Raises:
         UserError: if there is no checkpoint, it is incomplete or of another kind, or the device or dtype cannot be had.
     """
-    where, folder = _locate(model)
+    where, folder = locate(model)
     if dtype not in DTYPES:
         raise UserError(f"dtype is '{dtype}'", f"Give one of {', '.join(DTYPES)}.")
     import transformers
@@ -67,8 +67,18 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
     }
 
 
-def _locate(model: str | Path | None) -> tuple[str, Path | None]:
-    """Tell a checkpoint folder from a hub id; refuse a folder that cannot be one before torch is imported."""
+def locate(model: str | Path | None) -> tuple[str, Path | None]:
+    """Tell a checkpoint folder from a hub id; refuse a folder that cannot be one before torch is imported.
+
+    Args:
+        model: a checkpoint folder or a hub id; None is the pocket checkpoint of the package.
+
+    Returns:
+        What `from_pretrained` takes, and the folder; None for a hub id, which only loading can try.
+
+    Raises:
+        UserError: if it is neither, or the folder holds no DistinctAD model.
+    """
     if model is None:
         if not (CHECKPOINT / "config.json").is_file():
             raise UserError(

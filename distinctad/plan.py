@@ -223,7 +223,7 @@ def _data_end_s(path: Path, duration_s: float) -> float:
     for from_s in (max(0.0, duration_s - 10.0), 0.0):
         end_s = 0.0
         try:
-            with av.open(str(path)) as container:
+            with av.open(f"file:{path}") as container:  # a bare "A: b.mp4" would name a protocol
                 first_s = (container.start_time or 0) / 1_000_000
                 if from_s > 0:
                     container.seek(round((first_s + from_s) * 1_000_000))

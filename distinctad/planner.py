@@ -205,7 +205,9 @@ def slots(gaps: Sequence[Gap], rules: GapRules) -> list[Interval]:
     found: list[Interval] = []
     for gap in gaps:
         # The one splitter of intervals; only its inner boundaries move here.
-        even = speech_gaps([], gap.length_s, replace(rules, min_gap_s=max(0.05, min(rules.min_gap_s, gap.length_s))))
+        # The guards are off the gap already, and may be wider than half of what they left.
+        shortest_s = max(0.05, min(rules.min_gap_s, gap.length_s))
+        even = speech_gaps([], gap.length_s, replace(rules, min_gap_s=shortest_s, guard_s=0.0))
         edges = [gap.start_s, *(gap.start_s + part.end_s for part in even[:-1]), gap.end_s]
         for i in range(1, len(edges) - 1):
             near = [cut for cut in gap.cuts_s if abs(cut - edges[i]) <= _ANCHOR_S]

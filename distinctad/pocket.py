@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from datasets_scripts.one_writer import OutputBusy, only_writer
 from distinctad.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ Preset = Literal["clear", "crowded"]
 Layout = Literal["mad-eval", "cmd-ad", "tv-ad"]
 Progress = Callable[[int, int, int], None]  # seed, frames drawn, frames in all
 
-MANIFEST = "pocket.json"
+MANIFEST, LOCK = "pocket.json", ".pocket.lock"
 FORMAT_VERSION = 2  # of the files and pictures; a new one draws every film anew
 CHECK_FILMS = 40  # enough for the oracles' figures to stand within about two points
 MAX_FILMS, MAX_JOBS, MAX_SEED = 100_000, 64, 2**31 - 1
@@ -111,23 +112,30 @@ def draw_films(
         What was drawn, what was there before, and where it lies.
 
     Raises:
-        UserError: if the folder holds something else, cannot be written, or a film cannot be made.
+        UserError: if the folder holds something else, cannot be written, is being written by another process, or a
+            film cannot be made.
     """
     from datasets_scripts.pocket.layouts import write_annotations
     from datasets_scripts.pocket.voice import VoiceError
 
     kind = kind or Kind()
     try:
-        manifest = _open_folder(out, kind, overwrite)
-        films = {seed: _make(seed, kind) for seed in seeds}
-        skipped = [seed for seed in seeds if _is_finished(manifest, films[seed], out)]
-        missing = [seed for seed in seeds if seed not in skipped]
-        for seed, record in _draw(missing, out, kind, jobs, progress):
-            manifest["films"][str(seed)] = record
-            _save(manifest, out)
-        finished = sorted(int(seed) for seed in manifest["films"])
-        stories = [films[seed] if seed in films else _make(seed, kind) for seed in finished]
-        paths = write_annotations(stories, out, kind.layout)
+        if out.exists() and not out.is_dir():
+            raise UserError(f"'{out}' is a file, not a folder", "Give --out a new folder.")
+        out.mkdir(parents=True, exist_ok=True)
+        with only_writer(out / LOCK, out):  # two runs would each save a manifest without the other's films
+            manifest = _open_folder(out, kind, overwrite)
+            films = {seed: _make(seed, kind) for seed in seeds}
+            skipped = [seed for seed in seeds if _is_finished(manifest, films[seed], out)]
+            missing = [seed for seed in seeds if seed not in skipped]
+            for seed, record in _draw(missing, out, kind, jobs, progress):
+                manifest["films"][str(seed)] = record
+                _save(manifest, out)
+            finished = sorted(int(seed) for seed in manifest["films"])
+            stories = [films[seed] if seed in films else _make(seed, kind) for seed in finished]
+            paths = write_annotations(stories, out, kind.layout)
+    except OutputBusy as error:
+        raise UserError(f"another process is writing '{out}'", "Wait for it, or give another --out.") from error
     except (OSError, VoiceError, BrokenProcessPool) as error:
         raise UserError(
             f"the films cannot be written to '{out}' ({one_line(str(error), 160)})",
@@ -158,16 +166,13 @@ def _is_finished(manifest: dict[str, Any], film: Film, out: Path) -> bool:
 
 
 def _open_folder(out: Path, kind: Kind, overwrite: bool) -> dict[str, Any]:
-    """Make or check the folder and give its manifest, a new one if it is empty.
+    """Check the folder, which this process holds, and give its manifest, a new one if it is empty.
 
     Raises:
         UserError: if it holds anything that this run would not continue, and `overwrite` is not set.
     """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"'{out}' is a file, not a folder", "Give --out a new folder.")
-    out.mkdir(parents=True, exist_ok=True)
     fresh: dict[str, Any] = {**kind.manifest(), "films": {}}
-    if not any(out.iterdir()):
+    if not any(path.name != LOCK for path in out.iterdir()):
         _save(fresh, out)
         return fresh
     old = _read_manifest(out)

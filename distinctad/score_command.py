@@ -54,18 +54,17 @@ def score_command(
     answers: Annotated[Path | None, typer.Option(help="File that keeps the judge's answers, to go on later.")] = None,
     jars: Annotated[Path | None, typer.Option(help="Folder of the METEOR and SPICE jars.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Sentences the encoder takes at once.")] = 64,
-    device: Annotated[str, typer.Option(help="Where the encoder and the judge run.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where the encoder and the judge run: auto, cpu, cuda, ...")] = "auto",
     resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap over films.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of bootstrap, chance deals and sampling.")] = 0,
     progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the scores of an earlier run.")] = False,
 ) -> None:
     """Score predictions with every metric of the field, each with its chance and an interval over films."""
     from distinctad.score import score
     from distinctad.score_figures import Options
-    from distinctad.score_report import print_table, write_report
+    from distinctad.score_report import fill, print_table, report_folder
 
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file", "Give a folder for --out.")
     if set_name is not None:
         named_set(set_name)
     options = Options(
@@ -74,7 +73,8 @@ def score_command(
         window=window, judge=judge, prompt=prompt, sampling=sampling, dtype=dtype, jars=jars, progress=progress,
         answers=answers,
     )  # fmt: skip
-    scores = score(predictions, truth, annotations, casts, options, compare)
-    files = write_report(scores, out)
+    with report_folder(out, overwrite) as folder:  # a taken place is refused before anything is computed
+        scores = score(predictions, truth, annotations, casts, options, compare)
+        files = fill(folder, scores)
     print_table(scores)
     typer.echo("\n".join(map(str, files)))

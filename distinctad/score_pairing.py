@@ -6,9 +6,11 @@ the film's or the clip's start, some have no times at all). Whatever the key, it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from distinctad.errors import UserError
 from distinctad.features import VIDEO_ENDINGS
@@ -48,15 +50,25 @@ def _film_keys(given: Sequence[dict[str, str]], expected: Sequence[Row]) -> tupl
 
 
 def _keyed(expected: Sequence[Row], film: str, times: tuple[str, str]) -> list[Row]:
-    """The expected rows under another film name and other times."""
+    """The expected rows under another film name and other times; a row that lacks these keeps its film's."""
     keyed = []
     for row in expected:
         name = _film(row.columns[film] if film else row.film)
         start_s, end_s = row.start_s, row.end_s
         if times != TIMES[0]:
-            start_s, end_s = float(row.columns[times[0]]), float(row.columns[times[1]])
+            own = [_number(row.columns.get(name)) for name in times]
+            start_s, end_s = own if all(map(math.isfinite, own)) else (start_s, end_s)
         keyed.append(replace(row, film=name, start_s=start_s, end_s=end_s))
     return keyed
+
+
+def _number(cell: Any) -> float:
+    """A cell as a time in seconds, or not a number: clip times are a second way to pair, never required."""
+    try:
+        seconds = float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return seconds if math.isfinite(seconds * 1000) else math.nan  # keys are milliseconds
 
 
 def _by_times(path: Path, expected: Sequence[Row], against: Path, keys: tuple[str, str]) -> list[Row | None]:

@@ -9,6 +9,7 @@ from typing import Any
 from distinctad.exports import OutputFolder
 from distinctad.score_plots import plots
 
+REPORT = ("scores.json", "scores.md")
 HEADER = ("figure", "value", "95 % over films", "chance", "lower / chance", "truths", "n scored / expected")
 COMPARED = ("figure", "this", "other", "difference", "95 % over films", "p")
 
@@ -97,18 +98,33 @@ def markdown(scores: dict[str, Any]) -> str:
     return "\n".join([*lines, "", "Signature:", "", "```json", signature, "```", ""])
 
 
-def write_report(scores: dict[str, Any], out: Path) -> list[Path]:
-    """Write scores.json, scores.md and the plots into the folder `out`, all of them or none, and return their paths.
+def report_folder(out: Path, overwrite: bool = False) -> OutputFolder:
+    """The folder `out` to enter and `fill`; entering refuses a place that is taken or cannot be written."""
+    return OutputFolder(out, overwrite, REPORT, "another --out")
+
+
+def fill(folder: OutputFolder, scores: dict[str, Any]) -> list[Path]:
+    """Write scores.json, scores.md and the plots into an entered folder, all or none, and return their paths.
 
     Raises:
-        UserError: if the folder cannot be written to, or another process is writing to it.
+        UserError: if the folder cannot be written to.
     """
     text = json.dumps(rounded(scores), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    texts = {"scores.json": text, "scores.md": markdown(scores)}
+    texts = dict(zip(REPORT, (text, markdown(scores)), strict=True))
     # A text may hold half a surrogate pair, which no encoding has.
     texts = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
-    with OutputFolder(out, overwrite=True, names=tuple(texts)) as folder:
-        return folder.write(texts, plots(scores))
+    return folder.write(texts, plots(scores))
+
+
+def write_report(scores: dict[str, Any], out: Path, overwrite: bool = False) -> list[Path]:
+    """Write the report into the folder `out`, see `report_folder` and `fill`.
+
+    Raises:
+        UserError: if the folder cannot be written to, another process is writing to it, or it holds scores and
+            `overwrite` is not set.
+    """
+    with report_folder(out, overwrite) as folder:
+        return fill(folder, scores)
 
 
 def print_table(scores: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distinctad.errors import UserError
+from distinctad.subtitles import delimiter_of
 
 FILM_COLUMNS = ("film", "movie", "imdbid_pe", "imdbid", "vid")
 PREDICTION_COLUMNS = ("text_gen", "text")
@@ -90,7 +91,7 @@ def _seconds(value: Any, name: str, path: Path, line: int) -> float:
 
 
 def _csv_records(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; only quotes, commas and line ends have a meaning, no other Unicode line break has."""
+    """The rows of a CSV file; only quotes, the delimiter and line ends have a meaning, no other line break has."""
     text = open_text(path)
     limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a very long prediction is scored like any other
     try:
@@ -98,7 +99,7 @@ def _csv_records(path: Path) -> list[dict[str, str]]:
         # Cutting at \n alone keeps U+2028, U+0085 and the like inside their cells, quoted or not. A lone carriage
         # return is text too (pandas leaves it unquoted), which the reader would refuse.
         lines = [line + "\n" for line in text.replace("\r", "\u2028").split("\n")]
-        rows = [row for row in csv.reader(lines, strict=True) if row]
+        rows = [row for row in csv.reader(lines, delimiter=delimiter_of(text), strict=True) if row]
     except csv.Error as error:
         raise UserError(f"{path} is no sound CSV ({error})", "Quote cells with commas, quotes or lines.") from error
     finally:

@@ -106,6 +106,12 @@ def decode_text(data: bytes, what: str, name: str) -> tuple[str, list[str]]:
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
 
 
+def delimiter_of(text: str) -> str:
+    """What stands between the columns of a CSV text, by its first line: comma, semicolon or tab."""
+    first = text.lstrip("\ufeff\n").partition("\n")[0]
+    return max(",;\t", key=first.count)
+
+
 def _guess_utf16(data: bytes) -> str | None:
     """Tell UTF-16 without a mark from binary: of mostly Latin text every second byte is NUL, on one side only."""
     even, odd = data[0::2].count(0), data[1::2].count(0)

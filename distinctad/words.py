@@ -14,8 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
+from distinctad.cast import MAX_CAST_BYTES, parse_cast
 from distinctad.errors import UserError, one_line
 from distinctad.score_rows import FILM_COLUMNS, open_text, read_records
+from distinctad.subtitles import read_text
 
 TEXT_COLUMNS = ("text", "sentence", "text_gt", "text_gen")
 WINDOW = 16
@@ -82,23 +84,39 @@ class Casts:
     """Names of each film's people.
 
     Args:
-        path: a JSON list of people, or an object film id -> list; people are names or have "role" or "name".
+        path: a JSON list of people, or an object film id -> list; people are names or have "role" or "name". Or a CSV
+            with a name column, as `describe` takes it.
+
+    Attributes:
+        known: film id -> names; "" stands for every film.
+        notes: what was assumed in reading.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is none of these.
     """
 
     def __init__(self, path: Path | None) -> None:
         """Read the file; None: no names are known."""
         self.known: dict[str, list[str]] = {}
+        self.notes: list[str] = []
         if path is None:
             return
-        text = open_text(path)
+        if path.suffix.lower() == ".csv":  # spreadsheets write many encodings
+            text, self.notes = read_text(path, "the cast", MAX_CAST_BYTES)
+        else:
+            text = open_text(path)
+        if text.lstrip("\ufeff \n\t")[:1] not in ("[", "{"):
+            names = [str(person.get("name", "")).strip() for person in parse_cast(text, path.name)]
+            if not all(names):
+                where = f"the cast '{path.name}', entry {names.index('') + 1}"
+                raise UserError(f"{where} has no name", "Give every person a name.")
+            self.known = {"": names}
+            return
         try:
             content = json.loads(text)
             groups = content if isinstance(content, dict) else {"": content}
             self.known = {film: [_role(person) for person in people] for film, people in groups.items()}
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise UserError(
                 f"{path} holds no cast ({one_line(str(error), 80)})",
                 'Write a list of names or of {"role": ...}, or an object film -> list.',
@@ -165,7 +183,7 @@ def subwords(tokenizer: Any, text: str, wanted: set[str]) -> Iterator[tuple[str,
     row = PromptTokenizer(tokenizer).rows([[]], [" ".join(text.split())], [wanted])[0]
     pairs = [(i, marked) for i, label, marked in zip(row.ids, row.labels, row.distinctive, strict=True) if label >= 0]
     for token, (_, marked) in zip(tokenizer.convert_ids_to_tokens([i for i, _ in pairs]), pairs, strict=True):
-        yield token, marked
+        yield token, bool(marked)
 
 
 def shares(found: Sequence[ADWords]) -> dict[str, float]:
@@ -192,7 +210,7 @@ def _load_tokenizer(source: str) -> Any:
 def words_command(
     file: Annotated[Path, typer.Argument(help="ADs: a CSV with a text column, or .txt with one AD a line.")],
     window: Annotated[int, typer.Option(help="N consecutive ADs of a film.", min=1)] = WINDOW,
-    cast: Annotated[Path | None, typer.Option(help="JSON with the people's names, by film or for all.")] = None,
+    cast: Annotated[Path | None, typer.Option(help="JSON or CSV with the people's names.")] = None,
     stop_list: Annotated[bool, typer.Option(help="Leave out pronouns, prepositions and the like, and names.")] = True,
     film: Annotated[str | None, typer.Option(help="Only this film.")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="Also show the sub-words: tokenizer folder or Hub id.")] = None,
@@ -205,7 +223,10 @@ def words_command(
         if not ads:
             raise UserError(f"{file} has no film '{film}'", "Give a film as the file names it.")
     loaded = _load_tokenizer(tokenizer) if tokenizer else None
-    found = tell_words(ads, Casts(cast), window, stop_list, loaded)
+    casts = Casts(cast)
+    for note in casts.notes:
+        typer.echo(f"Warning: {note}", err=True)
+    found = tell_words(ads, casts, window, stop_list, loaded)
     if as_json:
         for ad in found:
             typer.echo(json.dumps({**vars(ad), "tokens": list(ad.tokens)}, ensure_ascii=False))

@@ -146,8 +146,7 @@ class DistinctADProcessor(ProcessorMixin):
             input_ids, attention_mask (B, N, L) int64; clip_mask (B, N) bool; pixel_values (B, N, T, 3, H, W) or
             frame_features (B, N, T, C) float32 with frame_mask (B, N, T) bool; with portraits face_pixel_values
             (B, F, 3, H, W) or face_features (B, F, C) float32 and face_index (B, N, L) int64; with texts labels
-            (B, N, L) int64, -100 on prompt and padding; with distinctive words distinctive_mask (B, N, L)
-            int64, which word of its AD a token belongs to from 1, else 0.
+            (B, N, L) int64, -100 on prompt and padding; with distinctive words distinctive_mask alike: numbers or 0.
 
         Raises:
             ValueError: inputs that contradict each other or are malformed.

@@ -56,6 +56,8 @@ class Film(ABC):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
+        # FFmpeg would take what stands before a colon ("Alien: Covenant.mp4") for a protocol.
+        self._url = f"file:{self.path}"
         self._reported = False
         if not os.path.isfile(self.path):
             what = "a folder" if os.path.isdir(self.path) else "no such file"
@@ -136,7 +138,7 @@ class AVFilm(Film):
         if self.container is not None:
             self.container.close()
         try:
-            self.container = av.open(self.path, metadata_errors="replace")
+            self.container = av.open(self._url, metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise VideoError(f"{self.path}: cannot be read as a video ({reason}); {_UNREADABLE}") from error
@@ -258,7 +260,7 @@ class OpenCVFilm(Film):
         cv2 = _cv2()
         if self._capture is not None:
             self._capture.release()
-        self._capture = cv2.VideoCapture(self.path, cv2.CAP_FFMPEG)
+        self._capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise VideoError(f"{self.path}: cannot be read as a video; {_UNREADABLE}")
         self.rate_hz = max(0.0, float(self._capture.get(cv2.CAP_PROP_FPS)))

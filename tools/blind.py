@@ -126,7 +126,7 @@ def swapped_share(plain: list[dict[str, str]], swapped: list[dict[str, str]], dr
 def score(predictions: Path, drawn: Path, out: Path) -> dict[str, Any]:
     """The scores of a predictions file against the drawn truth."""
     command = f"{predictions}", "--truth", f"{drawn / 'truth.jsonl'}", "--out", f"{out}"
-    _run(DISTINCTAD, "score", *command, "--metrics", "cider,rouge_l,slot_accuracy")
+    _run(DISTINCTAD, "score", *command, "--metrics", "cider,rouge_l,slot_accuracy", "--overwrite")
     found: dict[str, Any] = json.loads((out / "scores.json").read_text(encoding="utf-8"))
     return found
 

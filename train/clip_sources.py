@@ -167,7 +167,7 @@ def _decode_plainly(film: Path, rows: Sequence[tuple[float, float]], processor: 
     asked = sorted((t, i) for i, span in enumerate(rows) for t in frame_times(*span, processor.num_frames))
     clips: list[list[Any]] = [[] for _ in rows]
     done = place = 0
-    with av.open(str(film)) as container:
+    with av.open(f"file:{film}") as container:  # a colon in a name is no protocol
         for frame in container.decode(video=0):
             image = None
             while place < len(asked) and frame.time >= asked[place][0]:

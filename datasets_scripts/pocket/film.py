@@ -170,7 +170,8 @@ def write_video(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray) -
     # The bitexact flags keep the library's version and random ids out of the file.
     options = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if container == "mp4" else {})
     try:
-        with av.open(str(part), "w", format=container, options=options) as output:
+        # "file:", else FFmpeg takes what stands before a colon in the path for a protocol.
+        with av.open(f"file:{part}", "w", format=container, options=options) as output:
             video = output.add_stream("libx264", rate=FRAME_RATE_HZ)
             video.width, video.height, video.pix_fmt = STAGE_WIDTH, STAGE_HEIGHT, "yuv420p"
             video.options = {"crf": _CRF, "preset": _PRESET, "g": str(_KEYFRAME_FRAMES), "threads": "1"}

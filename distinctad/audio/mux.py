@@ -17,7 +17,7 @@ import numpy as np
 from av.stream import Disposition
 
 from distinctad.audio.mix import Pause, delay
-from distinctad.audio.sound import Encoder, Programme, opened, writing
+from distinctad.audio.sound import Encoder, Programme, opened, url_of, writing
 
 _LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "pt": "por", "nl": "nld", "pl": "pol"}
 
@@ -94,7 +94,7 @@ def write_extended(
 
 def _output(path: Path) -> Any:
     # bitexact keeps the library's version out of the file: equal runs give equal bytes.
-    return av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"})
+    return av.open(url_of(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"})
 
 
 def _picture(source: Any) -> Any:

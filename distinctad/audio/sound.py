@@ -72,6 +72,11 @@ def programme_of(film: Path, duration_s: float) -> Programme:
         return Programme(rate if rate in AAC_RATES_HZ else NO_SOUND_RATE_HZ, layout, duration_s, True)
 
 
+def url_of(path: Path) -> str:
+    """A file's name for FFmpeg, which would take what stands before a colon ("Alien: Covenant.mp4") for a protocol."""
+    return f"file:{path}"
+
+
 def opened(film: Path) -> Any:
     """Open a film for reading, as `av.open` does.
 
@@ -79,7 +84,7 @@ def opened(film: Path) -> Any:
         UserError: if it cannot be opened.
     """
     try:
-        return av.open(str(film), metadata_errors="replace")
+        return av.open(url_of(film), metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         reason = one_line(str(getattr(error, "strerror", None) or error), 80)
         raise UserError(f"the film '{film.name}' cannot be opened ({reason})", "Give a video that plays.") from error
@@ -216,7 +221,7 @@ def write_wav(path: Path, sound: Iterator[np.ndarray], programme: Programme, com
         UserError: if it cannot be written.
     """
     with writing(path):
-        with av.open(str(path), "w", format="wav", options={"fflags": "+bitexact"}) as output:
+        with av.open(url_of(path), "w", format="wav", options={"fflags": "+bitexact"}) as output:
             output.metadata["comment"] = comment
             encoder = Encoder(output, "pcm_s16le", programme, programme.rate_hz)
             for block in sound:

@@ -78,7 +78,7 @@ class Espeak:
         plain = one_line(text, 10_000)
         if not plain:
             return np.zeros(0, np.float32)
-        fix = "Reinstall espeak-ng, or give --export text."
+        fix = "Reinstall espeak-ng, or do without a voice."
         with tempfile.TemporaryDirectory(prefix="distinctad_") as folder:
             path = Path(folder) / "line.wav"
             command = [self._program, "-v", _VARIANT, "-p", _PITCH, "-s", str(SPEED_WPM), "-b", "1", "-w", str(path)]
@@ -179,5 +179,7 @@ def find_voice(name: str = "auto") -> Remembering | Unvoiced:
             voice = entry.load()()
             if voice is not None:
                 return Remembering(voice)
-    wanted = "no voice" if name == "auto" else f"no voice '{one_line(name, 40)}'"
-    raise UserError(f"{wanted} is installed", "Install espeak-ng, or give --export text.")
+    # `describe`, `plan` and pages come here: a fix must be one in all of them.
+    if name != "auto":
+        raise UserError(f"no voice '{one_line(name, 40)}' is installed", "Install it, or give another --voice.")
+    raise UserError("no voice is installed", "Install espeak-ng, or do without a voice.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from distinctad.errors import UserError
 from distinctad.formats import dapt, script_json, subrip, table, webvtt_descriptions
 from distinctad.formats.reading import narrator_script
-from distinctad.formats.script import Script
+from distinctad.formats.script import Script, clock
 from distinctad.subtitles import MAX_TEXT_BYTES, read_text
 
 Reader = Callable[[str, str], Script]
@@ -40,35 +41,47 @@ _HOLDS = {
 }
 
 
-def read_script(path: Path) -> Script:
+def read_script(path: Path, notes: list[str] | None = None) -> Script:
     """Read a script in whatever format the file's ending says.
 
     Args:
         path: a .srt, .vtt, .csv, .json, .xml or .ttml file (the last two: DAPT).
+        notes: what was assumed or repaired (a guessed encoding, cues out of order) is added to it.
 
     Returns:
-        The script.
+        The script, its cues in order of time.
 
     Raises:
-        UserError: if the ending is none of these, the file cannot be read as what it says, or a cue lies beyond
-            `MOST_MS`.
+        UserError: if the ending is none of these, the file cannot be read as what it says, it holds no cue, or a cue
+            ends before it starts or lies beyond `MOST_MS`.
     """
-    script = _read(path, path.suffix.lower())
+    notes = [] if notes is None else notes
+    script = _read(path, path.suffix.lower(), notes)
+    if not script.cues:
+        raise UserError(f"the script '{path.name}' holds no cue", "Give a script with at least one.")
+    for number, cue in enumerate(script.cues, 1):
+        if cue.end_ms < cue.start_ms:
+            times = f"starts at {clock(cue.start_ms)} and ends at {clock(cue.end_ms)}"
+            raise UserError(f"the script '{path.name}': cue {number} {times}", "Correct its times: start before end.")
     late = next((cue for cue in script.cues if cue.end_ms > MOST_MS), None)
     if late is not None:
         raise UserError(
             f"the script '{path.name}' has a cue that ends after {MOST_MS // 3_600_000} hours", "Correct its times."
         )
-    return script
+    ordered = tuple(sorted(script.cues, key=lambda cue: (cue.start_ms, cue.end_ms)))
+    if ordered != script.cues:
+        notes.append(f"the script '{path.name}': cues were not in the order of time, sorted")
+    return replace(script, cues=ordered)
 
 
-def _read(path: Path, kind: str) -> Script:
+def _read(path: Path, kind: str, notes: list[str]) -> Script:
     if kind in (".xml", ".ttml"):
         read_text(path, "the script")  # refuses what is no file, too large or no text
         return dapt.read(path.read_bytes()[: MAX_TEXT_BYTES + 1], path.name)
     if kind not in READERS:
         raise UserError(f"the script '{path.name}' has no ending that is known", f"Give {', '.join(READERS)} or .xml.")
-    text, _ = read_text(path, "the script")
+    text, more = read_text(path, "the script")
+    notes += more
     return READERS[kind](text, path.name)
 
 
@@ -95,13 +108,14 @@ def lost(script: Script, kind: str) -> list[str]:
     return sorted(name for name, there in has.items() if there and kind in _HOLDS and name not in _HOLDS[kind])
 
 
-def convert(source: Path, target: Path, overwrite: bool = False) -> list[str]:
+def convert(source: Path, target: Path, overwrite: bool = False, notes: list[str] | None = None) -> list[str]:
     """Convert a script file.
 
     Args:
         source: what to read.
         target: what to write; its ending says the format.
         overwrite: whether it may be replaced.
+        notes: what was assumed or repaired in reading is added to it.
 
     Returns:
         What the target's format cannot hold.
@@ -114,7 +128,7 @@ def convert(source: Path, target: Path, overwrite: bool = False) -> list[str]:
     kind = target.suffix.lower()
     if kind not in WRITERS:
         raise UserError(f"the target '{target.name}' has no ending that is known", f"Give {', '.join(WRITERS)}.")
-    script = read_script(source)
+    script = read_script(source, notes)
     gone = lost(script, kind)
     if "empty opportunities" in gone and not any(cue.text for cue in script.cues):
         message = f"the script '{source.name}' holds empty opportunities only, and {kind} needs texts"
@@ -130,7 +144,10 @@ def convert_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the target.")] = False,
 ) -> None:
     """Convert a description script from one format to another."""
-    gone = convert(source, target, overwrite)
+    notes: list[str] = []
+    gone = convert(source, target, overwrite, notes)
     if gone:
-        typer.echo(f"Warning: {target.suffix} cannot hold: {', '.join(gone)}", err=True)
+        notes.append(f"{target.suffix} cannot hold: {', '.join(gone)}")
+    for note in notes:
+        typer.echo(f"Warning: {note}", err=True)
     typer.echo(str(target))

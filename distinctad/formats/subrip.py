@@ -38,10 +38,10 @@ def read(text: str, name: str) -> Script:
         name: the file's name, for the messages.
 
     Returns:
-        The cues; ids, characters and provenance are none.
+        The cues in the file's order, none where no line is whole; ids, characters and provenance are none.
 
     Raises:
-        UserError: if the text is no SubRip or holds no cue.
+        UserError: if the text is no SubRip.
     """
     import pysubs2
 

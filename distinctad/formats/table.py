@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
 from distinctad.errors import UserError, one_line
 from distinctad.formats.script import Script, ScriptCue, to_ms
+from distinctad.subtitles import delimiter_of
 
 COLUMNS = ("film", "index", "start", "end", "text", "characters")
 
@@ -32,6 +34,8 @@ def write(script: Script) -> str:
 def read(text: str, name: str) -> Script:
     """Read a script from CSV with the columns of `write`; start, end and text must be there.
 
+    Comma, semicolon or tab may stand between the columns; where it is no comma, times may have decimal commas.
+
     Args:
         text: the file's text.
         name: the file's name, for the messages.
@@ -40,23 +44,36 @@ def read(text: str, name: str) -> Script:
         The script.
 
     Raises:
-        UserError: if a column is missing or a time is no number of seconds.
+        UserError: if it is no CSV, a column is missing, a row has more cells than the header or a time is no number
+            of seconds.
     """
     fix = "Give a CSV file with the columns start, end and text, times in seconds."
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), restval="")
-    if not {"start", "end", "text"} <= set(reader.fieldnames or ()):
-        raise UserError(f"the script '{name}' lacks a start, an end or a text column", fix)
+    mark = delimiter_of(text)
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), restval="", delimiter=mark)
     cues, title = [], ""
-    for row in reader:
-        try:
-            start_ms, end_ms = to_ms(float(row["start"])), to_ms(float(row["end"]))
-        except (ValueError, OverflowError) as error:
-            said = one_line(f"{row['start']}, {row['end']}", 60)
-            raise UserError(f"the script '{name}', line {reader.line_num}: '{said}' are no seconds", fix) from error
-        if not 0 <= start_ms <= end_ms:
-            said = f"{row['start']} to {row['end']}"
-            raise UserError(f"the script '{name}', line {reader.line_num}: {said} is no stretch of time", fix)
-        names = tuple(part for part in (row.get("characters") or "").split("; ") if part)
-        cues.append(ScriptCue(start_ms, end_ms, row["text"], row.get("index") or "", names))
-        title = title or row.get("film") or ""
+    try:
+        if not {"start", "end", "text"} <= set(reader.fieldnames or ()):
+            raise UserError(f"the script '{name}' lacks a start, an end or a text column", fix)
+        for row in reader:
+            cues.append(_cue(row, f"the script '{name}', line {reader.line_num}", mark))
+            title = title or row.get("film") or ""
+    except csv.Error as error:  # a cell of more characters than the library takes, above all
+        raise UserError(f"the script '{name}', line {reader.line_num}: not CSV ({error})", fix) from error
     return Script(tuple(cues), title=title)
+
+
+def _cue(row: dict[Any, Any], where: str, mark: str) -> ScriptCue:
+    """Read one row; `mark` stands between the columns, so another than a comma leaves the comma to decimals."""
+    fix = "Give times in seconds (12.5), and quote texts with commas."
+    if any(cell.strip() for cell in row.get(None) or ()):
+        raise UserError(f"{where}: more cells than the header", fix)
+    times = [row[name] if mark == "," else row[name].replace(",", ".") for name in ("start", "end")]
+    try:
+        start_ms, end_ms = (to_ms(float(cell)) for cell in times)
+    except (ValueError, OverflowError) as error:
+        said = one_line(f"{row['start']}, {row['end']}", 60)
+        raise UserError(f"{where}: '{said}' are no seconds", fix) from error
+    if not 0 <= start_ms <= end_ms:
+        raise UserError(f"{where}: {row['start']} to {row['end']} is no stretch of time", fix)
+    names = tuple(part for part in (row.get("characters") or "").split("; ") if part)
+    return ScriptCue(start_ms, end_ms, row["text"], row.get("index") or "", names)

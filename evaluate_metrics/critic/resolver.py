@@ -13,7 +13,7 @@ stands in the metric card.
 5. An object pronoun is never the subject of its own clause; himself and herself always are.
 6. A possessive is the subject of its clause if that fits, else as in rule 4.
 7. they, them, their are the last people named together (two or more in one description), without the subject of
-   the clause; each other and one another add no one.
+   the clause; themselves are all who are in the description so far; each other and one another add no one.
 8. it, one, "the man" and people without a name are no one.
 """
 

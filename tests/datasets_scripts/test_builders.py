@@ -14,6 +14,7 @@ from datasets.distributed import split_dataset_by_node
 from PIL import Image
 from public_files import CMD, MAD, TV, cmd, mad, table, tv
 
+from datasets_scripts import writers
 from datasets_scripts.builders import CMDADBuilder, MADBuilder, PocketBuilder, TVADBuilder
 from datasets_scripts.frames import FilmFeatures, FrameError, feature_index_table, listed_numbers, row_frames
 from datasets_scripts.pocket.layouts import LAYOUTS, write_annotations
@@ -103,6 +104,23 @@ def test_a_written_folder_is_read_back(data: Path, tmp_path: Path, form: str) ->
     assert dict(upload_folder(tmp_path / "out", "me/x")).keys() == set(written.files)  # a dry run
     with pytest.raises(WriteError):
         upload_folder(tmp_path, "me/x")
+
+
+def test_a_second_writer_of_a_folder_is_refused_while_the_first_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, real = builder(data, tmp_path / "cache", feature_file=str(data / "f.h5")), writers._write_tars
+
+    def second_writer_meanwhile(*arguments: Any) -> int:
+        count = real(*arguments)
+        with pytest.raises(WriteError, match="another process is writing"):
+            write_folder(made, tmp_path / "new" / "out", "parquet")
+        return count
+
+    monkeypatch.setattr(writers, "_write_tars", second_writer_meanwhile)
+    written = write_folder(made, tmp_path / "new" / "out", "webdataset")
+    assert written.files == ("README.md", "test-00000.tar")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
 
 
 def test_equal_data_give_equal_shards(data: Path, tmp_path: Path) -> None:

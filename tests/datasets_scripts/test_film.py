@@ -1,6 +1,7 @@
 import json
 import subprocess
 import wave
+from pathlib import Path
 
 import av
 import numpy as np
@@ -11,7 +12,7 @@ from pocket_films import tiny_film
 
 from datasets_scripts.pocket import film as film_module
 from datasets_scripts.pocket.draw import film_frame
-from datasets_scripts.pocket.film import music, soundtrack, write_film
+from datasets_scripts.pocket.film import music, soundtrack, write_film, write_video
 from datasets_scripts.pocket.voice import Voice, VoiceError, find_voice, resample
 
 
@@ -54,6 +55,13 @@ def test_the_video_shows_the_film(written):
         drawn = film_frame(tiny_film(), number / 24)
         assert np.abs(frames[number].astype(int) - drawn).mean() < 6.0
     assert sound.size == pytest.approx(7 * 16_000, abs=3 * 1024)
+
+
+def test_a_colon_in_the_path_names_no_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a: b").mkdir()
+    write_video(Path("a: b/c.mp4"), iter([np.zeros((360, 640, 3), np.uint8)] * 2), np.zeros(2048, np.float32))
+    assert [path.name for path in (tmp_path / "a: b").iterdir()] == ["c.mp4"]
 
 
 def test_speech_is_heard_in_its_lines_only(written):

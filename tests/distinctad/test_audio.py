@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 from distinctad.audio import mix, sound
 from distinctad.audio import voice as voices
 from distinctad.cli import app
-from distinctad.describe import describe
+from distinctad.describe import describe, rehearse
 from distinctad.errors import UserError
 from distinctad.exports import FILES
 from distinctad.formats.convert import read_script
+from distinctad.subtitles import Speech
 from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
 
 RATE_HZ = 16_000
@@ -185,11 +186,28 @@ def test_equal_runs_give_equal_bytes(
         assert data == (tmp_path / "again" / path.name).read_bytes() and str(film.parent).encode() not in data
 
 
+@pytest.mark.usefixtures("hum", "no_media")
+def test_a_dry_run_shows_the_intervals_that_the_run_takes(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = [Speech(3.0, 5.0, ""), Speech(6.5, 8.0, "")]
+    monkeypatch.setattr("distinctad.planner.voice_activity", lambda film, duration_s: heard)
+    job, fake = rehearse(film, export="all"), pipe()
+    describe(film, tmp_path / "out", pipe=fake, export="all")
+    assert [(one.start_s, one.end_s) for one in job.intervals] == fake.calls[0]["intervals"]
+    assert job.origin == "gap" and len(rehearse(film).intervals) == 3 and rehearse(film).origin == "even"
+    shown = CliRunner().invoke(app, ["describe", str(film), "--export", "all", "--dry-run"])
+    assert shown.exit_code == 0 and "gap" in shown.stdout and "even" not in shown.stdout
+    assert "heard by a detector" in shown.stderr and "over speech too" not in shown.stderr
+    with pytest.raises(UserError, match="no voice to speak with"):
+        rehearse(film, export="all", track=TrackSettings(voice="none"))
+
+
 def test_without_a_voice_nothing_is_written(
     film: Path, srt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(UserError, match="no voice is installed. Install espeak-ng"):
+    with pytest.raises(UserError, match="no voice is installed. Install espeak-ng, or do without a voice"):
         voices.find_voice()
     command = ["describe", str(film), "--subtitles", str(srt), "--out", str(tmp_path / "out"), "--export", "all"]
     run = CliRunner().invoke(app, command)
@@ -247,6 +265,18 @@ def test_a_film_without_sound_gets_the_description_alone(tmp_path: Path, hum: vo
         (track,) = container.streams.audio
         assert Disposition.visual_impaired in Disposition(int(track.disposition))
     assert level_db(heard(tmp_path / "out" / "described.mp4"), 0.1, 0.5) > -25
+
+
+def test_a_colon_in_names_is_no_protocol(
+    tmp_path: Path, hum: voices.Remembering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stand_ins import write_film
+
+    write_film(tmp_path / "Alien: Covenant.mp4", 4.0)
+    (tmp_path / "take: 2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    describe("Alien: Covenant.mp4", Path("take: 2"), pipe=pipe(), export="all")
+    assert {*MEDIA_FILES} <= {path.name for path in (tmp_path / "take: 2").iterdir()}
 
 
 def test_a_codec_that_mp4_cannot_carry_is_said_in_one_line(tmp_path: Path, srt: Path, hum: voices.Remembering) -> None:

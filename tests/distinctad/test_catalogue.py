@@ -149,7 +149,7 @@ def test_two_runs_do_not_meet(films: Path, tmp_path: Path, asked: list[str]) -> 
             run_catalogue(films, job(out))
         run_catalogue(films, job(out), shard=Shard(2, 2))
     run_catalogue(films, job(out))
-    with pytest.raises(UserError, match="was made with how"):
+    with pytest.raises(UserError, match="was made with num_beams None, not 2"):
         run_catalogue(films, job(out, num_beams=2))
 
 
@@ -162,6 +162,61 @@ def test_hashes_are_read_once(films: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("distinctad.catalogue.sha256_of", lambda path: (read.append(path.name), sha256_of(path))[1])
     assert find_catalogue(films, HashBook(book)) == first and read == ["a.mp4"]
     assert find_catalogue(films, HashBook(book)) == first and read == ["a.mp4"]  # the line after the cut one stands
+
+
+def test_what_lies_beside_any_copy_is_used(films: Path, tmp_path: Path, asked: list[str]) -> None:
+    (films / "z_copy.srt").write_text(SUBTITLES.replace("00:04,000", "00:01,000").replace("05,000", "01,500"))
+    report = run_catalogue(films, job(tmp_path / "out"))
+    folder = tmp_path / "out" / summary(tmp_path / "out")["a.mp4"]["folder"]
+    assert json.loads((folder / "descriptions.json").read_text())["intervals"]["file"] == "z_copy.srt"
+    assert not any(film.said for film in find_catalogue(films).films) and len(report.done) == 3
+    (films / "c").mkdir()
+    shutil.copy(films / "a.mp4", films / "c" / "a.mp4")
+    shutil.copy(films / "z_copy.srt", films / "c" / "a.srt")  # equal files are no cause for a warning
+    (film,) = (film for film in find_catalogue(films).films if film.name == "a.mp4")
+    assert film.subtitles == films / "c" / "a.srt" and film.said == ()
+    assert find_catalogue(films).manifest()["films"][0]["subtitles"] == "c/a.srt"
+    (films / "z_copy.srt").write_text(SUBTITLES)
+    result = CliRunner().invoke(app, ["catalogue", str(films), "--device", "cpu", "--out", str(tmp_path / "out")])
+    said = "equal films have different subtitles: 'c/a.srt' is used, 'z_copy.srt' is not"
+    assert f"Warning: a.mp4: {said}" in result.stderr and asked.count("a.mp4") == 1
+    run_catalogue(films, job(tmp_path / "new"))
+    record = tmp_path / "new" / summary(tmp_path / "new")["a.mp4"]["folder"] / "film.json"
+    assert said in json.loads(record.read_text())["warnings"]
+
+
+def test_a_way_that_did_no_film_does_not_spoil_the_folder(films: Path, tmp_path: Path, asked: list[str]) -> None:
+    out, wrong = tmp_path / "out", Job("describe", tmp_path / "out", "owner/nosuch", Settings(device="cpu"))
+    with pytest.raises(UserError, match="neither a folder nor a hub id"):
+        run_catalogue(films, Job("describe", out, "nosuch", Settings(device="cpu")))
+    assert not out.exists()
+    Store(out).open(wrong.about())  # nobody can tell before a worker has tried it
+    (out / "work" / "half").mkdir()
+    late = Store(out)
+    late.open(wrong.about())
+    with Store(out).running(Shard(1, 2)), pytest.raises(UserError, match="was made with model owner/nosuch, not"):
+        run_catalogue(films, job(out))  # at work, so the way stays
+    assert run_catalogue(films, job(out)).counts["done"] == 3 and not any((out / "work").iterdir())
+    with pytest.raises(UserError, match="was made with model"):
+        Store(out).open(wrong.about())
+    with pytest.raises(UserError, match="was made with model"), late.running(Shard()):
+        pass  # opened before the way was changed
+
+
+def test_every_way_to_describe_counts_and_reaches_the_film(films: Path, tmp_path: Path, asked: list[str]) -> None:
+    words = ["catalogue", str(films), "--device", "cpu", "--out", str(tmp_path / "out")]
+    ways = {"--contrast": "0.5", "--max-people": "2", "--min-gap": "2", "--guard": "0.5", "--dtype": "bfloat16"}
+    given = [word for pair in ways.items() for word in pair]
+    assert CliRunner().invoke(app, [*words, *given]).exit_code == 1  # half.mp4
+    folder = tmp_path / "out" / summary(tmp_path / "out")["b/two.mkv"]["folder"]
+    document = json.loads((folder / "descriptions.json").read_text())
+    assert (document["intervals"]["rules"]["min_gap_s"], document["intervals"]["rules"]["guard_s"]) == (2.0, 0.5)
+    made = document["generation"]
+    assert (made["contrast"], made["max_people"], made["dtype"]) == (0.5, 2, "bfloat16")
+    for option in ways:
+        kept = [word for name, value in ways.items() if name != option for word in (name, value)]
+        result = CliRunner().invoke(app, [*words, *kept])
+        assert result.exit_code == 2 and f"was made with {option} {ways[option]}" in result.stderr
 
 
 def test_a_film_that_ends_its_worker_is_named(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +287,8 @@ def test_the_command_says_what_it_does(films: Path, tmp_path: Path, asked: list[
         (["--out", "FILMS"], "holds something else"),
         (["--out", "FILMS/a.mp4"], "is a file, not a folder"),
         (["--out", "OUT", "--model", "FILMS"], "has no config.json"),
-        (["--out", "OUT", "--num-beams", "0"], "num_beams is 0"),
+        (["--out", "OUT", "--num-beams", "0"], "--num-beams is 0"),
+        (["--out", "OUT", "--model", "nosuch"], "the model 'nosuch' is neither a folder nor a hub id"),
     ],
 )
 def test_bad_input_is_said_in_one_line(films: Path, tmp_path: Path, words: list[str], said: str) -> None:

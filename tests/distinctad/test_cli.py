@@ -251,6 +251,50 @@ def test_a_device_or_dtype_that_is_not_there(
     assert value in error and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--export", "all", "--duck", "5"], "--duck is 5.0"),
+        (["--export", "all", "--candidates", "9"], "--candidates is 9"),
+        (["--min-gap", "0"], "--min-gap is 0.0"),
+        (["--max-length", "0"], "--max-length is 0.0"),
+        (["--every", "nan"], "--every is nan"),
+        (["--num-beams", "0"], "--num-beams is 0"),
+        (["--batch-windows", "0"], "--batch-windows is 0"),
+        (["--max-people", "0"], "--max-people is 0"),
+    ],
+)
+def test_a_value_out_of_range_is_told_by_its_option(film: Path, words: list[str], said: str) -> None:
+    assert refused(run("describe", film, "--out", "never", *words)).startswith(f"Error: {said}. Give")
+
+
+@pytest.mark.parametrize("words", [["--voice", "auto"], ["--duck", "-5"], ["--candidates", "2"]])
+@pytest.mark.parametrize("more", [["--out", "never"], ["--dry-run"]])
+def test_an_option_that_is_not_read_is_refused(film: Path, words: list[str], more: list[str]) -> None:
+    error = refused(run("describe", film, *words, *more))
+    assert f"{words[0]} counts for --export all only. Add --export all" in error
+
+
+def test_help_says_what_is_read_and_when() -> None:
+    said = " ".join(run("describe", "--help").output.replace("│", " ").split())
+    assert "SubRip, WebVTT, ASS or TTML" in said and said.count("--export all only:") == 3
+
+
+def test_a_voice_that_is_not_there(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.srt").write_text(SRT)
+    error = refused(run("plan", film, "--subtitles", tmp_path / "s.srt", "--voice", "nosuch"))
+    assert "no voice 'nosuch' is installed" in error and "give another --voice" in error and "--export" not in error
+
+
+def test_a_taken_place_is_told_with_the_options_of_the_command(film: Path, tmp_path: Path) -> None:
+    for name in ("a.srt", "b.srt"):
+        (tmp_path / name).write_text(SRT)
+    error = refused(run("convert", tmp_path / "a.srt", tmp_path / "b.srt"))
+    assert "holds b.srt already. Add --overwrite" in error and "--out" not in error
+    (tmp_path / "descriptions.csv").write_text("")
+    assert "Add --overwrite, or give another --out." in refused(run("describe", film, "--out", tmp_path))
+
+
 def test_an_unknown_option_is_refused_too(film: Path) -> None:
     assert run("describe", film, "--nonsense").exit_code == 2
 

@@ -128,6 +128,14 @@ def test_peek_shows_a_window_with_its_words(pocket: Path) -> None:
     assert "below 2" in refused(run("peek", "--annotations", pocket, "--window", 9))
 
 
+@pytest.mark.parametrize(("mark", "said"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_mark_between_columns_is_named(pocket: Path, tmp_path: Path, mark: str, said: str) -> None:
+    text = (pocket / "annotations.csv").read_text(encoding="utf-8")
+    (tmp_path / "a.csv").write_text(text.replace(",", mark), encoding="utf-8")
+    error = refused(run("stats", "--annotations", tmp_path / "a.csv"))
+    assert f"{said} between its columns, expected commas" in error
+
+
 def test_names_lists_the_worst(tmp_path: Path) -> None:
     people = [{"id": f"nm{i}", "name": "A", "role": role} for i, role in enumerate(["Ann", "Mr. #$% (voice)", "Bo"])]
     (tmp_path / "b.json").write_text(json.dumps({"f": people}))

@@ -16,6 +16,7 @@ from distinctad.describe import PLACEHOLDER, describe
 from distinctad.errors import UserError
 from distinctad.exports import FILES
 from distinctad.plan import Settings, plan
+from distinctad.track import TrackSettings
 from modeling_distinctad.video_distinctad import VideoError, VideoWarning
 
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
@@ -110,6 +111,23 @@ def test_a_text_that_stays_empty_is_marked(film: Path) -> None:
     made = describe(film, pipe=pipe)
     assert made.cues[0]["text"] == PLACEHOLDER and made.cues[0]["provenance"]["text_from"] == "placeholder"
     assert [call.get("min_new_tokens") for call in pipe.calls] == [None, 2, 8]
+
+
+def test_names_wait_for_the_dialogue_in_texts_alone_too(film: Path, cast: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.srt").write_text(SRT.replace("Hello.", "Hello, Mara."))
+    (tmp_path / "i.csv").write_text("start,end\n0,2\n6,7\n")
+    pipe, late = FakePipe(lambda index, generation: "Mara waits."), TrackSettings(naming="after-reveal")
+    made = describe(film, tmp_path / "o", subtitles=tmp_path / "s.srt", cast=cast, pipe=pipe, track=late)
+    assert [cue["text"] for cue in made.cues] == ["Someone waits.", "Mara waits.", "Mara waits."]
+    assert [cue["provenance"].get("draft") for cue in made.cues] == ["Mara waits.", None, None]
+    assert "Someone waits." in (tmp_path / "o" / "descriptions.srt").read_text(encoding="utf-8")
+    given = {"cast": cast, "intervals": tmp_path / "i.csv", "pipe": pipe, "track": late}
+    made = describe(film, subtitles=tmp_path / "s.srt", **given)
+    assert [cue["text"] for cue in made.cues] == ["Someone waits.", "Mara waits."]
+    assert not any("subtitles were not used" in warning for warning in made.document["warnings"])
+    made = describe(film, **given)
+    assert [cue["text"] for cue in made.cues] == ["Someone waits."] * 2
+    assert "no subtitles say when dialogue names people" in made.document["warnings"][-1]
 
 
 def test_complaints_about_the_film_reach_the_user(film: Path, tmp_path: Path) -> None:

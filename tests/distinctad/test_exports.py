@@ -126,8 +126,10 @@ def test_an_error_leaves_nothing(tmp_path: Path, there: bool) -> None:
 def test_an_earlier_run_is_kept_unless_told(tmp_path: Path) -> None:
     (tmp_path / FILES[0]).write_text("old")
     (tmp_path / "mine.txt").write_text("kept")
-    with pytest.raises(UserError, match="holds descriptions.csv already"), OutputFolder(tmp_path):
-        pass
+    with pytest.raises(UserError, match="holds descriptions.csv already. .* or give another place"):
+        OutputFolder(tmp_path).__enter__()
+    with pytest.raises(UserError, match="Add --overwrite, or give another --out"):
+        OutputFolder(tmp_path, place="another --out").__enter__()  # only the caller knows which options there are
     assert (tmp_path / FILES[0]).read_text() == "old"
     with OutputFolder(tmp_path, overwrite=True) as folder:
         folder.write({name: "new" for name in FILES})

@@ -246,7 +246,8 @@ def test_convert_all_ways(tmp_path: Path) -> None:
         ("a.srt", "hello"), ("a.vtt", "hello"), ("a.csv", "a,b\n1,2\n"), ("a.csv", "start,end,text\n1,x,y\n"),
         ("a.csv", "start,end,text\n2,1,y\n"), ("a.json", "{"), ("a.json", '{"format": "x"}'), ("a.json", "[]"),
         ("a.json", '{"format": "distinctad.script", "format_version": 1}'), ("a.xml", "<tt/>"), ("a.doc", "x"),
-        ("b.srt", None),
+        ("b.srt", None), ("a.srt", "hello --> there\n"), ("a.vtt", "WEBVTT\n"), ("a.csv", "start,end,text\n"),
+        ("a.csv", "start,end,text\n1,5,2,5,Mara runs.\n"), ("a.csv", f"start,end,text\n1,2,{'x' * 131_073}\n"),
     ],
 )  # fmt: skip
 def test_convert_refuses_in_one_line(tmp_path: Path, name: str, content: str | None) -> None:
@@ -276,3 +277,31 @@ def test_convert_keeps_what_is_there(tmp_path: Path) -> None:
     assert run.exit_code == 0 and "Mara runs." in (tmp_path / "b.vtt").read_text()
     with pytest.raises(UserError, match="no ending that is known"):
         convert(tmp_path / "a.srt", tmp_path / "b.doc")
+
+
+TWO = "00:00:05{0}000 --> 00:00:06{0}000\nShe sits.\n\n00:00:03{0}000 --> 00:00:02{0}000\nMara runs.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.vtt", f"WEBVTT\n\n{TWO.format('.')}"), ("a.srt", "1\n" + TWO.format(",").replace("\n\n", "\n\n2\n"))],
+)
+def test_reversed_times_are_refused_by_their_cue(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match="cue 2 starts at 00:00:03.000 and ends at 00:00:02.000"):
+        convert(tmp_path / name, tmp_path / "b.csv")
+    assert not (tmp_path / "b.csv").exists()
+
+
+def test_what_was_assumed_is_said_and_cues_come_out_in_order(tmp_path: Path) -> None:
+    """A spreadsheet's file: Windows' encoding, semicolons, decimal commas, rows as somebody moved them."""
+    rows = (
+        "start;end;text\n5,5;6;Zdeněk Dvořák, Lukáš a Jiří sedí v kuchyni.\n1;2,25;Přišla Božena a říká: dobré ráno.\n"
+    )
+    (tmp_path / "a.csv").write_bytes(rows.encode("cp1250"))
+    run = CliRunner().invoke(app, ["convert", str(tmp_path / "a.csv"), str(tmp_path / "b.vtt")])
+    assert run.exit_code == 0, run.output
+    assert "Warning: the script 'a.csv' is not UTF-8, read as cp1250: check accented letters\n" in run.stderr
+    assert "Warning: the script 'a.csv': cues were not in the order of time, sorted\n" in run.stderr
+    read = webvtt_descriptions.read((tmp_path / "b.vtt").read_text(encoding="utf-8"), "b.vtt")
+    assert [row[:2] for row in bare(read)] == [(1000, 2250), (5500, 6000)] and "Dvořák" in read.cues[1].text

@@ -85,6 +85,7 @@ def parse(text: str, **options: object) -> tuple[list, list[str]]:
     [
         "start,end\n1,2.5\n4,5\n",
         'text, START ,end,characters\n"He, runs.",1,2.5,Mara\nx,4,5,\n',
+        "start,end\n1,2.5,,\n4,5, \n",
         "start;end\n1,0;2,5\n4;5\n",
         "start\tend\n0:00:01\t0:02.5\n\n0:00:04.0\t00:00:05\n",
         "index,start_s,end_s\n0,1,2.5\n1,4,5\n",
@@ -112,6 +113,7 @@ def test_repairs_are_said() -> None:
         ("start,end\n1,inf\n", "line 2: end is 'inf', not a finite"),
         ("start,end\n1,soon\n", "line 2: end is 'soon', not a time"),
         ("start,end\n1\n", "line 2: end is '', not a time"),
+        ("start,end\n0,5\n1,5,2,5\n", "line 3: 4 cells, the header 2"),
         ("start,end\n1,2\n40,41\n", "line 3: 40 to 41 s is outside the film of 30.000"),
         ("start,end\n29,30.6\n", "line 2: 29 to 30.6"),
         ("start,end\n-3,-1\n", "line 2: -3 to -1"),

@@ -51,6 +51,12 @@ def test_long_gaps_are_split_at_a_near_cut() -> None:
     assert [(slot.start_s, slot.end_s) for slot in slots(short, rules)] == [(0.0, 1.25)]
 
 
+def test_guards_wider_than_half_of_what_they_leave() -> None:
+    rules = GapRules(min_gap_s=1.2, guard_s=0.5)  # of a gap of 1.2 s they leave 0.2 s
+    gaps = find_gaps([Speech(0.0, 2.0), Speech(3.2, 5.0)], 5.0, rules, RATE)
+    assert [(slot.start_s, slot.end_s) for slot in slots(gaps, rules)] == [(2.5, 2.7)]
+
+
 def test_advice() -> None:
     def advice(speech: list[Speech], duration_s: float) -> str:
         return advise(find_gaps(speech, duration_s, GapRules(), RATE), duration_s)[0]

@@ -111,6 +111,23 @@ def test_a_broken_manifest_is_no_manifest(tmp_path, text):
         draw_films([1], tmp_path, TEXT_ONLY)
 
 
+def test_a_second_run_into_a_folder_is_refused_while_the_first_goes_on(tmp_path, monkeypatch):
+    real = pocket._draw_one
+
+    def second_run_meanwhile(seed, *arguments):
+        with pytest.raises(UserError, match="another process is writing"):
+            draw_films([2], tmp_path, TEXT_ONLY)
+        return real(seed, *arguments)
+
+    monkeypatch.setattr(pocket, "_draw_one", second_run_meanwhile)
+    assert draw_films([1], tmp_path, TEXT_ONLY).films == [1]
+    monkeypatch.setattr(pocket, "_draw_one", real)
+    assert draw_films([2], tmp_path, TEXT_ONLY).films == [1, 2]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "pocket.json", "annotations.csv", "truth.jsonl", "charbank.json", "film_1", "film_2",
+    }  # fmt: skip
+
+
 def test_out_that_is_a_file(tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises(UserError, match="is a file"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import inspect
 import json
 import random
 from pathlib import Path
@@ -239,6 +240,27 @@ def test_command_writes_and_prints(films, run):
     assert sorted(path.name for path in (films / "out").iterdir()) == [
         "clip_length.png", "films.png", "repeats.png", "scores.json", "scores.md", "scores.png"
     ]  # fmt: skip
+
+
+def test_earlier_scores_are_kept_unless_told(films, run, monkeypatch):
+    cli = pytest.importorskip("distinctad.cli")
+    write_csv(films / "p.csv", predicted())
+    words = ["score", films / "p.csv", "--truth", films / "truth.jsonl", "--out", films / "out", "--resamples", 20]
+    words = [*map(str, words), "--metrics", "length"]
+    assert CliRunner().invoke(cli.app, words).exit_code == 0
+    (films / "out" / "scores.json").write_text("old")
+    with monkeypatch.context() as patch:  # refused before anything is computed
+        patch.setattr("distinctad.score.score", None)
+        again = CliRunner().invoke(cli.app, words)
+    assert again.exit_code == 2 and again.stderr.count("\n") == 1
+    assert "holds scores.json already. Add --overwrite, or give another --out." in again.stderr
+    assert (films / "out" / "scores.json").read_text() == "old"
+    assert CliRunner().invoke(cli.app, [*words, "--overwrite"]).exit_code == 0
+    assert (films / "out" / "scores.json").read_text() != "old"
+
+
+def test_the_device_is_found_by_itself():
+    assert inspect.signature(score_command).parameters["device"].default == "auto"
 
 
 def test_command_line_ends_with_exit_code_2(films):

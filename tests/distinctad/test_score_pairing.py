@@ -51,6 +51,29 @@ def test_keys_of_the_public_layouts(cmd, tmp_path, columns):
     assert [row.text for row in placed if row] == [row.text for row in expected]
 
 
+@pytest.mark.parametrize("cell", ["", "n/a", "nan", "1e400"])
+def test_a_row_without_clip_times_is_paired_by_the_films(cmd, tmp_path, cell):
+    path, rows = cmd
+    write(path, [{**row, "scaled_start": cell} if i == 2 else row for i, row in enumerate(rows)])
+    expected = read_csv_rows(path, ("text",), film="imdbid")
+    by_film = write(tmp_path / "f.csv", told(rows, imdbid="imdbid", start="start", end="end"))
+    assert [row.text for row in pair(by_film, expected, path) if row] == [row.text for row in expected]
+    others = [row for i, row in enumerate(rows) if i != 2]
+    by_clip = write(tmp_path / "c.csv", told(others, vid="cmd_filename", start="scaled_start", end="scaled_end"))
+    placed = pair(by_clip, expected, path)
+    assert [i for i, row in enumerate(placed) if row is None] == [2]
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_other_marks_between_columns_are_read(cmd, tmp_path, mark):
+    path, rows = cmd
+    with (tmp_path / "p.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=mark)
+        writer.writeheader()
+        writer.writerows(rows)
+    assert read_csv_rows(tmp_path / "p.csv", ("text",)) == read_csv_rows(path, ("text",))
+
+
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
@@ -250,8 +273,8 @@ def test_command_with_set_and_comparison(cmd, tmp_path):
     done = CliRunner().invoke(cli.app, list(map(str, arguments)))
     assert done.exit_code == 0, done.output
     assert "Against the other file" in done.stdout
-    wrong = CliRunner().invoke(cli.app, [*map(str, arguments), "--set", "mad-eval"])
-    assert wrong.exit_code == 2
+    wrong = CliRunner().invoke(cli.app, [*map(str, arguments), "--overwrite", "--set", "mad-eval"])
+    assert wrong.exit_code == 2 and "already" not in wrong.stderr
 
 
 def test_what_describe_writes_is_scored_as_it_stands(tmp_path: Path) -> None:

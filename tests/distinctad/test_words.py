@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
-from distinctad.cli import app
+from distinctad.cli import app, main
 from distinctad.errors import UserError
 from distinctad.words import Casts, read_ads, shares, subwords, tell_words
 
@@ -72,6 +74,30 @@ def test_the_command_prints_words_shares_and_json(tmp_path: Path) -> None:
     for wrong in (["words", str(tmp_path / "no.txt")], ["words", str(path), "--cast", str(path)],
                   ["words", str(path), "--film", "x"]):  # fmt: skip
         assert CliRunner().invoke(app, wrong).exit_code == 2
+
+
+def test_a_cast_that_describe_takes(tmp_path: Path) -> None:
+    path, cast = tmp_path / "ads.csv", tmp_path / "cast.csv"
+    path.write_text("film;text\nf;Zdeněk zvedá lampu.\nf;Zdeněk spí.\n", encoding="utf-8")
+    cast.write_bytes("id;name\np1;Zdeněk Dvořák\np2;Lukáš Novák\np3;Božena Říhová\n".encode("cp1250"))
+    done = CliRunner().invoke(app, ["words", str(path), "--cast", str(cast)])
+    assert done.exit_code == 0, done.output
+    assert "-> zvedá, lampu\n" in done.output and "-> spí\n" in done.output
+    assert "Warning: the cast 'cast.csv' is not UTF-8, read as cp1250" in done.stderr
+    for text, said in (("id,actor\n1,A\n", "no name column"), ("id,name\n1,\n", "entry 1 has no name")):
+        cast.write_text(text)
+        with pytest.raises(UserError, match=said):
+            Casts(cast)
+
+
+def test_a_terminal_that_is_not_utf8_gets_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("Dvořák sedí.\nNekdo jde.\n", encoding="utf-8")
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252", write_through=True))
+    monkeypatch.setattr(sys, "argv", ["distinctad", "words", str(tmp_path / "a.txt")])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0 and "Dvo?ák sedí." in raw.getvalue().decode("cp1252")
 
 
 def bpe() -> PreTrainedTokenizerFast:

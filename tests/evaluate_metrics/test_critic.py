@@ -87,7 +87,7 @@ def test_score_by_hand():
     result = critic(told, true, ["f"] * 4, casts)
     assert result["critic"] == pytest.approx(100 * (1 + 0.5 + 0) / 3)
     assert (result["n_with_character"], result["n_invented"], result["n_empty"], result["n_scored"]) == (3, 1, 1, 4)
-    assert result["signature"]["coreference"] == "rules v2"
+    assert result["signature"]["coreference"] == "rules v3"
 
 
 def test_time_order_and_another_resolver():

@@ -12,7 +12,7 @@ import pytest
 from numbered_videos import number, write_video
 
 from modeling_distinctad import video_distinctad
-from modeling_distinctad.video_decoders_distinctad import AVFilm
+from modeling_distinctad.video_decoders_distinctad import AVFilm, Film, OpenCVFilm
 from modeling_distinctad.video_distinctad import (
     VideoError,
     VideoWarning,
@@ -49,6 +49,16 @@ def test_reads_the_nearest_frame_in_the_order_asked(tmp_path: Path) -> None:
     assert [number(f) for f in frames] == [10, 0, 21, 10, 0, 29]
     assert frames[0].shape == (48, 64, 3) and frames[0].dtype == np.uint8
     assert read_frames(path, []) == []
+
+
+@pytest.mark.parametrize("decoder", [AVFilm, OpenCVFilm])
+def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoder: type[Film]) -> None:
+    if decoder is OpenCVFilm:
+        pytest.importorskip("cv2")
+    write_video(tmp_path / "Alien: Covenant.mp4", list(range(4)))
+    monkeypatch.chdir(tmp_path)
+    with decoder("Alien: Covenant.mp4") as film:
+        assert film.path == "Alien: Covenant.mp4" and len(list(film.frames())) == 4
 
 
 @pytest.mark.parametrize("name", ["long.mp4", "long.mkv", "long.ts"])

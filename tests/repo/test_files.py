@@ -60,7 +60,7 @@ def test_the_wheel_holds_the_four_rooms_and_their_data() -> None:
     tools = project["tool"]["setuptools"]
     assert {pattern.rstrip("*") for pattern in tools["packages"]["find"]["include"]} == set(PACKAGED)
     assert "checkpoint/*" in tools["package-data"]["distinctad"]
-    assert project["project"]["scripts"] == {"distinctad": "distinctad.cli:app"}
+    assert project["project"]["scripts"] == {"distinctad": "distinctad.cli:main"}
 
 
 def test_pins_are_exact_and_leave_torch_to_the_makefile() -> None:

@@ -186,7 +186,7 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
         eos_token_id = pad_token_id = 0
 
     class FakeProcessor:
-        window_size, tokenizer, person_slots = 3, Tokens(), False
+        window_size, tokenizer, person_slots, to_dict = 3, Tokens(), False, staticmethod(dict)
 
         def __call__(self, **asked: Any) -> dict[str, Any]:
             assert "texts" not in asked and "SECRET" not in repr(asked)
@@ -194,9 +194,6 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
             clips = max(len(window) for window in asked["frame_features"])
             mask = [[i < len(window) for i in range(clips)] for window in asked["frame_features"]]
             return {"clip_mask": torch.tensor(mask)}
-
-        def to_dict(self) -> dict[str, Any]:
-            return {}
 
         def batch_decode(self, ids: Any, names: Any) -> list[list[str]]:
             context = self.asked.get("context")
