@@ -1,22 +1,25 @@
 """Every export of a script that a person has edited: texts from the script alone, sound and films with the film.
 
-A person's words are never cut, moved or replaced here. What does not fit is heard in the extended version only.
+A person's words are never cut, moved or replaced here. What does not fit is heard in the extended version only. Where
+the dialogue is unknown (work reopened from its files), what fits is what the draft itself says of the free time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from distinctad import exports
+from distinctad.added import PERSON
 from distinctad.errors import UserError
 from distinctad.formats import dapt
 from distinctad.formats.reading import narrator_script, transcript
 from distinctad.formats.script import script_of
 from distinctad.intervals import GapRules, Interval
 from distinctad.plan import PathLike, Plan, Settings, name_of, probe_film, sha256_of
+from distinctad.planner_fit import Room
 from distinctad.review import Edit, log_of, replay
 from distinctad.subtitles import Speech
 from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
@@ -29,7 +32,7 @@ def export_edited(
     edits: Sequence[Edit],
     out: PathLike,
     *,
-    speech: Sequence[Speech] = (),
+    speech: Sequence[Speech] | None = None,
     film: PathLike | None = None,
     track: TrackSettings | None = None,
     overwrite: bool = False,
@@ -43,7 +46,8 @@ def export_edited(
         draft: the document that the person began with.
         edits: what the person changed, in order.
         out: a folder.
-        speech: the lines of dialogue.
+        speech: the lines of dialogue, empty if nobody speaks; None if they are unknown: then nothing is spoken outside
+            of the time that the draft says is free, and the transcript holds no dialogue.
         film: the film that was described; with it narration, mix and films are made, without it texts only.
         track: the voice and the ducking.
         overwrite: whether an earlier run's files may be replaced.
@@ -55,11 +59,15 @@ def export_edited(
         UserError: if the edits do not fit the draft or add a line over dialogue, the film is another one, there is no
             voice, or nothing can be written; then nothing is left in `out`.
     """
-    final = replay(draft, edits, speech)
-    texts = {**_texts(final, speech), REVIEW_FILES[0]: exports.to_json(draft), REVIEW_FILES[1]: log_of(draft, edits)}
+    final = replay(draft, edits, speech or ())
+    texts = {
+        **_texts(final, speech or ()),
+        REVIEW_FILES[0]: exports.to_json(draft),
+        REVIEW_FILES[1]: log_of(draft, edits),
+    }
     makers: dict[str, Callable[[Path], None]] = {}
     if film is not None:
-        voiced = voice_over(final, film, speech, track or TrackSettings())
+        voiced = voice_over(final, film, speech, track or TrackSettings(), draft)
         spoken = voiced.as_edited(final)
         # The page plays the recorded voice, so it is the voiced track's; the scripts stay the log's.
         texts["player.html"] = voiced.texts(spoken)["player.html"]
@@ -68,14 +76,21 @@ def export_edited(
         return folder.write(texts, makers)
 
 
-def voice_over(document: dict[str, Any], film: PathLike, speech: Sequence[Speech], settings: TrackSettings) -> Track:
+def voice_over(
+    document: dict[str, Any],
+    film: PathLike,
+    speech: Sequence[Speech] | None,
+    settings: TrackSettings,
+    draft: dict[str, Any] | None = None,
+) -> Track:
     """Make the track of a finished script.
 
     Args:
         document: the final script.
         film: the film that was described.
-        speech: the lines of dialogue.
+        speech: the lines of dialogue, empty if nobody speaks, None if they are unknown.
         settings: the voice and the ducking.
+        draft: the document that a person made the script of; of use where the dialogue is unknown.
 
     Returns:
         The track; call `as_edited` with the document before anything else.
@@ -93,7 +108,34 @@ def voice_over(document: dict[str, Any], film: PathLike, speech: Sequence[Speech
     rules = GapRules(**document["intervals"]["rules"])
     intervals = [Interval(cue["start_s"], cue["end_s"], "gap") for cue in document["cues"]]
     job = Plan(path, info, intervals, "gap", None, [], replace(Settings(), gaps=rules), [])
-    return Track(job, None, settings, speech)
+    # An empty list would say that nobody speaks, and every line would be spoken at its full length over the dialogue.
+    places = _places(document, draft or document) if speech is None else None
+    return Track(job, None, settings, speech or (), places)
+
+
+def _places(document: Mapping[str, Any], draft: Mapping[str, Any]) -> list[Room]:
+    """Where each line of a script may be heard, as far as its draft knows: as `planner_fit.rooms`, without dialogue."""
+    drafted = {cue["index"]: cue for cue in draft["cues"]}
+    found = []
+    for cue in document["cues"]:
+        from_s, to_s = _free(cue, drafted.get(cue["index"], cue))
+        start_s, end_s = max(cue["start_s"], from_s), min(cue["end_s"], to_s)
+        place = Room(start_s, end_s, from_s, to_s) if end_s > start_s else Room(*[float(cue["start_s"])] * 4)
+        found.append(place)
+    return found
+
+
+def _free(cue: Mapping[str, Any], drafted: Mapping[str, Any]) -> tuple[float, float]:
+    """Since when and until when nobody speaks around a line, in seconds; `free` in space/editor.js says the same."""
+    provenance = drafted["provenance"]
+    room_s = provenance.get("room_s")
+    if room_s is None:
+        # The interval that was described. A person's own line has none: they chose its place, and answer for it.
+        chosen = cue if provenance["origin"] == PERSON else drafted
+        return float(chosen["start_s"]), float(chosen["end_s"])
+    if "moved" in provenance.get("fit", ""):  # it was put beside its room, within the same stretch without speech
+        return min(room_s[0], drafted["start_s"]), max(room_s[1], drafted["end_s"])
+    return float(room_s[0]), float(room_s[1])
 
 
 def _texts(document: dict[str, Any], speech: Sequence[Speech]) -> dict[str, str]:

@@ -72,8 +72,12 @@ class Track:
         subtitles: PathLike | None,
         settings: TrackSettings,
         speech: Sequence[Speech] | None = None,
+        places: Sequence[Room] | None = None,
     ) -> None:
-        """Find the voice and the speech, before any model is loaded; `speech` is for those who know it already.
+        """Find the voice and the speech, before any model is loaded.
+
+        `speech` is for those who know it already; `places`, one an interval, for those who do not but know where each
+        description may be heard.
 
         Raises:
             UserError: if there is no voice, or nothing that says when people speak.
@@ -102,7 +106,11 @@ class Track:
         else:
             job = replace(job, warnings=warnings)
         self.job, self.heard_by = job, heard_by
-        self._rooms: list[Room] = rooms(job.intervals, self.speech, job.info.duration_s, job.settings.gaps)
+        self._rooms: list[Room] = (
+            rooms(job.intervals, self.speech, job.info.duration_s, job.settings.gaps)
+            if places is None
+            else list(places)
+        )
         self._fitted: list[Fitted] = []
 
     def fitted(self, document: Mapping[str, Any], options: Sequence[Sequence[tuple[str, float]]]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ invent people and things, and names only those whose portraits you give. {voice}
 Your film goes to this server, is deleted when you close or reload this page, at the latest after {minutes} minutes, and
 is kept nowhere else. Your script and your edits stay in this browser.
 """
-SCRIPTS = ("page.js", "editor_words.js", "editor_new.js", "editor.js")
+SCRIPTS = ("page.js", "editor_words.js", "editor_new.js", "editor_kept.js", "editor_row.js", "editor.js")
 TAKE = "() => [window.distinctad.take()]"
 OPEN = "(work) => { window.distinctad.open(work); }"
 SHOW_FILM = "(film) => { window.distinctad.film(film ? film.url : ''); }"
@@ -165,10 +165,12 @@ def _others(desk: Desk, work: gr.JSON, status: gr.HTML) -> None:
     with gr.Accordion("Open earlier work", open=False):
         script = gr.File(label="descriptions.json, or the draft of a log", file_types=[".json"], height=130)
         log = gr.File(label="edit-log.json, if you have one", file_types=[".json"], height=130)
+        lines = gr.File(
+            label="Subtitle file of its film: where people speak", file_types=list(SUBTITLE_SUFFIXES), height=130
+        )
         again = gr.Button("Open it", elem_id="open")
-    again.click(desk.open_script, [script, log], [work, status], api_name="open_script").success(
-        None, work, None, js=OPEN
-    )
+    opened = again.click(desk.open_script, [script, log, lines], [work, status], api_name="open_script")
+    opened.success(None, work, None, js=OPEN)
     with gr.Accordion("Convert a script", open=False):
         source = gr.File(label="A script", file_types=list(SCRIPT_SUFFIXES), height=130)
         to = gr.Dropdown(
@@ -190,7 +192,7 @@ def _others(desk: Desk, work: gr.JSON, status: gr.HTML) -> None:
     done = go.click(desk.convert_script, [source, to], converted, api_name="convert_script")
     done.success(_mount, None, converted, api_visibility="private")
     gr.api(desk.check_line, api_name="check_line")
-    for given in (script, log, source):
+    for given in (script, log, lines, source):
         given.upload(desk.arrived, given, None, api_visibility="private", queue=False, show_progress="hidden")
 
 

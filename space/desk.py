@@ -32,6 +32,11 @@ from space.zero_gpu import LENT, on_gpu
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
 CANDIDATES = 4  # texts a line to choose among
+UNKNOWN = (
+    "The dialogue is unknown: these files do not hold it. A line that is not sure to lie in a time without speech is "
+    "heard in the extended film only, and the transcript has no dialogue. Open the script again with the film's "
+    "subtitles to mend that."
+)
 SCRIPT_SUFFIXES = (".srt", ".vtt", ".csv", ".json", ".xml", ".ttml")
 
 
@@ -135,17 +140,20 @@ class Desk:
         return packed, _sentence(work.unpack(packed, self.limits))
 
     @told
-    def open_script(self, script: str | None, log: str | None) -> tuple[dict[str, Any], str]:
+    def open_script(
+        self, script: str | None, log: str | None, subtitles: str | None = None
+    ) -> tuple[dict[str, Any], str]:
         """Open a descriptions.json, and if there is one the edit log that belongs to it, for editing.
 
         Args:
             script: descriptions.json, or descriptions.draft.json with a log.
             log: edit-log.json.
+            subtitles: the film's; without them nobody knows where people speak.
 
         Returns:
             The work, and a sentence about it.
         """
-        opened = work.of_files(script, log, self.limits)
+        opened = work.of_files(script, log, self.limits, subtitles)
         return opened.packed(), _sentence(opened)
 
     @told
@@ -221,7 +229,7 @@ class Desk:
         """
         given = work.unpack(script, self.limits)
         out = self.visits.folder(request.session_hash) / "texts"
-        return [str(path) for path in export_edited(given.draft, given.edits, out, speech=given.speech)]
+        return [str(path) for path in export_edited(given.draft, given.edits, out, speech=given.dialogue)]
 
     @told
     def export_all(
@@ -250,7 +258,7 @@ class Desk:
         settings = TrackSettings(voice_name(), duck_db=float(duck_db))
         progress(0.1, desc="Speaking, mixing, writing films")
         out = self.visits.folder(request.session_hash) / "all"
-        made = export_edited(given.draft, given.edits, out, speech=given.speech, film=path, track=settings)
+        made = export_edited(given.draft, given.edits, out, speech=given.dialogue, film=path, track=settings)
         return [str(one) for one in made]
 
     @told
@@ -283,7 +291,8 @@ class Desk:
 def _sentence(opened: work.Work) -> str:
     """Say what was opened, as HTML; what is quoted is escaped."""
     document = opened.draft
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in document["warnings"])
+    every = [*document["warnings"], *opened.notes, *([UNKNOWN] if opened.dialogue is None else [])]
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in every)
     said = (
         f"{len(document['cues'])} drafts for {html.escape(document['film']['name'])}. Check and edit every line below."
     )

@@ -1,42 +1,70 @@
 // The editor: a table of lines over one piece of work. It runs in the page alone; every change goes into a log and, with
-// the draft, into this browser's storage, so that a reload loses nothing and the server need not keep anything.
+// the draft, into this browser's storage (editor_kept.js), so that a reload loses nothing and the server keeps nothing.
 // No text of a film, a model or a person ever becomes markup: all of it goes in as textContent or as a value.
 window.distinctad = (function () {
   "use strict";
-  const W = window.distinctadWords, BREATH = 0.2, NEIGHBOURS = 4, WORK = "distinctad-work", LOG = "distinctad-edits";
+  const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, make = R.make, clock = R.clock, row = R.row, BREATH = 0.2, NEIGHBOURS = 4;
   const byId = (id) => document.getElementById("dad-" + id);
-  const clock = (s) => { const m = Math.floor(s / 60); return Math.floor(m / 60) + ":" + String(m % 60).padStart(2, "0") + ":" + (s % 60).toFixed(1).padStart(4, "0"); };
   const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
   let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, address = "", fresh = null;
+  let id = "", dirty = false, stored = false;  // the draft's name; whether the log has what storage lacks; whether it is there
 
   function later(name, ms, what) { clearTimeout(timers[name]); timers[name] = setTimeout(what, ms); }
   function say(text) { byId("live").textContent = text; later("said", 10000, () => byId("live").replaceChildren()); }
-  function make(tag, text, name) { const node = document.createElement(tag); if (text) { node.textContent = text; } if (name) { node.className = name; } return node; }
 
   // ---- keeping
-  function save() {
-    try { localStorage.setItem(LOG, JSON.stringify(log)); } catch (error) { say("This browser cannot keep your edits: make the text files before you leave the page."); }
-  }
   function keepWork() {
-    try { localStorage.setItem(WORK, JSON.stringify(Object.assign({}, work, { edits: [] }))); } catch (error) { say("This browser cannot keep the script: make the text files before you leave the page."); }
-    save();
+    stored = false;
+    try {
+      if (K.keep(id, work, log)) { say("The oldest script that this browser kept, with its edits, made room for this one."); }
+      stored = true; dirty = false;
+    } catch (error) { say("This browser cannot keep the script and your edits: make the text files before you leave the page."); }
+  }
+  // Only what changed here is written: a tab that was merely open must not put its old log over another's new one.
+  function save() {
+    if (!dirty) { return; }
+    if (!stored) { keepWork(); return; }
+    try { K.log(id, log); dirty = false; } catch (error) { keepWork(); }
   }
   function forget() {
     if (!window.confirm("Delete the script and its edits from this browser?")) { return; }
-    for (const name of [WORK, LOG]) { localStorage.removeItem(name); }
-    work = null; doc = null; lines = []; log = [];
+    const others = K.others(id);
+    K.forget(id, others > 0 && window.confirm("This browser keeps " + others + " more of your scripts. Delete them too?"));
+    work = null; doc = null; lines = []; log = []; id = ""; dirty = false;
     byId("lines").replaceChildren(); document.getElementById("dad").hidden = true;
   }
 
+  // Another tab changed what is kept of this draft. A person edits in one tab at a time: this one follows, unless it has a
+  // change of its own that is not kept yet.
+  function elsewhere(event) {
+    const what = work ? K.heard(event, id) : "";
+    if (what === "gone") { stored = false; say("Another tab deleted this script from the browser. Your next change keeps it again."); }
+    if (what !== "edits") { return; }
+    const here = lines.find((line) => line.area === document.activeElement), list = K.edits(id);
+    if (dirty || (here && clean(here.area.value) !== here.logged.text) || !K.belongs(doc, list)) {
+      say("This script is open in another tab too. Edit it in one of them: the last change is the one that is kept.");
+      return;
+    }
+    log = list; session = null;
+    draw(); sum(); picture();
+    const again = here && lines.find((line) => line.cue.index === here.cue.index);
+    if (again) { again.area.focus(); }
+    say("This script is open in another tab too. What was changed there is shown here.");
+  }
+
   // ---- one line
+  const known = () => work.speech.length > 0 || work.gaps.length > 0;  // a silent film is one long gap
+  // Where nobody speaks around a line, as far as its draft knows: the rule of distinctad/edited.py, for unknown dialogue.
+  function free(line) {
+    const from = line.cue.start_s, to = line.cue.end_s, room = line.cue.provenance.room_s;
+    if (!room) { return line.added ? [line.start_s, to + line.start_s - from] : [from, to]; }
+    return (line.cue.provenance.fit || "").includes("moved") ? [Math.min(room[0], from), Math.max(room[1], to)] : room;
+  }
   function limit(at) {
     const line = lines[at], start = line.start_s;
-    let to = line.cue.provenance.room_s ? line.cue.provenance.room_s[1] : line.cue.end_s;
-    if (work.gaps.length) {
-      const gap = work.gaps.find((one) => one[0] - 0.001 <= start && start < one[1]);
-      if (!gap) { return start; }
-      to = gap[1];
-    }
+    const gap = (known() ? work.gaps : [free(line)]).find((one) => one[0] - 0.001 <= start && start < one[1]);
+    if (!gap) { return start; }
+    let to = gap[1];
     if (line.added) { to = Math.min(to, line.cue.end_s + start - line.cue.start_s); }
     for (let next = at + 1; next < lines.length; next += 1) {
       if (!lines[next].removed) { to = Math.min(to, lines[next].start_s - BREATH); break; }
@@ -45,7 +73,7 @@ window.distinctad = (function () {
   }
   function budget(takes, room, text) {
     const left = W.wordsIn(work.rate, room) - W.words(text).length;
-    if (room < 0.05) { return "In dialogue: heard in the extended film only."; }
+    if (room < 0.05) { return (known() ? "In dialogue" : "Not known to be free of dialogue") + ": heard in the extended film only."; }
     const rest = takes > room + 0.001 ? "Too long by " + (takes - room).toFixed(1) + " s: heard in the extended film only." : left > 0 ? "Room for about " + left + (left === 1 ? " more word." : " more words.") : "Full.";
     return takes.toFixed(1) + " of " + room.toFixed(1) + " s. " + rest;
   }
@@ -124,6 +152,7 @@ window.distinctad = (function () {
       if (!together) { session = null; }
     }
     line.logged[field] = value;
+    dirty = true;
     later("save", 150, save);
   }
   function typed(at) {
@@ -163,7 +192,7 @@ window.distinctad = (function () {
     flush();
     const edit = { cue: 1 + lines.reduce((most, line) => Math.max(most, line.cue.index), 0), field: "added", before: false, after: value };
     const at = insert(written(edit)), line = lines[at];
-    session = null; log.push(edit); save();
+    session = null; log.push(edit); dirty = true; save();
     byId("lines").insertBefore(line.row, at + 1 < lines.length ? lines[at + 1].row : null);
     number(); mark(at); around(at);
     line.area.focus();
@@ -192,6 +221,7 @@ window.distinctad = (function () {
     const last = log.pop();
     session = null;
     if (!last) { say("There is nothing to undo."); return; }
+    dirty = true;
     if (last.field === "added") { takeBack(last); return; }
     const at = lines.findIndex((line) => line.cue.index === last.cue), line = lines[at];
     line.logged[last.field] = last.before;
@@ -209,39 +239,6 @@ window.distinctad = (function () {
   }
 
   // ---- the table
-  const ROW = document.createElement("template");
-  ROW.innerHTML = '<tr role="row"><th scope="row" role="rowheader"><span class="dad-n"></span><label class="dad-at">Start (s)<input type="number" min="0" step="0.1"></label><button type="button" class="dad-play">Play</button></th>' +
-    '<td role="cell"><textarea rows="2" maxlength="1000" spellcheck="true"></textarea><p class="dad-why"></p></td>' +
-    '<td role="cell"><span class="dad-budget"></span></td>' +
-    '<td role="cell"><label class="dad-done"><input type="checkbox"><span>Reviewed</span></label><div class="dad-acts"></div></td></tr>';
-  function row(cue) {
-    const node = ROW.content.firstElementChild.cloneNode(true), n = cue.index, find = (what) => node.querySelector(what);
-    const line = { cue: cue, row: node, added: cue.provenance.origin === "person", text: cue.text, start_s: cue.start_s, reviewed: Boolean(cue.provenance.reviewed), removed: false, area: find("textarea"), start: find("input[type=number]"), box: find("input[type=checkbox]"), budget: find(".dad-budget"), why: find(".dad-why"), bag: W.bag(cue.text) };
-    line.logged = { text: cue.text, start_s: cue.start_s, reviewed: line.reviewed, removed: false };
-    line.budget.id = "dad-b" + n; line.why.id = "dad-w" + n;
-    line.area.value = cue.text;
-    line.area.setAttribute("aria-describedby", line.budget.id + " " + line.why.id);
-    line.start.value = cue.start_s;
-    line.start.setAttribute("aria-label", "Start of line " + n + ", seconds");
-    find(".dad-play").setAttribute("aria-label", "Play line " + n);
-    find(".dad-done span").textContent = "Reviewed";
-    line.box.setAttribute("aria-label", "Reviewed: line " + n);
-    const acts = find(".dad-acts"), draft = cue.provenance.draft || cue.text;
-    const others = [draft].concat(cue.provenance.alternatives || []).filter((text, at, all) => text !== cue.text && all.indexOf(text) === at);
-    line.others = [cue.text].concat(others);
-    if (others.length) {
-      const select = make("select");
-      select.setAttribute("aria-label", "Other texts for line " + n);
-      select.append(new Option("Other texts (" + others.length + ")", ""));
-      line.others.forEach((text, at) => select.append(new Option((at ? "" : "As drafted: ") + text, String(at))));
-      acts.append(select);
-    }
-    const hear = make("button", "Hear", "dad-hear");
-    hear.type = "button"; hear.setAttribute("aria-label", "Hear line " + n + " in a synthetic voice");
-    line.drop = make("button", "Remove", "dad-drop"); line.drop.type = "button";
-    acts.append(hear, line.drop);
-    return line;
-  }
   function draw() {
     lines = doc.cues.map(row);
     const byIndex = new Map(lines.map((line) => [line.cue.index, line]));
@@ -268,19 +265,7 @@ window.distinctad = (function () {
     const wanted = { all: () => true, open: (line) => !line.reviewed && !line.removed, long: (line) => line.long && !line.removed, changed: (line) => line.removed || line.mine || changed(line) }[how];
     lines.forEach((line) => { const hide = !wanted(line) && !line.row.contains(here); if (line.row.hidden !== hide) { line.row.hidden = hide; } });
   }
-  function picture() {
-    const NS = "http://www.w3.org/2000/svg", box = byId("picture"), length = doc.film.duration_s;
-    const svg = document.createElementNS(NS, "svg"), kept = lines.filter((line) => !line.removed);
-    const bars = (list, y, h) => list.map(([a, b]) => "M" + (1000 * a / length).toFixed(2) + " " + y + "h" + Math.max(0.6, 1000 * (Math.min(b, length) - a) / length).toFixed(2) + "v" + h + "h-" + Math.max(0.6, 1000 * (Math.min(b, length) - a) / length).toFixed(2) + "z").join("");
-    const span = (line) => [line.start_s, line.start_s + line.takes];
-    svg.setAttribute("viewBox", "0 0 1000 74"); svg.setAttribute("preserveAspectRatio", "none"); svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", "Timeline of " + clock(length) + ": " + work.speech.length + " lines of speech, " + work.gaps.length + " gaps, " + kept.length + " descriptions, " + kept.filter((line) => line.long).length + " of them too long");
-    [["dad-said", work.speech, 4], ["dad-free", work.gaps, 28], ["dad-told", kept.filter((line) => !line.long).map(span), 52], ["dad-long", kept.filter((line) => line.long).map(span), 52]].forEach(([name, list, y]) => {
-      const path = document.createElementNS(NS, "path");
-      path.setAttribute("class", name); path.setAttribute("d", bars(list, y, 18)); svg.append(path);
-    });
-    box.replaceChildren(svg);
-  }
+  function picture() { byId("picture").replaceChildren(R.picture(doc.film.duration_s, work, lines)); }
 
   // ---- moving, hearing, playing
   function go(at, step) {
@@ -306,6 +291,13 @@ window.distinctad = (function () {
     const line = new SpeechSynthesisUtterance(lines[at].text);
     line.lang = doc.language;
     speechSynthesis.cancel(); speechSynthesis.speak(line);
+  }
+  function choose(at) {
+    const line = lines[at], select = line.row.querySelector("select");
+    if (select.value === "") { say("Line " + line.cue.index + ": choose one of its other texts first."); return; }
+    setText(at, line.others[Number(select.value)]);
+    select.value = "";
+    say("Line " + line.cue.index + ": " + line.text);
   }
   function other(at) {
     const line = lines[at], now = line.others.indexOf(line.text);
@@ -336,30 +328,43 @@ window.distinctad = (function () {
     body.addEventListener("keydown", (event) => { if (event.target.tagName === "TEXTAREA" && !event.isComposing) { key(event, where(event)); } });
     body.addEventListener("change", (event) => {
       const at = where(event), target = event.target;
-      if (target.type === "checkbox") { setFlag(at, "reviewed", target.checked); } else if (target.type === "number") { setStart(at); } else if (target.tagName === "SELECT" && target.value !== "") { setText(at, lines[at].others[Number(target.value)]); target.value = ""; say("Line " + lines[at].cue.index + ": " + lines[at].text); }
+      if (target.type === "checkbox") { setFlag(at, "reviewed", target.checked); } else if (target.type === "number") { setStart(at); }
     });
     body.addEventListener("click", (event) => {
       const at = where(event), name = event.target.className;
-      if (name === "dad-play") { play(at); } else if (name === "dad-hear") { hear(at); } else if (name === "dad-drop") { drop(at); }
+      if (name === "dad-play") { play(at); } else if (name === "dad-hear") { hear(at); } else if (name === "dad-take") { choose(at); } else if (name === "dad-drop") { drop(at); }
     });
     byId("undo").addEventListener("click", undo);
     byId("next").addEventListener("click", nextOpen);
     byId("forget").addEventListener("click", forget);
     byId("show").addEventListener("change", filter);
     window.addEventListener("pagehide", flush);
+    window.addEventListener("storage", elsewhere);
     fresh = window.distinctadNew({ state: () => ({ lines, work, doc }), span, budget, clean, say, add });
   }
 
   // ---- from and to the server
   function open(data) {
     if (!data || data.format !== "distinctad.work" || !byId("lines")) { return; }
-    if (work && log.length && !window.confirm("Replace the script that you have edited? Its edits would be lost.")) { return; }
-    work = data; doc = JSON.parse(data.draft); log = data.edits.slice(); session = null;
+    const found = JSON.parse(data.draft), name = K.identity(data.draft, found.film.sha256);
+    const left = stored ? "This browser keeps it with its edits: open its draft again to go on." : "Its edits would be lost.";
+    if (work && name !== id && log.length && !window.confirm("Leave the script that you have edited? " + left)) { return; }
+    flush();
+    const kept = name === id ? log : earlier(name), brought = data.edits.slice();
+    const goOn = kept.length && JSON.stringify(kept) !== JSON.stringify(brought) && K.belongs(found, kept) &&
+      window.confirm("You have edited this very script in this browser (" + kept.length + " changes). Go on with them? Otherwise they are lost.");
+    begin(data, found, name, goOn ? kept : brought);
+    keepWork();
+  }
+  function earlier(name) { try { return K.edits(name); } catch (error) { return []; } }
+  function begin(data, found, name, edits) {
+    work = data; doc = found; id = name; log = edits; session = null; dirty = false; stored = true;
     given = W.nameWords(doc.cast.map((person) => person.name));
     byId("title").textContent = "Script of " + doc.film.name;
     byId("lines").lang = doc.language;
-    byId("note").textContent = doc.review + ". Times are those of: " + work.rate.voice + (work.rate.voice.startsWith("assumed") ? "." : ", a synthetic voice.");
-    wire(); draw(); sum(); picture(); keepWork();
+    byId("note").textContent = doc.review + ". Times are those of: " + work.rate.voice + (work.rate.voice.startsWith("assumed") ? "." : ", a synthetic voice.") +
+      (known() ? "" : " The dialogue is unknown: a line fits where the draft says that nobody speaks. Open the script again with subtitles to mend that.");
+    wire(); draw(); sum(); picture();
     document.getElementById("dad").hidden = false;
     film(address);
   }
@@ -373,8 +378,13 @@ window.distinctad = (function () {
   }
   function restore() {
     try {
-      const kept = JSON.parse(localStorage.getItem(WORK) || "null");
-      if (kept) { open(Object.assign(kept, { edits: JSON.parse(localStorage.getItem(LOG) || "[]") })); }
+      const kept = K.read();
+      if (!kept || !byId("lines")) { return; }
+      const found = JSON.parse(kept.work.draft), name = K.identity(kept.work.draft, found.film.sha256), fits = K.belongs(found, kept.edits);
+      if (kept.work.format !== "distinctad.work" || (kept.id && kept.id !== name)) { throw new Error("no work of this page"); }
+      begin(kept.work, found, name, fits ? kept.edits : []);
+      if (!kept.id) { keepWork(); if (stored && fits) { K.retire(); } }
+      if (!fits) { say("The edits that this browser kept belong to another draft: they are left out."); }
     } catch (error) { say("The script that this browser kept cannot be read."); }
   }
   return { open, take, film, restore, close: (list) => W.close(list) };

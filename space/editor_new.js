@@ -43,7 +43,8 @@ window.distinctadNew = function (editor) {
     if (!found) { refuse("No stretch of a second is free: remove a line, or choose a place by hand.", byId("start")); return; }
     byId("start").value = found[0]; byId("end").value = found[1];
     show();
-    editor.say("Free from " + found[0] + " to " + found[1] + " seconds.");
+    const { work } = editor.state(), sure = work.speech.length || work.gaps.length;
+    editor.say("Free from " + found[0] + " to " + found[1] + " seconds" + (sure ? "." : " of other lines; the dialogue is unknown."));
   }
 
   // ---- judging

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from distinctad.added import LONGEST_TEXT, MOST_S
 from distinctad.describe import Draft
 from distinctad.errors import UserError, one_line
 from distinctad.exports import to_json
+from distinctad.intervals import GapRules
+from distinctad.planner import find_gaps, hear
 from distinctad.planner_rate import Rate, assumed
 from distinctad.review import Edit, checked_document, edits_of, read_document, read_log
 from distinctad.subtitles import Speech, read_text
-from space.limits import CAST_SUFFIXES, Limits, check_file
+from space.limits import CAST_SUFFIXES, SUBTITLE_SUFFIXES, Limits, check_file
 
 FORMAT, VERSION = "distinctad.work", 1
 MOST_SPEECH = 50_000
@@ -35,7 +37,8 @@ class Work:
         edits: what the person changed, in order.
         speech: the lines of dialogue.
         rate: predicts how long a text takes.
-        gaps: (start, end) in seconds of the stretches without speech.
+        gaps: (start, end) in seconds of the stretches without speech; with no dialogue either, that is unknown.
+        notes: what was noticed about the files that it was opened from; the page is told once.
     """
 
     draft: dict[str, Any]
@@ -43,6 +46,12 @@ class Work:
     speech: list[Speech]
     rate: Rate
     gaps: list[tuple[float, float]]
+    notes: list[str] = field(default_factory=list, compare=False)
+
+    @property
+    def dialogue(self) -> list[Speech] | None:
+        """The lines of dialogue, empty if nobody speaks, None if nobody knows: a silent film is one long gap."""
+        return self.speech if self.speech or self.gaps else None
 
     def packed(self) -> dict[str, Any]:
         """The work as plain data for the page."""
@@ -69,16 +78,18 @@ def of_draft(draft: Draft) -> Work:
     return Work(draft.document, [], draft.speech, draft.rate, draft.gaps)
 
 
-def of_files(script: str | None, log: str | None, limits: Limits) -> Work:
+def of_files(script: str | None, log: str | None, limits: Limits, subtitles: str | None = None) -> Work:
     """Open earlier work from its files.
 
     Args:
         script: a descriptions.json, the draft if there is a log.
         log: an edit-log.json of that draft, or None.
         limits: of size and number.
+        subtitles: the film's, or None.
 
     Returns:
-        The work. The dialogue is not in these files, and the rate is an assumed one.
+        The work. The dialogue is not in the script's files, so without subtitles it is unknown; the rate is an assumed
+        one.
 
     Raises:
         UserError: if they cannot be used or do not belong together.
@@ -90,7 +101,13 @@ def of_files(script: str | None, log: str | None, limits: Limits) -> Work:
     if log:
         text, _ = read_text(check_file(log, "edit log", (".json",), limits.text_mb), "the edit log")
         edits = read_log(text, document)
-    return Work(document, edits, [], assumed(), [])
+    if not subtitles:
+        return Work(document, edits, [], assumed(), [])
+    lines = check_file(subtitles, "subtitle file", SUBTITLE_SUFFIXES, limits.text_mb)
+    about, rules = document["film"], GapRules(**document["intervals"]["rules"])
+    speech, _, notes = hear(Path(about["name"]), about["duration_s"], about["has_audio"], lines)
+    gaps = [(gap.start_s, gap.end_s) for gap in find_gaps(speech, about["duration_s"], rules, assumed())]
+    return Work(document, edits, speech, assumed(), gaps, notes)
 
 
 def unpack(data: Any, limits: Limits) -> Work:

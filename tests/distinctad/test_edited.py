@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +110,59 @@ def test_without_a_voice_times_are_assumed_and_nothing_is_heard(film: Path, tmp_
     with pytest.raises(UserError, match="there is no voice to speak with"):
         voices.find_voice("none").speak("Mara runs.")
     assert json.loads(to_json(planned.document))
+
+
+def recorded(page: Path) -> list[bool]:
+    """For each line of an exported page whether the narration holds it."""
+    data = re.search(r'id="cues">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert data is not None
+    return [cue["recorded"] for cue in json.loads(data.group(1))]
+
+
+def test_of_unknown_dialogue_a_line_keeps_to_what_the_draft_says_is_free(
+    made: Draft, film: Path, tmp_path: Path
+) -> None:
+    """Work reopened from its files has no dialogue; the rooms of its draft, 0 to 2.85 and 5.15 to 6.35 s, it has."""
+    cues = made.document["cues"]
+    assert [cue["provenance"]["room_s"][1] for cue in cues[:2]] == pytest.approx([2.85, 6.35])
+    edits = [
+        Edit(1, "text", cues[0]["text"], "Mara runs away from all of them here."),  # 2.6 s
+        Edit(2, "text", cues[1]["text"], "Tom waits for her there."),  # 1.7 s, as the dialogue begins again
+    ]
+    assert recorded(_page(made, edits, film, tmp_path / "a")) == [True, False, True]
+    longer = Edit(1, "text", edits[0].after, f"{edits[0].after} Snow falls.")  # 3.3 s
+    assert recorded(_page(made, [*edits, longer], film, tmp_path / "b"))[0] is False
+    moved = Edit(1, "start_s", cues[0]["start_s"], 3.2)
+    assert recorded(_page(made, [moved], film, tmp_path / "c")) == [False, True, True]
+    assert recorded(_page(made, [], film, tmp_path / "d")) == [True, True, True]
+    transcript = (tmp_path / "d" / "transcript.txt").read_text("utf-8")
+    assert "Dialogue:" not in transcript and "Description: Mara runs." in transcript
+    # Nobody speaks is not the same as nobody knows.
+    files = export_edited(made.document, edits, tmp_path / "e", speech=[], film=film)
+    assert len(files) == len(EVERY_FILE) and recorded(tmp_path / "e" / "player.html") == [True, True, True]
+
+
+def _page(made: Draft, edits: list[Edit], film: Path, out: Path) -> Path:
+    export_edited(made.document, edits, out, film=film)
+    return out / "player.html"
+
+
+def test_of_unknown_dialogue_moved_bare_and_added_lines_have_their_own_places(made: Draft, film: Path) -> None:
+    base = copy.deepcopy(made.document)
+    first, second, third = base["cues"]
+    third["provenance"].update(room_s=[9.5, 11.0], fit="moved")  # put before its room, from 8.15 s on
+    third.update(start_s=8.15, end_s=8.81)
+    del second["provenance"]["room_s"]  # as drafted without a voice: the interval is all that is known
+    second.update(start_s=5.15, end_s=6.35)
+    edits = [
+        Edit(3, "text", third["text"], "Mara runs on and on."),
+        Edit(2, "start_s", 5.15, 5.4),
+        Edit(4, "added", False, {"start_s": 3.0, "end_s": 3.5, "text": "Snow."}),
+    ]
+    final = replay(base, edits)
+    told = voice_over(final, film, None, TrackSettings(), base).as_edited(final)["cues"]
+    fits = {cue["index"]: cue["provenance"]["fit"] for cue in told}
+    assert {at: fits[at] != "extended" for at in fits} == {1: True, 2: True, 3: True, 4: True}
+    final = replay(base, [Edit(3, "start_s", 8.15, 7.9), Edit(2, "start_s", 5.15, 6.0)])
+    told = voice_over(final, film, None, TrackSettings(), base).as_edited(final)["cues"]
+    assert [cue["provenance"]["fit"] for cue in told][1:] == ["extended", "extended"]

@@ -5,8 +5,10 @@ import json
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stand_ins import write_film
@@ -122,3 +124,112 @@ def test_in_a_real_browser(tmp_path: Path) -> None:
         found = axe.Axe().run(tab)["violations"]
         browser.close()
     assert errors == [] and [one["id"] for one in found] == []
+
+
+# Timers that wait to be run by hand, and a voice that says nothing and never ends by itself.
+STAND_INS = """
+window.timers = new Map(); window.lines = []; let count = 0;
+window.setTimeout = (what, ms) => { timers.set(count += 1, what); return count; };
+window.clearTimeout = (id) => { timers.delete(id); };
+SpeechSynthesis.prototype.speak = (line) => { lines.push(line); };
+SpeechSynthesis.prototype.cancel = () => {};
+"""
+
+
+@pytest.fixture
+def played(tmp_path: Path) -> Iterator[Any]:
+    """The page with a recorded voice, in a real browser, its timers and the browser's voice under the test's hand."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium is installed")
+    write_film(tmp_path / "film.mp4", 6.0)
+    cues = (ScriptCue(0, 2000, "Mara runs.", "1"), ScriptCue(4000, 4900, "Tom waits.", "2"))
+    made = page(Script(cues), [], "film.mp4", narration="film.mp4", recorded=["1", "2"], ducked=0.5)
+    (tmp_path / "player.html").write_text(made, encoding="utf-8")
+    with playwright.sync_playwright() as machine:
+        browser = machine.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--mute-audio"])
+        tab = browser.new_page()
+        tab.add_init_script(STAND_INS)
+        tab.goto((tmp_path / "player.html").as_uri())
+        yield tab
+        browser.close()
+
+
+def volume(tab: Any) -> float:
+    return float(tab.evaluate("document.getElementById('film').volume"))
+
+
+def settled(tab: Any, volume_is: float) -> None:
+    """Wait until the film has a volume, and see that it keeps it over the next frames."""
+    until = time.monotonic() + 30  # the page's policy forbids the eval behind wait_for_function
+    while abs(volume(tab) - volume_is) > 0.001 and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.2)
+    assert volume(tab) == pytest.approx(volume_is)
+
+
+@pytest.mark.slow
+def test_the_listeners_own_volume_stays(played: Any) -> None:
+    def at(seconds: float) -> None:
+        played.evaluate("(s) => { document.getElementById('film').currentTime = s; }", seconds)
+
+    def set_to(value: float) -> None:
+        played.evaluate("(to) => { document.getElementById('film').volume = to; }", value)
+        time.sleep(0.2)
+
+    played.evaluate("document.getElementById('film').playbackRate = 0.1")  # a second of it is ten of ours
+    at(2.5)
+    played.click("#play")
+    set_to(0.4)
+    settled(played, 0.4)  # between descriptions
+    at(0.2)
+    settled(played, 0.2)  # half of it under one
+    set_to(0.3)  # louder, on a slider that shows the lowered volume
+    settled(played, 0.3)
+    at(2.5)
+    settled(played, 0.6)
+    at(4.1)
+    settled(played, 0.3)
+    played.check("input[value=off]")
+    settled(played, 0.6)
+
+
+@pytest.mark.slow
+def test_an_earlier_utterance_never_ends_a_later_one(played: Any) -> None:
+    played.check("input[value=browser]")
+    played.evaluate("document.getElementById('film').volume = 0.8")
+    time.sleep(0.2)
+    played.click("#again")
+    settled(played, 0.4)
+    played.click("#again")
+    played.evaluate("lines[0].onerror()")  # cut off by the second one
+    settled(played, 0.4)
+    assert played.evaluate("timers.size") == 1 and played.evaluate("lines.length") == 2
+    played.evaluate("lines[1].onend()")
+    settled(played, 0.8)
+    assert played.evaluate("timers.size") == 0
+    played.click("#again")
+    settled(played, 0.4)
+    played.evaluate("Array.from(timers.values()).forEach((run) => run())")  # a browser that never tells the end
+    settled(played, 0.8)
+    played.click("#again")
+    settled(played, 0.4)
+    played.check("input[value=off]")
+    settled(played, 0.8)
+    assert played.evaluate("timers.size") == 0
+
+
+@pytest.mark.slow
+def test_a_film_paused_for_a_description_goes_on_after_its_repetition(played: Any) -> None:
+    paused = "document.getElementById('film').paused"
+    played.check("input[value=browser]")
+    played.check("#pausing")
+    played.click("#play")
+    played.click("#again")
+    assert played.evaluate(paused)
+    played.click("#again")
+    played.evaluate("lines.at(-2).onerror()")
+    assert played.evaluate(paused)
+    played.evaluate("lines.at(-1).onend()")
+    assert not played.evaluate(paused)

@@ -44,10 +44,6 @@ def describe(visitor: Visitor, film: Path, srt: Path) -> None:
     visitor.script()
 
 
-def kept(visitor: Visitor) -> list[dict[str, Any]]:
-    return json.loads(visitor.tab.evaluate("localStorage.getItem('distinctad-edits')") or "[]")
-
-
 def test_the_page_counts_words_times_and_news_as_the_package_does(visitor: Visitor) -> None:
     tab, rate = visitor.tab, Rate("a", 0.11, 0.08, 0.06, 0.2)
     assert tab.evaluate("(all) => all.map(distinctadWords.words)", LINES) == [words(line) for line in LINES]
@@ -119,7 +115,7 @@ def test_edits_survive_a_reload_and_even_one_in_the_middle_of_a_word(visitor: Vi
     assert visitor.texts() == ["Mara sits down.", "Tom waits.", "Night falls. Snow"]
     assert tab.input_value("[aria-label='Start of line 2, seconds']") == "5.5"
     assert tab.is_checked("[aria-label='Reviewed: line 3']")
-    assert [(edit["cue"], edit["field"]) for edit in kept(visitor)] == [
+    assert [(edit["cue"], edit["field"]) for edit in visitor.kept()] == [
         (1, "text"), (2, "start_s"), (3, "reviewed"), (3, "text"),
     ]  # fmt: skip
     assert tab.is_hidden("#dad-film") and tab.is_visible("#dad-no-film")  # the server has forgotten the film
@@ -127,7 +123,7 @@ def test_edits_survive_a_reload_and_even_one_in_the_middle_of_a_word(visitor: Vi
     tab.wait_for_selector("#made a")
     for _ in range(4):
         tab.click("#dad-undo")
-    assert visitor.texts() == ["Mara runs.", "Tom waits.", "Night falls."] and kept(visitor) == []
+    assert visitor.texts() == ["Mara runs.", "Tom waits.", "Night falls."] and visitor.kept() == []
     tab.reload()
     visitor.script()
     assert visitor.texts() == ["Mara runs.", "Tom waits.", "Night falls."] and visitor.errors == []
@@ -145,7 +141,7 @@ def test_keys_move_and_put_back(visitor: Visitor, film: Path, srt: Path) -> None
     tab.keyboard.press("Control+a")
     tab.keyboard.type("Wrong")
     tab.keyboard.press("Escape")
-    assert visitor.texts()[0] == "Mara runs." and kept(visitor) == []
+    assert visitor.texts()[0] == "Mara runs." and visitor.kept() == []
     tab.keyboard.press("Alt+ArrowDown")
     tab.keyboard.press("Enter")
     assert tab.evaluate("document.activeElement.getAttribute('aria-label')").startswith("Text of line 3")
@@ -197,7 +193,7 @@ def test_a_line_is_added_and_deleted_by_keyboard_alone(visitor: Visitor, film: P
         assert said in tab.inner_text("#dad-new-said") and said in tab.inner_text("#dad-live")
         assert focused(visitor) == f"dad-new-{field}"
         assert tab.get_attribute(f"#dad-new-{field}", "aria-invalid") == "true"
-    assert visitor.violations() == [] and kept(visitor) == []
+    assert visitor.violations() == [] and visitor.kept() == []
     tab.keyboard.type("Snow.")
     tab.keyboard.press("Enter")
     assert focused(visitor).startswith("Text of line 4 at 0:00:02.4")
@@ -213,7 +209,7 @@ def test_a_line_is_added_and_deleted_by_keyboard_alone(visitor: Visitor, film: P
     visitor.script()
     assert visitor.texts() == ["Mara runs.", "Snow. Ice.", "Tom waits.", "Night falls."]
     assert tab.is_visible("[aria-label='Put back line 2']")
-    assert [(edit["cue"], edit["field"]) for edit in kept(visitor)] == [(4, "added"), (4, "text"), (2, "removed")]
+    assert [(edit["cue"], edit["field"]) for edit in visitor.kept()] == [(4, "added"), (4, "text"), (2, "removed")]
     assert visitor.violations() == []
     visitor.reach("#make-texts")
     tab.keyboard.press("Enter")
@@ -255,7 +251,7 @@ def test_adding_is_undone_and_free_places_are_found(visitor: Visitor, film: Path
     assert "Line 1 is back" in tab.inner_text("#dad-live")
     for _ in range(3):
         tab.click("#dad-undo")
-    assert visitor.texts() == ["Mara runs.", "Tom waits.", "Night falls."] and kept(visitor) == []
+    assert visitor.texts() == ["Mara runs.", "Tom waits.", "Night falls."] and visitor.kept() == []
     assert focused(visitor).startswith("Text of line 3") and "was new and is gone" in tab.inner_text("#dad-live")
     tab.fill("#dad-lines textarea >> nth=1", "Tom sits.")
     tab.reload()
@@ -300,7 +296,8 @@ def test_hostile_texts_stay_texts(visitor: Visitor, film: Path, srt: Path, tmp_p
     assert visitor.texts() == [f"{HOSTILE} {at}" for at in range(3)] and said == []
     assert tab.locator("#dad img, #dad tbody script").count() == 0
     # What another page of the same address might have put into the storage is no script either.
-    tab.evaluate('localStorage.setItem(\'distinctad-work\', \'{"format": "distinctad.work", "draft": "{"}\')')
+    broken = "localStorage.setItem(`distinctad-work:${sessionStorage.getItem('distinctad-here')}`, work)"
+    tab.evaluate(f"(work) => {broken}", '{"format": "distinctad.work", "draft": "{"}')
     tab.reload()
     tab.wait_for_selector("#dad-live:has-text('cannot be read')")
     assert tab.is_hidden("#dad") and said == []

@@ -86,6 +86,8 @@ def test_a_film_becomes_a_track_that_people_can_use(browser: Any, started: str, 
         tab.fill("#dad-lines textarea >> nth=0", "A café; two people dance.")
         select = tab.locator("#dad-lines select").first
         select.select_option(index=1)
+        assert visitor.texts()[0] == "A café; two people dance."  # choosing alone changes nothing
+        tab.locator("#dad-lines .dad-take").first.click()
         assert visitor.texts()[0] != "A café; two people dance."
         tab.fill("#dad-lines textarea >> nth=0", "A café; two people dance.")
         start_s = _add_line(tab)

@@ -85,6 +85,25 @@ def test_earlier_work_is_opened_from_its_files(made: work.Work, tmp_path: Path) 
         work.of_files(None, None, LIMITS)
 
 
+def test_without_subtitles_the_dialogue_of_earlier_work_is_unknown_and_that_is_said(
+    made: work.Work, desk: Any, srt: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "descriptions.json"
+    script.write_text(to_json(made.draft), encoding="utf-8")
+    assert work.of_files(str(script), None, LIMITS).dialogue is None and made.dialogue == made.speech
+    assert work.Work(made.draft, [], [], made.rate, [(0.0, 12.0)]).dialogue == []  # a film in which nobody speaks
+    packed, said = desk.open_script(str(script), None)
+    assert "dialogue is unknown" in said and "transcript has no dialogue" in said and "subtitles to mend that" in said
+    assert work.unpack(packed, LIMITS).dialogue is None
+    packed, said = desk.open_script(str(script), None, str(srt))
+    again = work.unpack(packed, LIMITS)
+    assert "unknown" not in said and again.dialogue == made.speech and again.gaps == made.gaps
+    late = tmp_path / "late.srt"
+    late.write_text("1\n01:00:03,000 --> 01:00:05,000\nHello.\n", encoding="utf-8")
+    with pytest.raises(UserError, match="Give the subtitles of this film"):
+        work.of_files(str(script), None, LIMITS, str(late))
+
+
 def test_a_cast_is_put_together_again(tmp_path: Path) -> None:
     for name in ("cast.json", "mara.png", "jo.png"):
         (tmp_path / name).write_bytes(b"x")

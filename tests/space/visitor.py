@@ -20,8 +20,8 @@ class Visitor:
         outside: addresses of other machines that the page asked for.
     """
 
-    def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        self.context = browser.new_context(accept_downloads=True, **options)
+    def __init__(self, browser: Any, address: str, context: Any = None, **options: Any) -> None:
+        self.context = context or browser.new_context(accept_downloads=True, **options)
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(PATIENCE_MS)
         self.errors: list[str] = []
@@ -34,6 +34,10 @@ class Visitor:
         self.tab.on("filechooser", lambda chooser: None)
         self.address = address
         self.visit()
+
+    def beside(self) -> Visitor:
+        """A second tab of the same browser, which shares its storage; closed with this one."""
+        return Visitor(None, self.address, self.context)
 
     def visit(self) -> None:
         """Open or reload the page."""
@@ -61,6 +65,10 @@ class Visitor:
     def script(self) -> None:
         """Wait until there is a script to edit."""
         self.tab.wait_for_selector("#dad:not([hidden]) #dad-lines textarea")
+
+    def kept(self) -> list[dict[str, Any]]:
+        """The edits that the browser keeps of this tab's script."""
+        return list(self.tab.evaluate("distinctadKept.edits(sessionStorage.getItem('distinctad-here'))"))
 
     def texts(self) -> list[str]:
         """The lines as they stand in the page."""

@@ -1,0 +1,98 @@
+// What this browser keeps: for each draft the draft itself and its log, under keys of its own, so that two tabs with two
+// scripts never write over each other. The log names the draft that it belongs to. A log is written at every change, a
+// draft of a long film only once: they are two records, and `read` sees that they belong together.
+window.distinctadKept = (function () {
+  "use strict";
+  const WORK = "distinctad-work:", LOG = "distinctad-edits:", HERE = "distinctad-here", MOST = 4;
+  const OLD = ["distinctad-work", "distinctad-edits"];  // one script for all tabs, as earlier versions kept it
+  const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
+
+  // A draft's name: 64 bits of its text (FNV-1a, two halves with seeds of their own) and the film's sha256. The browser's
+  // own sha256 is not there on plain http, and nobody is to be kept from forging: `belongs` looks at every edit.
+  function identity(text, film) {
+    let a = 0x811c9dc5, b = 0x9747b28c;
+    for (let at = 0; at < text.length; at += 1) {
+      const code = text.charCodeAt(at);
+      a = Math.imul(a ^ code, 0x01000193); b = Math.imul(b ^ code, 0x85ebca6b);
+    }
+    return String(film).slice(0, 16) + "-" + [a, b].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
+  }
+  function same(before, value) {
+    if (typeof before === "number" && typeof value === "number") { return Math.abs(before - value) < 5e-4; }
+    return typeof before === "string" && typeof value === "string" ? clean(before) === clean(value) : before === value;
+  }
+  // Whether every edit finds what it says that it found: the rule of distinctad/review.py.
+  function belongs(doc, edits) {
+    const values = (cue, reviewed) => ({ text: cue.text, start_s: cue.start_s, end_s: cue.end_s, reviewed: reviewed, removed: false });
+    const lines = new Map(doc.cues.map((cue) => [cue.index, values(cue, Boolean(cue.provenance.reviewed))]));
+    return Array.isArray(edits) && edits.every((edit) => {
+      if (edit.field === "added") {
+        if (lines.has(edit.cue)) { return false; }
+        lines.set(edit.cue, values(edit.after, true));
+        return true;
+      }
+      const line = lines.get(edit.cue);
+      if (!line || !same(edit.before, line[edit.field])) { return false; }
+      line[edit.field] = edit.after;
+      return true;
+    });
+  }
+
+  function record(id) {
+    const found = JSON.parse(localStorage.getItem(LOG + id) || "null");
+    return found && found.draft === id && Array.isArray(found.edits) ? found : null;
+  }
+  function edits(id) { const found = record(id); return found ? found.edits : []; }
+  function ids() {
+    const found = [];
+    for (let at = 0; at < localStorage.length; at += 1) {
+      const name = localStorage.key(at);
+      if (name.startsWith(WORK)) { found.push(name.slice(WORK.length)); }
+    }
+    const when = (id) => { try { return record(id).at || 0; } catch (error) { return 0; } };
+    return found.map((id) => [when(id), id]).sort((a, b) => a[0] - b[0]).map((pair) => pair[1]);
+  }
+  function drop(id) { localStorage.removeItem(WORK + id); localStorage.removeItem(LOG + id); }
+  function here(id) { try { sessionStorage.setItem(HERE, id); } catch (error) { /* then a reload opens the newest */ } }
+
+  function log(id, list) { localStorage.setItem(LOG + id, JSON.stringify({ draft: id, at: Date.now(), edits: list })); }
+  // Keep a draft and its log; the oldest others give way where there are too many or there is no room. Tells whether one
+  // with edits did; throws where there is no room even so.
+  function keep(id, work, list) {
+    const others = ids().filter((one) => one !== id), text = JSON.stringify(Object.assign({}, work, { edits: [] }));
+    let lost = false;
+    const some = (one) => { try { return edits(one).length > 0; } catch (error) { return false; } };
+    const give = () => { const one = others.shift(); lost = some(one) || lost; drop(one); };
+    while (others.length >= MOST) { give(); }
+    for (;;) {
+      try { localStorage.setItem(WORK + id, text); log(id, list); break; } catch (error) {
+        if (!others.length) { throw error; }
+        give();
+      }
+    }
+    here(id);
+    return lost;
+  }
+  // The script of this tab, else the newest one; null if there is none. Throws where a record cannot be read.
+  function read() {
+    const mine = sessionStorage.getItem(HERE), id = mine === null ? ids().pop() : mine;
+    const old = OLD.map((name) => localStorage.getItem(name));
+    if (id && localStorage.getItem(WORK + id)) {
+      here(id);
+      return { id: id, work: JSON.parse(localStorage.getItem(WORK + id)), edits: edits(id) };
+    }
+    return mine !== "" && old[0] ? { id: "", work: JSON.parse(old[0]), edits: JSON.parse(old[1] || "[]") } : null;
+  }
+  function retire() { for (const name of OLD) { localStorage.removeItem(name); } }
+  function forget(id, all) {
+    for (const one of all ? ids() : [id]) { drop(one); }
+    retire();
+    here("");  // a reload of this tab opens no other script
+  }
+  // What another tab did to a draft: "edits", "gone" or nothing.
+  function heard(event, id) {
+    if (event.storageArea !== localStorage || (event.key !== null && event.key !== LOG + id && event.key !== WORK + id)) { return ""; }
+    return localStorage.getItem(WORK + id) === null ? "gone" : event.key === LOG + id && event.newValue ? "edits" : "";
+  }
+  return { identity, belongs, edits, log, keep, read, retire, forget, heard, others: (id) => ids().filter((one) => one !== id).length };
+}());

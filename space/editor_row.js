@@ -1,0 +1,60 @@
+// One line as a row of the editor's table, and all of them as a picture. What a person or a model wrote becomes no markup.
+window.distinctadRow = (function () {
+  "use strict";
+  const W = window.distinctadWords;
+  const clock = (s) => { const m = Math.floor(s / 60); return Math.floor(m / 60) + ":" + String(m % 60).padStart(2, "0") + ":" + (s % 60).toFixed(1).padStart(4, "0"); };
+  function make(tag, text, name) { const node = document.createElement(tag); if (text) { node.textContent = text; } if (name) { node.className = name; } return node; }
+
+  const ROW = document.createElement("template");
+  ROW.innerHTML = '<tr role="row"><th scope="row" role="rowheader"><span class="dad-n"></span><label class="dad-at">Start (s)<input type="number" min="0" step="0.1"></label><button type="button" class="dad-play">Play</button></th>' +
+    '<td role="cell"><textarea rows="2" maxlength="1000" spellcheck="true"></textarea><p class="dad-why"></p></td>' +
+    '<td role="cell"><span class="dad-budget"></span></td>' +
+    '<td role="cell"><label class="dad-done"><input type="checkbox"><span>Reviewed</span></label><div class="dad-acts"></div></td></tr>';
+  function row(cue) {
+    const node = ROW.content.firstElementChild.cloneNode(true), n = cue.index, find = (what) => node.querySelector(what);
+    const line = { cue: cue, row: node, added: cue.provenance.origin === "person", text: cue.text, start_s: cue.start_s, reviewed: Boolean(cue.provenance.reviewed), removed: false, area: find("textarea"), start: find("input[type=number]"), box: find("input[type=checkbox]"), budget: find(".dad-budget"), why: find(".dad-why"), bag: W.bag(cue.text) };
+    line.logged = { text: cue.text, start_s: cue.start_s, reviewed: line.reviewed, removed: false };
+    line.budget.id = "dad-b" + n; line.why.id = "dad-w" + n;
+    line.area.value = cue.text;
+    line.area.setAttribute("aria-describedby", line.budget.id + " " + line.why.id);
+    line.start.value = cue.start_s;
+    line.start.setAttribute("aria-label", "Start of line " + n + ", seconds");
+    find(".dad-play").setAttribute("aria-label", "Play line " + n);
+    find(".dad-done span").textContent = "Reviewed";
+    line.box.setAttribute("aria-label", "Reviewed: line " + n);
+    const acts = find(".dad-acts"), draft = cue.provenance.draft || cue.text;
+    const others = [draft].concat(cue.provenance.alternatives || []).filter((text, at, all) => text !== cue.text && all.indexOf(text) === at);
+    line.others = [cue.text].concat(others);
+    if (others.length) {
+      const select = make("select");
+      select.setAttribute("aria-label", "Other texts for line " + n);
+      select.append(new Option("Other texts (" + others.length + ")", ""));
+      line.others.forEach((text, at) => select.append(new Option((at ? "" : "As drafted: ") + text, String(at))));
+      // A button takes the text: a closed list changes with every arrow key, and only passing by must not edit.
+      const take = make("button", "Use this text", "dad-take");
+      take.type = "button"; take.setAttribute("aria-label", "Use this text for line " + n);
+      acts.append(select, take);
+    }
+    const hear = make("button", "Hear", "dad-hear");
+    hear.type = "button"; hear.setAttribute("aria-label", "Hear line " + n + " in a synthetic voice");
+    line.drop = make("button", "Remove", "dad-drop"); line.drop.type = "button";
+    acts.append(hear, line.drop);
+    return line;
+  }
+
+  // The timeline: speech, gaps and descriptions along a film of so many seconds.
+  function picture(length, work, lines) {
+    const NS = "http://www.w3.org/2000/svg";
+    const svg = document.createElementNS(NS, "svg"), kept = lines.filter((line) => !line.removed);
+    const bars = (list, y, h) => list.map(([a, b]) => "M" + (1000 * a / length).toFixed(2) + " " + y + "h" + Math.max(0.6, 1000 * (Math.min(b, length) - a) / length).toFixed(2) + "v" + h + "h-" + Math.max(0.6, 1000 * (Math.min(b, length) - a) / length).toFixed(2) + "z").join("");
+    const span = (line) => [line.start_s, line.start_s + line.takes];
+    svg.setAttribute("viewBox", "0 0 1000 74"); svg.setAttribute("preserveAspectRatio", "none"); svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", "Timeline of " + clock(length) + ": " + work.speech.length + " lines of speech, " + work.gaps.length + " gaps, " + kept.length + " descriptions, " + kept.filter((line) => line.long).length + " of them too long");
+    [["dad-said", work.speech, 4], ["dad-free", work.gaps, 28], ["dad-told", kept.filter((line) => !line.long).map(span), 52], ["dad-long", kept.filter((line) => line.long).map(span), 52]].forEach(([name, list, y]) => {
+      const path = document.createElementNS(NS, "path");
+      path.setAttribute("class", name); path.setAttribute("d", bars(list, y, 18)); svg.append(path);
+    });
+    return svg;
+  }
+  return { make, clock, row, picture };
+}());
