@@ -126,6 +126,7 @@ def synthetic_run(asked: AblationArguments, run: RunArguments) -> RunOne:
 def make_report(name: str, table: Table, asked: AblationArguments, run: RunArguments) -> Report:
     """Columns, the paper's figures, and what a reader must know."""
     synthetic = asked.source == "synthetic"
+    truth = not synthetic and sees_truth(asked)
     paper = {} if synthetic else (table.paper or {})
     columns = SYNTHETIC_COLUMNS if synthetic else POCKET_COLUMNS
     told = [replace(column, paper=paper.get(column.metric)) for column in columns]
@@ -141,7 +142,7 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
         )
     else:
         measure = f"{asked.encoder} layer {asked.encoder_layer}" if asked.encoder else "F1 of shared words"
-        seen = "codes of their true facts, not from pictures" if sees_truth(asked) else "cached features"
+        seen = "codes of their true facts, not from pictures" if truth else "cached features"
         notes.append(
             f"Pocket films from {seen}; R@k/N by {measure}. Slot words: of the told "
             "action, object and colour, any synonym; the oracles know every true fact. Paper: other films and models."
@@ -149,7 +150,7 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
     if asked.quick:
         notes.append("QUICK: a test that the line works; the figures mean nothing.")
     title = table.title + (", synthetic world" if synthetic else ", pocket films")
-    title += ", perfect eyes" if not synthetic and sees_truth(asked) else ""
+    title += ", perfect eyes" if truth else ""
     levels = {} if synthetic else oracle_levels(asked)
     return Report(title, table.arms, parse_seeds(asked.seeds), told, table.baseline, notes, levels)
 

@@ -268,6 +268,7 @@ def data_fingerprint(arguments: Stage1Arguments) -> str:
 
 def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     """Trains, tests and saves; returns the metrics of the run record."""
+    start = resume_point(run.output_dir, {**vars(arguments), **vars(run)})  # another run's folder is refused first
     torch.manual_seed(run.seed)
     tokenizer = AutoTokenizer.from_pretrained(arguments.clip)
     processor = frame_processor(arguments.clip, arguments.num_frames)
@@ -293,7 +294,7 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
         model=model, args=settings, train_dataset=data, data_collator=CachedTextCollator(cache)
     )  # fmt: skip
     trainer.stage = arguments
-    trainer.train(resume_from_checkpoint=resume_point(run.output_dir, {**vars(arguments), **vars(run)}))
+    trainer.train(resume_from_checkpoint=start)
     after = embed_pool(model, pool, collator)
     metrics["after"] = retrieval_figures(after)
     metrics["drift_cosine"] = round(float((before.clips * after.clips).sum(-1).mean()), 4)

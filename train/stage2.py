@@ -322,6 +322,8 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     processor = build_processor(arguments)
     cache = FeatureCache(arguments.features)
     films, held_out = split_films(cache, arguments.held_out_from)
+    data, work = fingerprint(cache.meta, arguments.held_out_from), run.output_dir + ".training"
+    start = resume_point(work, {**vars(arguments), **vars(run), "data": data})  # another run's folder is refused first
     model = build_model(arguments, processor, cache, films)
     model.config.vision_sha256 = weights_sha256(model.vision_tower)
     if model.config.vision_sha256 != cache.meta["tower"]:
@@ -334,19 +336,16 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     collator = WindowCollator(processor, cache, window_options(arguments, run.seed))
     schedule = scheduled_windows(cache, films, arguments.window_size, run.seed, arguments.epochs, arguments.sampling)
     steps = optimiser_steps(len(schedule), arguments, run)
-    work = run.output_dir + ".training"
     settings = training_arguments(
         run, output_dir=work, max_steps=steps, warmup_steps=round(arguments.warmup_share * steps),
         weight_decay=arguments.weight_decay, gradient_accumulation_steps=arguments.accumulate,
         ddp_broadcast_buffers=False,
     )  # fmt: skip
-    data = fingerprint(cache.meta, arguments.held_out_from)
     record = RunRecord("stage2", {**vars(arguments), **vars(run), "steps": steps}, run.seed, data)
     watched = WindowCollator(processor, cache, window_options(arguments, run.seed))
     test = consecutive_windows(cache, held_out, arguments.window_size)
     trainer = Stage2Trainer(model=model, args=settings, train_dataset=schedule, data_collator=collator)
     trainer.language_chunk = arguments.language_chunk
-    start = resume_point(work, {**vars(arguments), **vars(run), "data": data})
     # The trainer has placed the model; with FSDP it does so in `train`, and a model that needs it is too large here.
     metrics: dict[str, Any] = {"start": None if trainer.is_fsdp_enabled else evaluate_windows(model, watched, test)}
     trainer.train(resume_from_checkpoint=start)
