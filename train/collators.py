@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -174,26 +175,38 @@ class WindowCollator:
         return dict(self.processor(**{name: [window[name] for window in asked] for name in asked[0]}))
 
     def window(self, epoch: int, film: str, numbers: list[int]) -> dict[str, Any]:
-        """The processor's arguments for one window."""
+        """The processor's arguments for one window; where clips of several films meet, each keeps its own people."""
         rows = [self.cache.rows[number] for number in numbers]
-        frames, faces = self.cache.frames[numbers].float(), self.cache.film_faces(rows[0])
-        names = rows[0]["names"]
-        listed = self._listed(epoch, film, numbers, frames, faces)
-        actors = rows[0].get("actors") or [None] * len(names)
-        shown = rows[0].get("portraits") or [place < len(faces) for place in range(len(names))]
+        frames, casts = self.cache.frames[numbers].float(), {row["film"]: row for row in rows}
+        faces = {name: self.cache.film_faces(row) for name, row in casts.items()}
+        first = dict(zip(faces, accumulate(map(len, faces.values()), initial=0), strict=False))
+        if len(casts) == 1:
+            listed = self._listed(epoch, film, numbers, frames, faces[rows[0]["film"]])
+        else:
+            listed = [self._listed_at_home(number) for number in numbers]
+        names = [name for row in casts.values() for name in row["names"]]
         asked = {
             "frame_features": list(frames),
             "characters": [
-                [{"name": names[i], "actor": actors[i], "portrait": i if shown[i] else None} for i in people]
-                for people in listed
+                _characters(row, people, first[row["film"]], len(faces[row["film"]]))
+                for row, people in zip(rows, listed, strict=True)
             ],
-            "portrait_features": faces,
+            "portrait_features": torch.cat(list(faces.values())),
             "texts": [row["text"] if self._tellable(row, who) else None for row, who in zip(rows, listed, strict=True)],
             "distinctive_words": distinctive_words([row["text"] for row in rows], names, self.options.stop_list),
         }
         if self.options.context_ads != "none":
             asked["context"] = [self._context(number, epoch >= 0) for number in numbers]
         return asked
+
+    def _listed_at_home(self, number: int) -> list[int]:
+        """People listed for a clip at test, in the window of its own film that holds it."""
+        film, at = self._places[number]
+        own = self.cache.films[film]
+        place = next(rows for rows in windows(len(own), self.processor.window_size) if at in rows)
+        home = [own[i] for i in place]
+        faces = self.cache.film_faces(self.cache.rows[number])
+        return self._listed(-1, film, home, self.cache.frames[home].float(), faces)[home.index(number)]
 
     def _listed(self, epoch: int, film: str, numbers: list[int], frames: Tensor, faces: Tensor) -> list[list[int]]:
         """Places in the cast of the people listed for each clip."""
@@ -206,8 +219,8 @@ class WindowCollator:
             listed = [list(range(cast)) for _ in rows]
         elif mode == "predicted" and not all("predicted" in row for row in rows):
             listed = self._recognised(rows, frames, faces)
-        else:  # a control mixes films: others' people have no place in this cast
-            listed = [self._of_row(row, mode, rng) if row["film"] == rows[0]["film"] else [] for row in rows]
+        else:
+            listed = [self._of_row(row, mode, rng) for row in rows]
         if epoch >= 0 and options.shuffle_people:
             for people in listed:
                 rng.shuffle(people)
@@ -254,6 +267,13 @@ class WindowCollator:
         if missing:
             self.counts[f"{'person' if missing[0] == row.get('person') else 'partner'}_not_listed"] += 1
         return not missing
+
+
+def _characters(row: Mapping[str, Any], people: Sequence[int], first: int, faces: int) -> list[dict[str, Any]]:
+    """A clip's people as the processor takes them; its cast's portraits, `faces` of them, begin at `first`."""
+    actors = row.get("actors") or [None] * len(row["names"])
+    shown = row.get("portraits") or [place < faces for place in range(len(row["names"]))]
+    return [{"name": row["names"][i], "actor": actors[i], "portrait": first + i if shown[i] else None} for i in people]
 
 
 def ad_ids(tokenizer: Any, text: str) -> list[int]:

@@ -37,6 +37,7 @@ from train.stage2 import Stage2Arguments, build_model, build_processor, window_o
 
 RECALLS = ((1, 5), (1, 16), (5, 16))
 DESCRIBED_AT_ONCE = 48  # windows
+TOLD = "told.json"  # control -> row -> text, of all film sets
 
 
 def stage2_arguments(asked: Any, arm: Arm) -> Stage2Arguments:
@@ -118,15 +119,25 @@ class PocketLine:
             return -validation_loss(model, collator, watched)
 
         model, chosen = search(build, batch_of, asked.steps, rates, validate, self.run.bf16, asked.search_steps)
+        sets = {
+            name: consecutive_windows(self.cache, [str(s) for s in seeds], size)
+            for name, seeds in film_sets(asked.film_sets).items()
+        }
+        everything = [window for windows in sets.values() for window in windows]
+        texts = {
+            control: self.describe(model, collator, changed)
+            for control, changed in (
+                ("", everything), ("_shuffled", shuffled(everything)), ("_foreign", foreign(everything))
+            )
+        }  # fmt: skip
+        write_whole(folder / TOLD, json.dumps(texts, ensure_ascii=False))
         figures = {}
-        for name, seeds in film_sets(asked.film_sets).items():
-            windows = consecutive_windows(self.cache, [str(s) for s in seeds], size)
-            told = self.describe(model, collator, windows)
-            write_whole(folder / f"told_{name.replace(' ', '_')}.json", json.dumps(told, ensure_ascii=False))
-            figures[name] = self.figures(told) | chosen
-            for control, changed in (("shuffled", shuffled(windows)), ("foreign", foreign(windows))):
-                found = self.figures(self.describe(model, collator, changed))
-                figures[name] |= {f"{metric}_{control}": found[metric] for metric in ("slots", "distinctive")}
+        for name, windows in sets.items():
+            members = [number for _, _, rows in windows for number in rows]
+            found = {control: self.figures({n: told[n] for n in members}) for control, told in texts.items()}
+            figures[name] = found.pop("") | chosen
+            for control, controlled in found.items():
+                figures[name] |= {f"{metric}{control}": controlled[metric] for metric in ("slots", "distinctive")}
         return figures
 
     def describe(self, model: Any, collator: WindowCollator, windows: Sequence[Window]) -> dict[int, str]:
@@ -206,7 +217,7 @@ def shuffled(windows: Sequence[Window]) -> list[Window]:
 def foreign(windows: Sequence[Window]) -> list[Window]:
     """Windows in which every clip's neighbours are of other films, as far as there are as many films.
 
-    People and portraits are taken from the first clip's film, so only what the neighbours lend may be compared.
+    Every clip keeps its own people (`WindowCollator`), so what changes is what the neighbours lend.
     """
     pool = [(film, row) for _, film, rows in windows for row in rows]
     size = max(len(rows) for _, _, rows in windows)

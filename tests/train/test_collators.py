@@ -206,11 +206,6 @@ def test_characters_and_contexts_by_choice(features: Path, processor: DistinctAD
     truth = places(asked(0, train_characters="ground_truth"))
     assert truth == [{p for p in (row["person"], row["partner"]) if p >= 0} for row in rows]
     assert places(asked(-1, train_characters="all", test_characters="ground_truth")) == truth
-    # a control's window with clips of another film: its people have no place in this cast
-    mixed = (-1, "", [cache.films["1"][0], *cache.films["2"][:7]])
-    strange = WindowCollator(processor, cache, WindowOptions(test_characters="ground_truth")).window(*mixed)
-    told = set(people_told(cache.rows[cache.films["1"][0]]))
-    assert places(strange) == [told, *[set()] * 7]
     noisy = [places(asked(epoch, train_characters="noisy")) for epoch in range(3)]
     assert noisy[0] != noisy[1] and all(len(clip) <= 3 for found in noisy for clip in found)
     before = [cache.rows[n]["text"] for n in cache.films["1"]]
@@ -223,6 +218,27 @@ def test_characters_and_contexts_by_choice(features: Path, processor: DistinctAD
     assert before[10] in text and cache.rows[window[2][3]]["text"] not in text and "labels" not in batch
     with pytest.raises(ValueError, match="train_characters"):
         WindowOptions(train_characters="truth")
+
+
+@pytest.mark.parametrize("characters", ["predicted", "ground_truth", "all"])
+def test_among_strangers_every_clip_keeps_its_own_people(
+    features: Path, processor: DistinctADProcessor, characters: str
+) -> None:
+    cache = FeatureCache(features)
+    collator = WindowCollator(processor, cache, WindowOptions(test_characters=characters))
+
+    def people(asked: dict[str, Any]) -> list[list[tuple[str, Any]]]:
+        faces = asked["portrait_features"]
+        return [[(p["name"], faces[p["portrait"]].tolist()) for p in clip] for clip in asked["characters"]]
+
+    at_home = {
+        number: who
+        for window in consecutive_windows(cache, ["1", "2"], processor.window_size)
+        for number, who in zip(window[2], people(collator.window(*window)), strict=True)
+    }
+    rows = [row for pair in zip(cache.films["1"][14:20], cache.films["2"][14:20], strict=True) for row in pair]
+    assert people(collator.window(-1, "", rows)) == [at_home[number] for number in rows]
+    assert any(at_home[number] for number in rows)
 
 
 def test_the_recognisers_order_is_kept_when_asked(features: Path, processor: DistinctADProcessor) -> None:
