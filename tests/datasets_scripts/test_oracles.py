@@ -15,6 +15,27 @@ def test_rarest_facts_by_hand():
     assert oracles.any_fact(clips[3], clips) == [GIVE]
 
 
+def test_what_one_clip_gives_away_by_hand():
+    clips = tiny_film().clips
+    both_dance = dataclasses.replace(clips[0], facts=(DANCE, JUMP, dataclasses.replace(DANCE, person=2)))
+    with_partner = dataclasses.replace(clips[0], facts=(DANCE, GIVE))
+    assert oracles.likely_facts(both_dance, clips) == [JUMP]  # nobody's news is what another does too
+    assert oracles.likely_facts(with_partner, clips) == [GIVE]  # habits are for one person
+    assert oracles.likely_facts(clips[0], clips) == [JUMP, DANCE]  # nothing to tell them apart by
+    alike = dataclasses.replace(clips[0], facts=(DANCE, dataclasses.replace(DANCE, person=2)))
+    assert oracles.likely_facts(alike, clips) == list(alike.facts)
+
+
+def test_whoever_knows_the_stories_guesses_better_from_one_clip():
+    films = [make_film(seed, "crowded") for seed in range(20)]
+    single, knowing = oracles.single_clip_oracle(films), oracles.knowing_clip_oracle(films)
+    assert single + 0.05 < knowing < oracles.window_oracle(films) - oracles.WINDOW_GAIN
+    report = oracles.check(films)
+    assert report["gates"]["single-clip recall"]["value"] == report["knowing_clip"] == pytest.approx(knowing)
+    control = [make_film(seed, "crowded_control") for seed in range(5)]  # no habits: nothing to know
+    assert oracles.knowing_clip_oracle(control) == oracles.single_clip_oracle(control)
+
+
 def test_recalls_by_hand():
     # Distinctive slot words: "jumps"; "kicks red ball"; "dances"; "gives book". Seven words.
     # Alone: 1/2, 3/2, 1/2, 2. In the window: 1, 3, 0 (the constant fact is told), 2.

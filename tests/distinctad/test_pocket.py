@@ -160,7 +160,16 @@ def test_tv_layout_and_the_word_about_sound(tmp_path):
 def test_check_prints_the_table_and_draws_nothing(tmp_path):
     result = run("--check", "--preset", "crowded", "--films", 12)
     assert result.exit_code == 0, result.output
-    for text in ("12 crowded films", "clip alone", "<= 0.70", ">= 0.25", "<= 0.05", ">= 0.90", "chance level, action"):
+    for text in (
+        "12 crowded films",
+        "clip alone",
+        "how stories go",
+        "<= 0.70",
+        ">= 0.25",
+        "<= 0.05",
+        ">= 0.90",
+        "chance level, action",
+    ):
         assert text in result.output
     assert result.output.count("ok") == 4 and not list(tmp_path.iterdir())
 
