@@ -70,7 +70,8 @@ SYNTHETIC_COLUMNS = (
     Column("foreign", "with strangers' neighbours, %", 1),
 )
 POCKET_COLUMNS = (
-    Column("slots", "distinctive slot words, recall", 1), Column("distinctive", "distinctive words, recall", 1),
+    Column("slots", "distinctive slot words, recall", 1), Column("slots_shuffled", "the same, clips in any order", 1),
+    Column("slots_foreign", "the same, among strangers", 1), Column("distinctive", "distinctive words, recall", 1),
     Column("cider", "CIDEr", 1), Column("r1_5", "R@1/5", 1), Column("r1_16", "R@1/16", 1),
     Column("r5_16", "R@5/16", 1), Column("repeated", "repeated words", 1),
 )  # fmt: skip
