@@ -51,6 +51,7 @@ _IRREGULAR = {
     "slept": "sleep", "swam": "swim", "threw": "throw", "told": "tell", "wore": "wear", "wept": "weep", "won": "win",
     "wrote": "write", "kept": "keep", "led": "lead", "lit": "light", "shot": "shoot", "shook": "shake",
     "drew": "draw", "drank": "drink", "caught": "catch", "brought": "bring", "began": "begin", "came": "come",
+    "fled": "flee", "swung": "swing", "hung": "hang", "struck": "strike", "spoke": "speak", "bit": "bite",
 }  # fmt: skip
 _BEFORE_NOUNS = frozenset("a an the his her its their my your our this that these those each every some any no".split())
 _WORD = re.compile(r"[^\W\d_]+")
@@ -61,7 +62,7 @@ def _forms() -> dict[str, str]:
     forms: dict[str, str] = {}
     for lemma in sorted(LEMMAS):
         stem = lemma[:-1] if lemma.endswith("e") and not lemma.endswith(("ee", "ye")) else lemma
-        endings = [lemma + "s", lemma + "es", stem + "ing", stem + "ed"]
+        endings = [lemma + "s", lemma + "es", stem + "ing", lemma + "d" if lemma.endswith("e") else lemma + "ed"]
         if lemma.endswith("y") and lemma[-2] not in "aeiou":
             endings += [lemma[:-1] + "ies", lemma[:-1] + "ied"]
         if re.search(r"[^aeiou][aeiou][bdgklmnprt]$", lemma):

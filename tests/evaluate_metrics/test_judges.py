@@ -274,6 +274,12 @@ def test_verbs():
         "fly",
         "stop",
     }
+    assert verbs_of("Eyed by all, they fled, eyeing the door; he smiled and it swung.") == {
+        "eye",
+        "flee",
+        "smile",
+        "swing",
+    }
 
 
 def words_in_common(first, second):
