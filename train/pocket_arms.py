@@ -195,7 +195,7 @@ def oracle_rows(seeds: Sequence[int], preset: str, size: int) -> dict[str, dict[
     films = [make_film(seed, preset) for seed in seeds]
     return {
         "oracle of a single clip": {"slots": 100 * single_clip_oracle(films, size)},
-        "the same, knowing how stories go": {"slots": 100 * knowing_clip_oracle(films, size)},
+        "oracle of a clip, stories known": {"slots": 100 * knowing_clip_oracle(films, size)},
         "oracle of the window": {"slots": 100 * window_oracle(films, size)},
     }
 

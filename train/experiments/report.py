@@ -186,11 +186,13 @@ def plot_arms(path: Path, report: Report, records: Sequence[Record]) -> Path:
     from matplotlib import pyplot
 
     rows = [arm.name for arm in report.arms if any(record.arm == arm.name for record in records)]
-    count = len(report.columns)
-    figure, axes = pyplot.subplots(
-        1, count, figsize=(2.2 + 3.4 * count, 1.2 + 0.42 * len(rows)), sharey=True, squeeze=False
-    )
-    for axis, column in zip(axes[0], report.columns, strict=True):
+    across = len(report.columns) if len(report.columns) <= 4 else 3
+    down = -(-len(report.columns) // across)
+    size = (2.2 + 3.4 * across, (1.4 + max(1.8, 0.42 * len(rows))) * down)
+    figure, axes = pyplot.subplots(down, across, figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axis in axes.flat[len(report.columns) :]:
+        axis.set_axis_off()
+    for axis, column in zip(axes.flat, report.columns, strict=False):
         found = summarise(records, column.metric)
         for place, arm in enumerate(rows):
             single = [v[column.metric] for r in records if r.arm == arm for v in r.figures.values()]
@@ -203,9 +205,10 @@ def plot_arms(path: Path, report: Report, records: Sequence[Record]) -> Path:
                               ha="right", va="top", fontsize=7, color="#555555")  # fmt: skip
         if report.baseline in rows:
             axis.axvline(found[str(report.baseline)].mean, color=SECOND, linewidth=1, linestyle="--", zorder=0)
-        axis.set_xlabel(f"{column.label}, 95 % interval")
+        axis.set_xlabel(f"{column.label},\n95 % interval")
         axis.grid(axis="x", color="#E5E5E5")
         axis.set_axisbelow(True)
+    axes[0][0].margins(y=0.15)
     axes[0][0].set_yticks(range(len(rows)), rows)
     axes[0][0].invert_yaxis()
     figure.suptitle(report.title)
