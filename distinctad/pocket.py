@@ -371,12 +371,11 @@ def _print_check(report: dict[str, Any]) -> None:
     for column in ("measure", "value", "gate", ""):
         table.add_column(column, justify="left" if column == "measure" else "right")
     text, gates = report["text"], dict(report["gates"])
-    above = report["window"] - max(report["single_clip"], report["knowing_clip"])
     rows = [
         ("distinctive-word recall, clip alone", f"{report['single_clip']:.3f}", ""),
         ("the same, knowing how stories go", f"{report['knowing_clip']:.3f}", "single-clip recall"),
         ("distinctive-word recall, window", f"{report['window']:.3f}", ""),
-        ("window above clip", f"{above:.3f}", "window recall above single-clip"),
+        ("window above clip", f"{report['gain']:.3f}", "window recall above single-clip"),
         ("windows with two equal ADs", f"{text['equal_windows']:.3f}", "windows with two equal ADs"),
         ("equal pairs within windows", f"{text['equal_pairs']:.4f}", ""),
         ("ADs with distinctive words", f"{text['distinctive']:.3f}", "ADs with distinctive words"),
