@@ -31,7 +31,7 @@ def fit(
     """
     model.train()
     trained = [model.get_parameter(name) for name in model.trainable_parameter_names()]
-    optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=0.0, fused=True)
     warm = max(1, round(warmup_share * steps))
 
     def share(step: int) -> float:
