@@ -27,9 +27,10 @@ from train.arguments import RunArguments, parse_run
 from train.arm_training import numbers, search, split_overrides
 from train.experiments.film_sets import film_sets
 from train.experiments.report import Column, Report, log_text, plot_arms, plot_sweep, write_table
-from train.experiments.runs import Arm, Figures, Record, RunOne, missing, run_arms
+from train.experiments.runs import Arm, Figures, Record, RunOne, missing, parse_part, run_arms
 from train.experiments.summary import summarise
 from train.features import parse_seeds
+from train.stops import plain_refusals
 from train.synthetic import TEST, VALIDATION, SyntheticSettings, SyntheticWorld, build_model, language_model
 
 
@@ -209,7 +210,7 @@ def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: R
         ValueError: finished runs of another configuration, an impossible part or an unknown arm.
     """
     table, seeds = chosen_arms(TABLES[name], asked.arms), parse_seeds(asked.seeds)
-    first, of = (int(number) for number in asked.part.split("/"))
+    part = parse_part(asked.part)
     settings: dict[str, Any] = {**vars(asked), "batch_size": run.batch_size}
     for left in ("seeds", "tables", "arms", "part", "quick"):
         settings.pop(left)  # decide which runs there are and where, not what one run finds
@@ -217,7 +218,7 @@ def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: R
         settings.pop("search_steps")  # records of before this option stay valid
     folder = Path(run.output_dir) / asked.source / name
     arms = [bare(arm, asked.window_size) for arm in table.arms]
-    records = run_arms(arms, seeds, run_one, folder, settings, (first, of))
+    records = run_arms(arms, seeds, run_one, folder, settings, part)
     if records:
         report = make_report(name, table, asked, run)
         target = folder if asked.quick else Path(asked.tables)
@@ -227,16 +228,16 @@ def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: R
     return missing(records, table.arms, seeds)
 
 
+@plain_refusals()
 def main(argv: list[str] | None = None) -> int:
-    """Runs tables; returns 0, 1 when a run failed, 2 for bad input."""
+    """Runs tables; returns 0, or 1 when a run failed; bad input ends with status 2."""
     words = list(sys.argv[1:] if argv is None else argv)
     which = words.pop(0) if words else ""
     if which == "list":
         print("\n".join(f"{name:20} {len(table.arms):3} arms  {table.title}" for name, table in TABLES.items()))
         return 0
     if which != "all" and which not in TABLES:
-        print(f"error: table is {which!r}; expected all, list or one of {', '.join(TABLES)}", file=sys.stderr)
-        return 2
+        raise ValueError(f"table is {which!r}; expected all, list or one of {', '.join(TABLES)}; name it first")
     asked, run = parse_run(AblationArguments, words)
     if asked.quick:
         asked = replace(asked, seeds="1", steps=2, learning_rates="0.001", validation=1, test=2)
@@ -244,19 +245,15 @@ def main(argv: list[str] | None = None) -> int:
     names = [which] if which != "all" else list(TABLES)
     if asked.source == "synthetic":
         names = [name for name in names if not TABLES[name].pocket_only]
-    try:
-        if not names or asked.source not in ("synthetic", "pocket"):
-            raise ValueError(f"{which} with source {asked.source!r}; expected pocket for it; set --source pocket")
-        if asked.source == "synthetic":
-            run_one = synthetic_run(asked, run)
-        else:
-            from train.pocket_arms import pocket_run
+    if not names or asked.source not in ("synthetic", "pocket"):
+        raise ValueError(f"{which} with source {asked.source!r}; expected pocket for it; set --source pocket")
+    if asked.source == "synthetic":
+        run_one = synthetic_run(asked, run)
+    else:
+        from train.pocket_arms import pocket_run
 
-            run_one = pocket_run(asked, run)
-        lost = [pair for name in names for pair in run_table(name, asked, run, run_one)]
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        run_one = pocket_run(asked, run)
+    lost = [pair for name in names for pair in run_table(name, asked, run, run_one)]
     return 1 if lost else 0
 
 

@@ -47,6 +47,7 @@ from train.reconstruction import (
     stack_states,
 )
 from train.run_record import RunRecord, fingerprint
+from train.stops import plain_refusals
 
 METRICS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
 PAPER = {"cls": (29.3, 16.4, 9.2, 5.1, 29.4, 92.2), "words": (80.8, 74.4, 68.4, 63.0, 82.4, 612.5)}
@@ -298,26 +299,23 @@ def _key(asked: AppendixAArguments, run: RunArguments, sides: _Sides) -> str:
     return fingerprint("appendix_a", config, sides.tokens, tests)[:8]
 
 
+@plain_refusals()
 def main(argv: list[str] | None = None) -> int:
-    """Runs both arms; returns the exit status."""
+    """Runs both arms; returns 0; bad input ends with status 2."""
     asked, run = parse_run(AppendixAArguments, argv)
     figures: dict[str, dict[str, Any]] = {}
-    try:
-        reader = load_reader(asked.language, torch.bfloat16 if asked.half else torch.float32)
-        sides = _prepare(asked, reader[1])
-        key = _key(asked, run, sides)
-        for inputs in INPUTS:
-            folder = Path(run.output_dir) / f"{inputs}_{key}"  # another configuration never meets these checkpoints
-            record = folder / "run_record.json"
-            if record.is_file():
-                figures[inputs] = json.loads(record.read_text(encoding="utf-8"))["metrics"]
-                continue
-            made = RunRecord("appendix_a", {**vars(asked), **vars(run)}, run.seed, key)
-            figures[inputs] = run_arm(inputs, asked, run, sides, reader, folder)
-            made.write(folder, figures[inputs])
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    reader = load_reader(asked.language, torch.bfloat16 if asked.half else torch.float32)
+    sides = _prepare(asked, reader[1])
+    key = _key(asked, run, sides)
+    for inputs in INPUTS:
+        folder = Path(run.output_dir) / f"{inputs}_{key}"  # another configuration never meets these checkpoints
+        record = folder / "run_record.json"
+        if record.is_file():
+            figures[inputs] = json.loads(record.read_text(encoding="utf-8"))["metrics"]
+            continue
+        made = RunRecord("appendix_a", {**vars(asked), **vars(run)}, run.seed, key)
+        figures[inputs] = run_arm(inputs, asked, run, sides, reader, folder)
+        made.write(folder, figures[inputs])
     text = table(figures, asked)
     path = Path(asked.table)
     path.parent.mkdir(parents=True, exist_ok=True)

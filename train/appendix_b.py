@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+from train.stops import plain_refusals
+
 NEAR, FAR = 8, 12
 """Within 8 clips, as the specification; over 12 away instead of its 50: pocket films have 24 to 40 clips in scenes of
 at most 14, so that over 12 away is another scene (own choice); pass --far 50 for whole films."""
@@ -195,8 +197,9 @@ def summary(found: dict[str, Any]) -> str:
     return "\n".join([*lines, f"  mean cosine of far clips: {shown} (near 1: collapsed, the excess means little)"])
 
 
+@plain_refusals()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Reads the command line; returns the exit status."""
+    """Draws and prints; returns 0; bad input ends with status 2."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--clip", required=True, help="CLIP folder before Stage I")
     parser.add_argument("--clip_ad", required=True, help="CLIP folder after it")
@@ -211,12 +214,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from train.experiments.report import write_whole
     from train.features import parse_seeds
 
-    try:
-        films = film_similarity(asked.clip, asked.clip_ad, parse_seeds(asked.films), asked.preset)
-        found = neighbour_excess(films, asked.near, asked.far)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    films = film_similarity(asked.clip, asked.clip_ad, parse_seeds(asked.films), asked.preset)
+    found = neighbour_excess(films, asked.near, asked.far)
     draw(films[: asked.drawn], asked.out, asked.near, asked.far)
     towers = {name: weights_sha256(load_vision(getattr(asked, name))) for name in ("clip", "clip_ad")}
     record = {"films": asked.films, "preset": asked.preset, "towers": towers, "neighbour_excess": found}

@@ -142,13 +142,13 @@ def trains(row: dict[str, Any], held_out_from: int) -> bool:
 
 
 def report(arguments: Stage2Arguments, run: RunArguments) -> int:
-    """Prints everything; returns 0, 1 when a path is missing, 2 when the run contradicts itself."""
-    try:
-        check_run(arguments)
-        model, origin = meta_model(arguments)
-    except ValueError as error:
-        print(f"error: {error}")
-        return 2
+    """Prints everything; returns 0, or 1 when a path is missing.
+
+    Raises:
+        ValueError: the run contradicts itself, or a tower is neither a folder nor known.
+    """
+    check_run(arguments)
+    model, origin = meta_model(arguments)
     changed = {
         f.name: getattr(arguments, f.name) for f in fields(Stage2Arguments) if getattr(arguments, f.name) != f.default
     }

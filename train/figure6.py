@@ -24,6 +24,7 @@ from torch import Tensor
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from modeling_distinctad.contextual_em_distinctad import ContextualEM
 from modeling_distinctad.mixers_distinctad import BasisCrossAttention
+from train.stops import plain_refusals
 
 NAMES = ("H", "H^ (reconstruction)", "H~ (cross-attention)")
 
@@ -161,8 +162,9 @@ def real_row(model_folder: str, features: str, film: str | None, window: int) ->
     return f"film {name}, window {window}", model_parts(model, cache.frames[members].float()[None]), len(members)
 
 
+@plain_refusals()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draws the figure; returns the exit status."""
+    """Draws the figure; returns 0; bad input ends with status 2."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("docs/tables/figure6.png"), help="picture to write")
     parser.add_argument("--sources", type=int, default=8, help="synthetic: N")
@@ -173,15 +175,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--film", help="film of the cache")
     parser.add_argument("--window", type=int, default=0, help="window of the film")
     asked = parser.parse_args(argv)
-    try:
-        points = synthetic_window(asked.sources, asked.points)
-        rows = [(f"synthetic, {asked.sources} sources in 3-D", synthetic_parts(points), asked.sources)]
-        if asked.model:
-            rows.append(real_row(asked.model, asked.features or "", asked.film, asked.window))
-        draw(rows, asked.out, asked.perplexity)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for name, least in (("sources", 2), ("points", 2), ("perplexity", 1)):
+        if (value := getattr(asked, name)) < least:
+            raise ValueError(f"--{name} is {value:g}; expected at least {least}; raise it")
+    points = synthetic_window(asked.sources, asked.points)
+    rows = [(f"synthetic, {asked.sources} sources in 3-D", synthetic_parts(points), asked.sources)]
+    if asked.model:
+        rows.append(real_row(asked.model, asked.features or "", asked.film, asked.window))
+    draw(rows, asked.out, asked.perplexity)
     for title, parts, clips in rows:
         told = ", ".join(f"{n} {between_share(p, clips):.3f}" for n, p in zip(NAMES, parts, strict=True))
         print(f"{title}: energy between clips {told}")

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from datasets_scripts.pocket.story import make_film
 from train.features import FeatureCache, parse_seeds
+from train.stops import plain_refusals
 
 SLOTS = ("action", "object")
 DECAYS = (1e-4, 1e-3, 1e-2)
@@ -106,24 +107,21 @@ def read_cache(folder: Path, films: Sequence[Sequence[int]]) -> dict[str, float]
     }
 
 
+@plain_refusals()
 def main(argv: list[str] | None = None) -> int:
-    """Prints one line a cache; returns 0, or 2 for bad input."""
+    """Prints one line a cache; returns 0; bad input ends with status 2."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("features", nargs="+", type=Path, help="feature caches")
     parser.add_argument("--train", default="1-40", help="films that readers learn from")
     parser.add_argument("--validation", default="800001-800004", help="films that choose the decay")
     parser.add_argument("--test", default="800005-800012", help="films that are read")
     asked = parser.parse_args(argv)
-    try:
-        films = [parse_seeds(text) for text in (asked.train, asked.validation, asked.test)]
-        if max(seed for part in films for seed in part) > 900_000:
-            raise ValueError("a film above 900000 is for blind evaluation; expected others; name them")
-        for folder in asked.features:
-            figures = ", ".join(f"{name} {value:.3f}" for name, value in read_cache(folder, films).items())
-            print(f"{folder}: {figures}", flush=True)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    films = [parse_seeds(text) for text in (asked.train, asked.validation, asked.test)]
+    if max(seed for part in films for seed in part) > 900_000:
+        raise ValueError("a film above 900000 is for blind evaluation; expected others; name them")
+    for folder in asked.features:
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in read_cache(folder, films).items())
+        print(f"{folder}: {figures}", flush=True)
     return 0
 
 

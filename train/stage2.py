@@ -32,7 +32,7 @@ from train.features import FeatureCache, load_images
 from train.run_record import RunRecord, fingerprint
 from train.stage2_evaluation import evaluate_windows
 from train.stage2_trainer import Stage2Trainer
-from train.stops import plain_stops
+from train.stops import plain_refusals, plain_stops
 
 
 @dataclass
@@ -369,7 +369,8 @@ def main() -> None:
     if arguments.dry_run:
         from train.dry_run import report
 
-        sys.exit(report(arguments, run))
+        with plain_refusals():
+            sys.exit(report(arguments, run))
     with plain_stops(run.output_dir):
         print(train(arguments, run)["end"])
 

@@ -38,10 +38,11 @@ from train.describe_cache import describe_windows
 from train.experiments.film_sets import film_sets, shared_words
 from train.experiments.people import anonymous
 from train.experiments.report import Column, Report, log_text, plot_arms, write_table, write_whole
-from train.experiments.runs import Arm, Figures, missing, run_arms
+from train.experiments.runs import Arm, Figures, missing, parse_part, run_arms
 from train.features import FeatureArguments, FeatureCache, build_cache, parse_seeds
 from train.reconstruction import TextTower, installed
 from train.retrieval import ranks
+from train.stops import plain_refusals
 
 PAPER_A = {"none": (6.7, 34.0), "L_g": (8.2, 36.6), "L_f": (7.7, 35.2), "L_g + L_f": (8.6, 36.9)}
 PAPER_B = {"gamma 0.1": 8.0, "gamma 0.3": 8.5, "L_g + L_f": 8.6, "gamma 0.7": 7.7}
@@ -240,28 +241,24 @@ def make_report(which: str, asked: Table4Arguments, arms: Sequence[Arm]) -> Repo
     return Report(title, arms, parse_seeds(asked.seeds), columns, {"a": "none", "b": "L_g + L_f"}[which], notes)
 
 
+@plain_refusals()
 def main(argv: list[str] | None = None) -> int:
-    """Runs the table; returns 0, 1 when a run failed, 2 for bad input."""
+    """Runs the table; returns 0, or 1 when a run failed; bad input ends with status 2."""
     words = list(sys.argv[1:] if argv is None else argv)
     which = words.pop(0) if words else ""
     if which not in ("a", "b"):
-        print(f"error: table is {which!r}; expected a or b first, then a YAML file", file=sys.stderr)
-        return 2
+        raise ValueError(f"table is {which!r}; expected a or b first, then a YAML file")
     asked, run = parse_run(Table4Arguments, words)
     asked = make_quick(asked) if asked.quick else asked
     arms, folder = arms_of(which, asked.literal), Path(run.output_dir + ("_quick" if asked.quick else ""))
-    try:
-        first, of = (int(number) for number in asked.part.split("/"))
-        settings: dict[str, Any] = {**vars(asked), **vars(run)}
-        for name in ("seeds", "literal", "tables", "part", "quick", "output_dir", "seed", "save_steps", "frame_cache"):
-            settings.pop(name)  # decide which runs there are and where, not what one run finds
-        similarity = PairF1(str(installed(asked.encoder)), asked.encoder_layer) if asked.encoder else shared_words
-        line = Line(asked, run, similarity)
-        seeds = parse_seeds(asked.seeds)
-        records = run_arms(arms, seeds, line, folder, settings, (first, of))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    part = parse_part(asked.part)
+    settings: dict[str, Any] = {**vars(asked), **vars(run)}
+    for name in ("seeds", "literal", "tables", "part", "quick", "output_dir", "seed", "save_steps", "frame_cache"):
+        settings.pop(name)  # decide which runs there are and where, not what one run finds
+    similarity = PairF1(str(installed(asked.encoder)), asked.encoder_layer) if asked.encoder else shared_words
+    line = Line(asked, run, similarity)
+    seeds = parse_seeds(asked.seeds)
+    records = run_arms(arms, seeds, line, folder, settings, part)
     if records:
         report = make_report(which, asked, arms)
         target = (folder if asked.quick else Path(asked.tables)) / f"table4{which}.md"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,21 @@ def tiny_tokenizer(longest: int) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", model_max_length=longest
     )
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[Callable[[list[str]], Any], list[str]], str]:
+    """Runs a command that must end with status 2; returns what it says, one line of it an error."""
+
+    def run(main: Callable[[list[str]], Any], argv: list[str]) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main(argv)
+        said = capsys.readouterr().err  # progress bars may stand before it
+        assert stopped.value.code == 2 and said.splitlines()[-1].startswith("error: ") and "Traceback" not in said
+        return said
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -153,7 +153,7 @@ def test_a_rate_that_diverges_never_wins() -> None:
 
 
 def test_a_table_is_run_written_and_resumed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: Any
 ) -> None:
     calls: list[str] = []
 
@@ -174,9 +174,11 @@ def test_a_table_is_run_written_and_resumed(
     assert (tmp_path / "tables" / "table6_synthetic.png").stat().st_size > 1000
     assert ablations.main(["figure4_k", *words]) == 0
     assert (tmp_path / "tables" / "figure4_k_synthetic.png").is_file()
-    assert ablations.main(["table6", *words, "--steps", "5"]) == 2  # another configuration in the same folder
-    assert ablations.main(["table4c", *words]) == 2 and ablations.main(["table9", *words]) == 2
     assert ablations.main(["list"]) == 0 and "table5" in capsys.readouterr().out
+    assert "another configuration" in refused(ablations.main, ["table6", *words, "--steps", "5"])
+    assert "set --source pocket" in refused(ablations.main, ["table4c", *words])
+    assert "table is 'table9'" in refused(ablations.main, ["table9", *words])
+    assert "expected i/n" in refused(ablations.main, ["table6", *words, "--part", "half"])
 
 
 def test_controls_change_order_or_neighbours_and_lose_no_clip() -> None:
@@ -216,7 +218,7 @@ def test_arms_of_a_seed_train_on_the_same_batches(towers: dict[str, str], featur
     assert len(line.batches) == 2 and not any(line.batches[step] is kept[step] for step in kept)
 
 
-def test_figure_six(tmp_path: Path) -> None:
+def test_figure_six(tmp_path: Path, refused: Any) -> None:
     points = synthetic_window(4, 6)
     parts = synthetic_parts(points, bases=4)
     assert [part.shape for part in parts] == [(24, 3)] * 3
@@ -226,3 +228,5 @@ def test_figure_six(tmp_path: Path) -> None:
     out = tmp_path / "figure.png"
     assert draw_figure(["--out", str(out), "--sources", "3", "--points", "5", "--perplexity", "4"]) == 0
     assert out.stat().st_size > 10_000
+    for wrong in (["--perplexity", "0"], ["--points", "1"], ["--sources", "0"]):
+        assert wrong[0] in refused(draw_figure, ["--out", str(out), *wrong])

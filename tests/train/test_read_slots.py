@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import pytest
 import torch
 
 from train.read_slots import fit_reader, main, read_share
@@ -32,6 +32,6 @@ def test_a_reader_is_the_regularised_optimum() -> None:
     assert max(float(slope.abs().max()) for slope in slopes) < 1e-3
 
 
-def test_blind_films_and_missing_caches_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path), "--test", "900001"]) == 2 and "blind" in capsys.readouterr().err
-    assert main([str(tmp_path)]) == 2 and "no complete cache" in capsys.readouterr().err
+def test_blind_films_and_missing_caches_are_refused(tmp_path: Path, refused: Any) -> None:
+    assert "blind" in refused(main, [str(tmp_path), "--test", "900001"])
+    assert "no complete cache" in refused(main, [str(tmp_path)])

@@ -227,7 +227,8 @@ def test_a_dry_run_counts_and_names_what_is_missing(
     model, _ = meta_model(missing)
     assert all(p.is_meta for p in model.parameters())
     assert 8.0e9 < sum(p.numel() for p in model.language_model.parameters()) < 8.1e9
-    assert report(arguments(towers, features, language="nowhere/unknown"), run(tmp_path / "model")) == 2
+    with pytest.raises(ValueError, match="nowhere/unknown"):
+        report(arguments(towers, features, language="nowhere/unknown"), run(tmp_path / "model"))
 
 
 def test_the_fsdp_settings_are_read_by_accelerate() -> None:

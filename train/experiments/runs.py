@@ -113,6 +113,18 @@ def run_arms(
     return [record for record in found if record is not None]
 
 
+def parse_part(text: str) -> tuple[int, int]:
+    """Reads "i/n", the share of the runs that a process takes.
+
+    Raises:
+        ValueError: not two whole numbers.
+    """
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
+    if found is None:
+        raise ValueError(f"part is {text!r}; expected i/n such as 0/2; mend --part")
+    return int(found[1]), int(found[2])
+
+
 def missing(records: Sequence[Record], arms: Sequence[Arm], seeds: Sequence[int]) -> list[tuple[str, int]]:
     """(arm, seed) of the runs that have no record."""
     done = {(record.arm, record.seed) for record in records}
