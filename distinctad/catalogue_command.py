@@ -16,7 +16,8 @@ from distinctad.catalogue_work import FILM_LIMIT_S, Job, Result, Task, run_local
 from distinctad.errors import UserError, one_line
 from distinctad.feature_tower import FeatureSettings, Fit
 from distinctad.intervals import GapRules
-from distinctad.plan import Characters, Settings, probe_film
+from distinctad.introduce import Naming
+from distinctad.plan import Characters, Overlaps, Settings, probe_film
 
 Engine = Literal["local", "ray"]
 Progress = Callable[[str, int, int], None]  # what, how many done, how many in all
@@ -137,6 +138,14 @@ def catalogue_command(
     max_people: Annotated[int, typer.Option(help="describe: at most so many recognised people a clip.")] = 3,
     min_gap: Annotated[float, typer.Option(help="describe: shortest gap between subtitle lines (s).")] = GAPS.min_gap_s,
     guard: Annotated[float, typer.Option(help="describe: kept free beside a subtitle line (s).")] = GAPS.guard_s,
+    max_length: Annotated[float, typer.Option(help="describe: longer gaps are split (s).")] = GAPS.max_length_s,
+    every: Annotated[
+        float, typer.Option(help="describe: an interval's length in a film with neither subtitles nor intervals (s).")
+    ] = GAPS.even_s,
+    overlaps: Annotated[Overlaps, typer.Option(help="describe: overlapping rows of an intervals file.")] = "refuse",
+    naming: Annotated[
+        Naming, typer.Option(help="describe: name people at once, or once the subtitles have.")
+    ] = "early",
     dtype: Annotated[str, typer.Option(help="describe: auto, float32, bfloat16 or float16.")] = "auto",
     batch_windows: Annotated[int, typer.Option(help="describe: windows that run at once.")] = 1,
     fps: Annotated[float, typer.Option(help="features: frames a second.")] = 5.0,
@@ -146,13 +155,14 @@ def catalogue_command(
     """Describe or encode a whole folder of films; exit code 1 if any of them could not be done."""
     describing = Settings(
         device=device, dtype=dtype, seed=seed, batch_windows=batch_windows, num_beams=num_beams, contrast=contrast,
-        characters=characters, max_people=max_people, gaps=GapRules(min_gap, guard),
+        characters=characters, max_people=max_people, overlaps=overlaps,
+        gaps=GapRules(min_gap, guard, max_length, every),
     )  # fmt: skip
     encoding = FeatureSettings(fps=fps, frame_fit=frame_fit, batch=batch, device=device)
     if out is None and not dry_run:
         raise UserError("--out is missing", "Give a folder to write to, or --dry-run to see what would be done.")
     part = parse_shard(shard)
-    job = Job(task, out or Path(), model, describing, encoding)
+    job = Job(task, out or Path(), model, describing, encoding, naming)
     if dry_run:
         _print_plan(folder, job, part, workers, out is not None)
         return

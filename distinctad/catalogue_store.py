@@ -86,7 +86,7 @@ class Store:
         if not differs:
             return
         if any((self.folder / "films").glob(f"*/{RECORD}")) or self._is_at_work():
-            shown = [one_line(str(values.get(differs[0])), 16) for values in (was, now)]
+            shown = [one_line(str(values.get(differs[0], "the default")), 16) for values in (was, now)]
             raise UserError(
                 f"'{self.folder}' was made with {differs[0]} {shown[0]}, not {shown[1]}",
                 "Give --out a new folder, or the same task, model and options.",

@@ -24,8 +24,10 @@ from distinctad.describe import describe
 from distinctad.errors import UserError, one_line
 from distinctad.exports import FILES
 from distinctad.feature_tower import FeatureSettings
+from distinctad.introduce import Naming
 from distinctad.loading import CHECKPOINT, locate
 from distinctad.plan import Settings, name_of, sha256_of
+from distinctad.track import TrackSettings
 
 Task = Literal["describe", "features"]
 
@@ -45,6 +47,7 @@ class Job:
         model: a checkpoint folder or hub id; None is the pocket checkpoint.
         describing: how films are described.
         encoding: how films are encoded; its `model` is not looked at.
+        naming: of described people, see `distinctad/introduce.py`.
     """
 
     task: Task
@@ -52,6 +55,7 @@ class Job:
     model: str | None = None
     describing: Settings = field(default_factory=Settings)
     encoding: FeatureSettings = field(default_factory=FeatureSettings)
+    naming: Naming = "early"
 
     def about(self) -> dict[str, Any]:
         """What must be the same for all films of an output folder, as plain values.
@@ -63,6 +67,8 @@ class Job:
             locate(self.model)
         how = asdict(self.describing if self.task == "describe" else self.encoding)
         how = {name: value for name, value in how.items() if name not in ("model", "film_id")}
+        if self.task == "describe" and self.naming != "early":  # folders from before there was a choice go on
+            how["naming"] = self.naming
         folder = CHECKPOINT if self.model is None else Path(self.model)
         model = str(self.model)
         if folder.is_dir():
@@ -159,6 +165,7 @@ class FilmWorker:
         document = describe(
             film.path, work, subtitles=film.subtitles, cast=film.cast, intervals=film.intervals,
             settings=self.job.describing, pipe=self.reader, about=self.about, overwrite=True,
+            track=TrackSettings(naming=self.job.naming),
         ).document  # fmt: skip
         if document["film"]["sha256"] != film.sha256:
             raise UserError(f"the film '{film.name}' changed while it was described", "Run the command again.")

@@ -205,18 +205,38 @@ def test_a_way_that_did_no_film_does_not_spoil_the_folder(films: Path, tmp_path:
 
 def test_every_way_to_describe_counts_and_reaches_the_film(films: Path, tmp_path: Path, asked: list[str]) -> None:
     words = ["catalogue", str(films), "--device", "cpu", "--out", str(tmp_path / "out")]
-    ways = {"--contrast": "0.5", "--max-people": "2", "--min-gap": "2", "--guard": "0.5", "--dtype": "bfloat16"}
+    ways = {
+        "--contrast": "0.5", "--max-people": "2", "--min-gap": "2", "--guard": "0.5", "--dtype": "bfloat16",
+        "--max-length": "3.5", "--every": "3.0", "--overlaps": "keep", "--naming": "after-reveal",
+    }  # fmt: skip
     given = [word for pair in ways.items() for word in pair]
     assert CliRunner().invoke(app, [*words, *given]).exit_code == 1  # half.mp4
     folder = tmp_path / "out" / summary(tmp_path / "out")["b/two.mkv"]["folder"]
     document = json.loads((folder / "descriptions.json").read_text())
-    assert (document["intervals"]["rules"]["min_gap_s"], document["intervals"]["rules"]["guard_s"]) == (2.0, 0.5)
+    rules = document["intervals"]["rules"]
+    assert [rules[name] for name in ("min_gap_s", "guard_s", "max_length_s", "even_s")] == [2.0, 0.5, 3.5, 3.0]
     made = document["generation"]
     assert (made["contrast"], made["max_people"], made["dtype"]) == (0.5, 2, "bfloat16")
     for option in ways:
         kept = [word for name, value in ways.items() if name != option for word in (name, value)]
         result = CliRunner().invoke(app, [*words, *kept])
         assert result.exit_code == 2 and f"was made with {option} {ways[option]}" in result.stderr
+
+
+def test_names_wait_for_the_dialogue_where_asked(films: Path, tmp_path: Path) -> None:
+    (films / "b" / "two.cast.json").write_text('[{"id": "1", "name": "Mara"}]')
+    film = next(film for film in find_catalogue(films).films if film.name == "b/two.mkv")
+    told = {}
+    for naming in ("early", "after-reveal"):
+        work = Job("describe", tmp_path / naming, describing=Settings(device="cpu", characters="all"), naming=naming)
+        worker = FilmWorker(work, FakePipe(lambda index, options: "Mara waits."))
+        worker.store.open(work.about())
+        assert worker.do(film).error == ""
+        folder = tmp_path / naming / "films" / film.key
+        told[naming] = json.loads((folder / "descriptions.json").read_text())["cues"][0]["text"]
+    assert told == {"early": "Mara waits.", "after-reveal": "Someone waits."}  # nobody says her name
+    old = Job("describe", tmp_path / "early")
+    assert "naming" not in old.about()["how"]  # folders of before there was a choice go on
 
 
 def test_a_film_that_ends_its_worker_is_named(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
