@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import Trainer
+from transformers import Trainer, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import TrainOutput
 
 from train.muon import MuonAdamW
 from train.stops import CheckGradients, check_loss
@@ -26,6 +29,16 @@ class FigureTrainer(Trainer):
         super().__init__(*args, **kwargs)
         self._place = (-1, -1)
         self.add_callback(CheckGradients(self))
+
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains, or goes on from a checkpoint; one of the last step is only read: the Trainer would add a step."""
+        path = Path(resume_from_checkpoint) / TRAINER_STATE_NAME if resume_from_checkpoint else None
+        state = TrainerState.load_from_json(str(path)) if path is not None and path.is_file() else None
+        if state is None or self.is_fsdp_enabled or not 0 < self.args.max_steps <= state.global_step:
+            return super().train(resume_from_checkpoint, *args, **kwargs)
+        self._load_from_checkpoint(resume_from_checkpoint)
+        self.state = state
+        return TrainOutput(state.global_step, 0.0, {})
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Adds the gradients of one batch; returns the loss, a scalar.

@@ -74,6 +74,16 @@ def test_two_steps_and_a_resume_equal_four_steps(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_a_run_that_ended_before_it_was_saved_learns_no_more(
+    towers: dict[str, str], features: Path, trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(f"{trained}.training", f"{folder}.training")  # killed after its last step
+    train(arguments(towers, features), run(folder))
+    ours, theirs = (load_file(f / "model.safetensors") for f in (folder, trained))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs) and losses(folder) == losses(trained)
+
+
 def test_another_configuration_never_goes_on_from_these_checkpoints(
     towers: dict[str, str], features: Path, trained: Path
 ) -> None:
