@@ -45,7 +45,7 @@ CLOSED_CLASS: frozenset[str] = frozenset(_CLOSED_CLASS_TEXT.split())
 """Pronouns, determiners, auxiliaries, prepositions and conjunctions of English; adverbs are content words."""
 
 # Titles are no names, but they stand beside names in role lists and must not stop "doctor" from being a content word.
-_TITLES = frozenset("mr mrs ms miss dr sir".split())
+TITLES = frozenset("mr mrs ms miss dr sir".split())
 
 
 def _spans(text: str) -> Iterator[tuple[str, int]]:
@@ -75,6 +75,16 @@ def words(text: str) -> list[str]:
     return [_fold(word) for word, _ in _spans(text)]
 
 
+def is_capital(word: str) -> bool:
+    """Whether a word begins with a capital; letters of a script that has none count as such."""
+    return word[:1].isalpha() and word[0] == word[0].upper()
+
+
+def cased_words(text: str) -> list[tuple[str, bool]]:
+    """The words that `words` gives, each with whether it begins with a capital."""
+    return [(_fold(word), is_capital(word)) for word, _ in _spans(text)]
+
+
 def capitalised_words(texts: Iterable[str]) -> set[str]:
     """Guess the names in some ADs without a character bank: words capitalised away from a sentence start.
 
@@ -99,7 +109,7 @@ def capitalised_words(texts: Iterable[str]) -> set[str]:
 
 def name_words(names: Iterable[str]) -> set[str]:
     """All words of some names but titles and closed-class words ("Dr. Ellie Sattler" gives ellie, sattler)."""
-    return {word for name in names for word in words(name)} - _TITLES - CLOSED_CLASS
+    return {word for name in names for word in words(name)} - TITLES - CLOSED_CLASS
 
 
 def distinctive_words(texts: Sequence[str], names: Iterable[str] = (), stop_list: bool = True) -> list[set[str]]:

@@ -294,7 +294,7 @@ def _name_accuracy(data: ScoredSet, options: Options) -> Built:
             (("recall", "recall"), ("precision", "precision"), ("f1", "F1"), ("accuracy", "exactly right"))
         )
     ]  # fmt: skip
-    return figures, signature(data.casts is not None)
+    return figures, signature(data.casts, data.films)
 
 
 def _length(data: ScoredSet, options: Options) -> Built:

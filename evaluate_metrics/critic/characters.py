@@ -83,7 +83,7 @@ def signature(resolver: Resolver = resolve) -> dict[str, Any]:
     """What makes two results comparable."""
     return {
         "metric": "CRITIC",
-        "coreference": "rules v3" if resolver is resolve else getattr(resolver, "__name__", "given"),
+        "coreference": "rules v4" if resolver is resolve else getattr(resolver, "__name__", "given"),
         "scale": "x100, mean over the ADs whose truth has a character",
         "version": 1,
     }

@@ -9,11 +9,13 @@ import evaluate
 
 from .characters import critic
 from .first_names import FEMALE, MALE
+from .people import NAMES_TOO
 from .resolver import resolve
+from .words import CLOSED_CLASS
 
 _DESCRIPTION = f"""Intersection over union of the characters of generated and true audio descriptions, found by names
 and resolved pronouns. Built-in coreference: rules, with {len(FEMALE) + len(MALE)} common first names as a hint;
-pluggable."""
+{len(CLOSED_CLASS) - len(NAMES_TOO)} words alone are never names; pluggable."""
 _INPUTS = """
 Args:
     predictions: generated ADs, whole films; "" holds no one.

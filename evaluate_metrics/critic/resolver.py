@@ -4,7 +4,8 @@ Own design, documented rule by rule, in place of a neural coreference model: it 
 gives the same answer everywhere, and can be replaced (`Resolver`). How often it is right on a hand-written gold set
 stands in the metric card.
 
-1. A name of the cast, or a word of it that no one else of the cast has, beginning with a capital, is that person.
+1. A name of the cast, or a word of it that no one else of the cast has, beginning with a capital, is that person
+   (`people.py` has the details).
 2. he, him, his, himself stand for one man, she, her, hers, herself for one woman. A person's pronoun is given, or
    told by a title, or by a common first name, or by the pronouns of descriptions that name no one else, or unknown; a
    person of unknown pronoun may be either and keeps the first pronoun that fell on them.
@@ -26,6 +27,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from .first_names import FEMALE, MALE
+from .people import Table, people_in, people_table
+from .words import is_capital
 
 Resolver = Callable[[Sequence[str], Sequence[str]], list[set[str]]]
 """(descriptions of one film in order, names of its cast) -> the people in each description."""
@@ -41,7 +44,6 @@ POSSESSIVES = ("his", "hers", "their", "theirs")
 TITLES = {"mr": "he", "sir": "he", "lord": "he", "king": "he", "father": "he", "uncle": "he", "mrs": "she", "ms": "she",
           "miss": "she", "lady": "she", "queen": "she", "mother": "she", "aunt": "she"}  # fmt: skip
 _LEADS = frozenset("as when while after before once until though because if since".split())
-_NOT_NAMES = frozenset("the a an of and dr mr mrs ms miss sir first second young old man woman boy girl".split())
 # After "her": these begin something new, so that "her" is an object ("hugs her and ..."), not a possessive.
 _AFTER_OBJECT = frozenset(
     """
@@ -49,7 +51,8 @@ and or but as at by for from in into on onto off over out past to toward towards
 away back a an the again then who go leave swallow walk run watch from through across behind around aside
 """.split()
 )
-_PIECES = re.compile(r"[^\W_]+(?:['\u2019\-][^\W_]+)*|[.;:!?,]")
+_MARKS = ".;:!?,"
+_PIECES = re.compile(rf"[^\W_]+(?:['\u2019\-][^\W_]+)*|[{_MARKS}]")
 _DEBRIS = re.compile(r"\([^)]*\)?")
 
 
@@ -65,11 +68,12 @@ def _fold(piece: str) -> str:
     return folded[:-2] if folded.endswith("'s") else folded
 
 
-def name_words(cast: Sequence[str]) -> dict[str, str]:
-    """Which word names whom (rule 1): {folded word: name}, words of several names and titles left out."""
-    bags = {name: {_fold(p) for p in pieces_of(_DEBRIS.sub(" ", name)) if p[0].isalpha()} - _NOT_NAMES for name in cast}
-    holders = Counter(word for bag in bags.values() for word in bag)
-    return {word: name for name, bag in bags.items() for word in sorted(bag) if holders[word] == 1}
+def name_table(cast: Sequence[str]) -> Table:
+    """Which words name whom (rule 1); of names that differ only in brackets the first stands for all."""
+    known: dict[str, str] = {}
+    for name in cast:
+        known.setdefault(" ".join(_DEBRIS.sub(" ", name).split()), name)
+    return people_table({name: [_fold(p) for p in pieces_of(bare) if p not in _MARKS] for bare, name in known.items()})
 
 
 def pieces_of(text: str) -> list[str]:
@@ -77,21 +81,19 @@ def pieces_of(text: str) -> list[str]:
     return _PIECES.findall(unicodedata.normalize("NFKC", text))
 
 
-def mentions_of(pieces: Sequence[str], table: Mapping[str, str]) -> list[Mention]:
+def mentions_of(pieces: Sequence[str], table: Table) -> list[Mention]:
     """The people named, in order; neighbouring words of one name are one mention."""
+    places = [place for place, piece in enumerate(pieces) if piece not in _MARKS]
+    cased = [(_fold(pieces[place]), is_capital(pieces[place])) for place in places]
     found: list[Mention] = []
-    for place, piece in enumerate(pieces):
-        name = table.get(_fold(piece)) if piece[0].isupper() else None
-        if name is None:
-            continue
-        if found and found[-1].name == name and found[-1].place == place - 1:
-            found[-1] = Mention(place, name)
-        else:
-            found.append(Mention(place, name))
+    for first, end, name in people_in(cased, table):
+        if found and found[-1].name == name and found[-1].place == places[first] - 1:
+            found.pop()
+        found.append(Mention(places[end - 1], name))
     return found
 
 
-def pronouns_of(ads: Sequence[str], cast: Sequence[str], table: Mapping[str, str]) -> dict[str, str]:
+def pronouns_of(ads: Sequence[str], cast: Sequence[str], table: Table) -> dict[str, str]:
     """Each person's pronoun, as far as it can be known (rule 2): {name: "he" or "she"}."""
     known: dict[str, str] = {}
     votes: dict[str, Counter[str]] = {}
@@ -117,7 +119,7 @@ def pronouns_of(ads: Sequence[str], cast: Sequence[str], table: Mapping[str, str
 class _Reader:
     """What is remembered while the descriptions of a film are read in order."""
 
-    def __init__(self, table: Mapping[str, str], pronouns: dict[str, str]) -> None:
+    def __init__(self, table: Table, pronouns: dict[str, str]) -> None:
         self.table = table
         self.pronouns = dict(pronouns)
         self.now = 0
@@ -233,7 +235,7 @@ def resolve(ads: Sequence[str], cast: Sequence[str], pronouns: Mapping[str, str]
     Returns:
         For each description the people named or meant, as `cast` writes them.
     """
-    table = name_words(cast)
+    table = name_table(cast)
     reader = _Reader(table, {**pronouns_of(ads, cast, table), **(pronouns or {})})
     return [reader.read(ad) for ad in ads]
 

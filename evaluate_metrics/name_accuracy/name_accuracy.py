@@ -8,10 +8,12 @@ import datasets
 import evaluate
 
 from .named import name_accuracy
+from .people import NAMES_TOO
 from .words import CLOSED_CLASS
 
 _DESCRIPTION = f"""Whether the predictions name the people whom the true audio descriptions name: recall, precision, F1
-over mentions, and the share of ADs with exactly the right people; {len(CLOSED_CLASS)} words are never names."""
+over mentions, and the share of ADs with exactly the right people; {len(CLOSED_CLASS) - len(NAMES_TOO)} words alone are
+never names."""
 _INPUTS = """
 Args:
     predictions: generated ADs; "" names nobody.

@@ -1,46 +1,37 @@
 """Are the right people named? Names told against names in the true AD.
 
-Own design. With a cast, a person is named by their whole name or by any word of it that no one else of the cast has
-(titles and closed-class words aside). Without one, every word that the film's true ADs capitalise inside a sentence is
-a name. A name counts only where it begins with a capital, so "rose" is no Rose.
+Own design. With a cast, a person is named by the whole name or by a word of it that no one else has, see `people.py`.
+Without one, every word that the film's true ADs capitalise inside a sentence is a name, closed-class words and titles
+aside. A name counts only where it begins with a capital, so "rose" is no Rose.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .words import capitalised_words, name_words, words
+from .people import Table, people_in, people_table
+from .words import capitalised_words, cased_words, name_words, words
 
-_CAPITAL = re.compile(r"[^\W_](?:[^\W_]|['\u2019\-\u0300-\u036f](?=[^\W_]))*")
 _DEBRIS = re.compile(r"\([^)]*\)?")  # "Robert (as Alan Marshall)", "(uncredited)"
 
 
-def name_table(cast: Iterable[str]) -> dict[str, str]:
-    """Which word names whom: the words of each name that no other name of the cast has.
+def name_table(cast: Iterable[str]) -> Table:
+    """Which words name whom, by the rules of `people.py`.
 
     Args:
         cast: names or roles; what stands in brackets is left out.
-
-    Returns:
-        {folded word: name}.
     """
-    people = sorted({_DEBRIS.sub(" ", name).strip() for name in cast} - {""})
-    bags = {name: name_words([name]) for name in people}
-    holders = Counter(word for bag in bags.values() for word in bag)
-    return {word: name for name, bag in bags.items() for word in sorted(bag) if holders[word] == 1}
+    people = sorted({" ".join(_DEBRIS.sub(" ", name).split()) for name in cast} - {""})
+    return people_table({name: words(name) for name in people})
 
 
-def named(text: str | None, table: Mapping[str, str]) -> set[str]:
+def named(text: str | None, table: Table) -> set[str]:
     """The people whom a text names, by the table of `name_table`."""
-    normal = unicodedata.normalize("NFKC", text) if isinstance(text, str) else ""
-    capital = (match.group() for match in _CAPITAL.finditer(normal) if match.group()[0].isupper())
-    return {table[word] for piece in capital for word in words(piece) if word in table}
+    return {name for _, _, name in people_in(cased_words(text if isinstance(text, str) else ""), table)}
 
 
 def name_statistics(
@@ -53,7 +44,8 @@ def name_statistics(
         predictions: generated ADs; None, NaN and "" name nobody.
         references: true ADs, aligned.
         films: the film of each row.
-        casts: the names of each film's cast; a film without an entry: capitalised words of its true ADs.
+        casts: the names of each film's cast; a film without an entry: words that its true ADs capitalise inside a
+            sentence, closed-class words and titles aside.
 
     Returns:
         (n, 5) float64: people named by both, by the truth, by the prediction; 1 if the truth names anyone; 1 if it does
@@ -71,7 +63,8 @@ def name_statistics(
     tables, listed = {}, {str(film): cast for film, cast in (casts or {}).items()}
     for film, of_film in texts.items():
         given = listed.get(film)
-        tables[film] = name_table(given) if given is not None else {w: w for w in capitalised_words(of_film)}
+        guessed: Table = {(word,): word for word in name_words(capitalised_words(of_film))}
+        tables[film] = guessed if given is None else name_table(given)
     statistics = np.zeros((len(predictions), 5))
     for row, (prediction, reference, film) in enumerate(zip(predictions, references, films, strict=True)):
         told, true = named(prediction, tables[str(film)]), named(reference, tables[str(film)])
@@ -95,13 +88,16 @@ def names_of_sums(sums: np.ndarray) -> np.ndarray:
     return 100.0 * np.stack([recall, precision, f1, sums[..., 4] / np.maximum(sums[..., 3], 1)], axis=-1)
 
 
-def signature(casts: bool) -> dict[str, Any]:
-    """What makes two results comparable; `casts`: whether the names came from casts."""
+def signature(casts: Mapping[str, Iterable[str]] | None, films: Iterable[Any]) -> dict[str, Any]:
+    """What makes two results comparable: among others whose names came from casts."""
+    every, listed = {str(film) for film in films}, {str(film) for film in casts or {}}
+    given = f"casts of {len(every & listed)} of {len(every)} films, else "
+    guessed = "capitalised words of the true ADs"
     return {
         "metric": "name accuracy",
-        "names": "casts" if casts else "capitalised words of the true ADs",
+        "names": guessed if casts is None else "casts" if every <= listed else given + guessed,
         "scale": "x100, counts of the whole set",
-        "version": 1,
+        "version": 2,
     }
 
 
@@ -140,5 +136,5 @@ def name_accuracy(
         "n_scored": len(predictions),
         "n_empty": sum(not (isinstance(text, str) and words(text)) for text in predictions),
         "n_films": len(set(map(str, groups))),
-        "signature": signature(casts is not None),
+        "signature": signature(casts, groups),
     }

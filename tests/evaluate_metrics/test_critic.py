@@ -9,7 +9,7 @@ import pytest
 
 from evaluate_metrics.critic import resolver as module
 from evaluate_metrics.critic.characters import characters_of, critic
-from evaluate_metrics.critic.resolver import name_words, resolve, resolver_accuracy
+from evaluate_metrics.critic.resolver import name_table, resolve, resolver_accuracy
 
 FOLDER = Path(module.__file__).parent
 GOLD = json.loads((FOLDER / "gold.json").read_text(encoding="utf-8"))
@@ -32,7 +32,7 @@ def test_the_stated_accuracy(monkeypatch):
     assert whole["descriptions"] > 97 and apart["descriptions"] > 94 and whole["n"] == 185
 
     def names_only(ads, cast):
-        return [{m.name for m in module.mentions_of(module.pieces_of(ad), name_words(cast))} for ad in ads]
+        return [{m.name for m in module.mentions_of(module.pieces_of(ad), name_table(cast))} for ad in ads]
 
     assert f"{resolver_accuracy(names_only, GOLD)['descriptions']:.1f}" in card
     monkeypatch.setattr(module, "MALE", frozenset())
@@ -66,11 +66,24 @@ def test_themselves_are_those_who_act():
 def test_names_of_every_spelling():
     """Apostrophes, hyphens, an accent in two code points, brackets; no clause mark and no number is a name."""
     cast = ["Sgt. Pat O\u2019Brien", "Jean-Luc Picard", "Zoe\u0308 (uncredited)", "Agent 47"]
-    table = name_words(cast)
-    assert {"o'brien", "jean-luc", "zo\u00eb"} < set(table) and not {".", "47", "uncredited"} & set(table)
+    table = name_table(cast)
+    words = {key[0] for key in table if len(key) == 1}
+    assert {"o'brien", "jean-luc", "zo\u00eb"} < words and not {".", "47", "uncredited"} & words
     assert resolve(["O'Brien nods to Jean-Luc's dog.", "Zo\u00eb waves.", "It is 47."], cast) == [
         set(cast[:2]), {cast[2]}, set()
     ]  # fmt: skip
+
+
+def test_whole_names_lead_and_prepositions_are_no_names():
+    cast = ["Hansel", "Young Hansel", "Edward", "Edward(voice)", "Girl in Toy Store", "Mr. Lee", "Mrs. Lee"]
+    ads = [
+        "Hansel runs.",
+        "The young Hansel eats.",
+        "Edward nods.",
+        "In the yard, dust swirls.",
+        "Mrs. Lee waves. He nods.",
+    ]
+    assert resolve(ads, cast) == [{"Hansel"}, {"Young Hansel"}, {"Edward"}, set(), {"Mrs. Lee", "Edward"}]
 
 
 def test_known_pronouns_lead():
@@ -87,7 +100,7 @@ def test_score_by_hand():
     result = critic(told, true, ["f"] * 4, casts)
     assert result["critic"] == pytest.approx(100 * (1 + 0.5 + 0) / 3)
     assert (result["n_with_character"], result["n_invented"], result["n_empty"], result["n_scored"]) == (3, 1, 1, 4)
-    assert result["signature"]["coreference"] == "rules v3"
+    assert result["signature"]["coreference"] == "rules v4"
 
 
 def test_time_order_and_another_resolver():

@@ -192,7 +192,8 @@ def test_apps_compute_what_they_show(name, monkeypatch, tmp_path):
 def test_copies_of_shared_files_are_equal():
     """A metric's folder works alone, so the files that several need are there several times, byte by byte the same."""
     words = (ROOM.parent / "datasets_scripts" / "words.py").read_bytes()
-    for name in ("repetition", "distinctiveness", "name_accuracy"):
+    for name in ("repetition", "distinctiveness", "name_accuracy", "critic"):
         assert (ROOM / name / "words.py").read_bytes() == words, name
+    assert (ROOM / "critic" / "people.py").read_bytes() == (ROOM / "name_accuracy" / "people.py").read_bytes()
     pairs = [(ROOM / name / "pair_f1.py").read_bytes() for name in ("recall_at_k_within_n", "bertscore")]
     assert pairs[0] == pairs[1]

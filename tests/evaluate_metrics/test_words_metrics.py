@@ -85,6 +85,33 @@ def test_names_by_hand():
     assert (result["accuracy"], result["n_named"]) == (50.0, 2)
 
 
+def test_a_whole_name_counts_whoever_shares_its_words():
+    table = name_table(["Hansel", "Young Hansel", "Rebecca", "Rebecca's Mom", "Mr. Lee", "Mrs. Lee", "The Stranger"])
+    for text, people in (
+        ("Hansel runs.", {"Hansel"}), ("The young Hansel and Hansel.", {"Young Hansel", "Hansel"}),
+        ("Rebecca\u2019s Mom waves to Rebecca.", {"Rebecca's Mom", "Rebecca"}), ("Rebecca's mom waves.", {"Rebecca"}),
+        ("Mrs. Lee, then Mr Lee.", {"Mrs. Lee", "Mr. Lee"}), ("Lee nods.", set()), ("Young men run.", set()),
+        ("The stranger waits.", set()), ("The Stranger waits.", {"The Stranger"}), ("", set()),
+    ):  # fmt: skip
+        assert named(text, table) == people, text
+    table = name_table(["Will", "An", "It", "Girl in Toy Store", "Agent 47", "\u0930\u093e\u092e"])
+    assert named("Will runs. An owl hoots. It rains. In the yard. It is 47.", table) == {"Will"}
+    assert named("A Girl in Toy Store waves to Agent 47.", table) == {"Girl in Toy Store", "Agent 47"}
+    assert named("\u0930\u093e\u092e", table) == {"\u0930\u093e\u092e"}  # a script without capitals
+    texts, cast = ["Hansel and Gretel run.", "Young Gretel sits."], ["Hansel", "Young Hansel", "Gretel", "Young Gretel"]
+    perfect = name_accuracy(texts, texts, casts={"all": cast})
+    assert (perfect["recall"], perfect["accuracy"], perfect["n_named"]) == (100.0, 100.0, 2)
+
+
+def test_closed_class_words_are_no_names_without_a_cast():
+    true = ["Outside The Ritz, Lisa waits.", "Dr. Mr. We see Someone."]
+    result = name_accuracy(["The man looks at her. We wait. Someone runs. Mr. X."] * 2, true)
+    assert (result["n_named"], result["precision"], result["recall"]) == (1, 0.0, 0.0)
+    told = name_accuracy(["a"], ["Lisa."], ["f"], {"f": ["Lisa"], "g": []})["signature"]["names"]
+    mixed = name_accuracy(["a", "b"], ["Lisa.", "Otto."], ["f", "h"], {"f": ["Lisa"]})["signature"]["names"]
+    assert told == "casts" and mixed.startswith("casts of 1 of 2 films")
+
+
 def test_names_without_a_cast_are_capitalised_words_of_the_truth():
     true = ["Now Lisa smiles.", "Lisa and George sit."]
     assert name_accuracy(["Lisa nods.", "George sits."], true)["recall"] == pytest.approx(200 / 3)
