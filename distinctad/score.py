@@ -7,13 +7,14 @@ dropped: a missing or empty prediction is scored as silence. Equal inputs write 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from distinctad import __version__
 from distinctad.errors import UserError
-from distinctad.score_casts import read_actions, read_names
+from distinctad.score_casts import read_actions, read_names, read_people
 from distinctad.score_figures import DEALS, PURE, Figure, Options, ScoredSet
 from distinctad.score_models import ENCODED, load_encoder, recall_figures
 from distinctad.score_outside import OUTSIDE
@@ -21,7 +22,6 @@ from distinctad.score_pairing import film_names, pair
 from distinctad.score_rows import (
     TRUTH_COLUMNS,
     align,
-    read_casts,
     read_csv_rows,
     read_truth_rows,
 )
@@ -66,14 +66,14 @@ def _add_slots(data: ScoredSet, truth: Path, against: Path, casts: Path | None) 
     lacking = [row for row, truth_row in zip(data.rows, found, strict=True) if truth_row is None]
     if lacking:
         raise UserError(f"{truth} lacks {len(lacking)} rows of {against}, {lacking[0]} first", "Pass files of one set.")
-    entries = read_casts(casts or truth.parent, sorted({row.film for row in data.rows}))
+    entries = read_people(casts or truth.parent, sorted({row.film for row in data.rows}))
     data.truths = []
     for row, truth_row in zip(data.rows, found, strict=True):
         record = dict(truth_row.columns) if truth_row is not None else {}
-        names = {str(entry.get("id", entry["name"])): entry["name"] for entry in entries[row.film]}
         character = record.get("character") or ""
-        data.truths.append({**record, "film": row.film, "character": names.get(character, character)})
-    data.casts = {film: [entry["name"] for entry in people] for film, people in entries.items()}
+        character = entries.get(row.film, {}).get(character, character)
+        data.truths.append({**record, "film": row.film, "character": character})
+    data.casts = {film: list(dict.fromkeys(people.values())) for film, people in entries.items()}
 
 
 def _chosen(options: Options, truth: Path | None, casts: Path | None) -> tuple[list[str], dict[str, str]]:
@@ -99,13 +99,30 @@ def _chosen(options: Options, truth: Path | None, casts: Path | None) -> tuple[l
     return [name for name in METRICS if name not in skipped], skipped
 
 
-def _fingerprints(**paths: Path | None) -> dict[str, str]:
-    """SHA-256 of each input file, by its role (names and folders are left out: they do not change a score)."""
-    return {
+def _check_casts(names: list[str], skipped: dict[str, str], data: ScoredSet, options: Options) -> None:
+    """Leave CRITIC out, or refuse it where it was asked for, if films have no cast: before anything is computed."""
+    films = sorted(set(data.films))
+    lacking = [film for film in films if film not in (data.casts or {})]
+    if "critic" not in names or data.casts is None or not lacking:
+        return
+    said = f"{len(lacking)} of {len(films)} films have no cast, {lacking[0]} first"
+    if "critic" in options.metrics:
+        raise UserError(f"critic: {said}", "Add them to --casts, or leave critic out.")
+    names.remove("critic")
+    skipped["critic"] = f"{said}; add them to --casts"
+
+
+def _fingerprints(data: ScoredSet, **paths: Path | None) -> dict[str, str]:
+    """SHA-256 of each input file, by its role, and of the names of the casts, wherever they came from."""
+    found = {
         role: hashlib.sha256(path.read_bytes()).hexdigest()
         for role, path in paths.items()
         if path is not None and path.is_file()
     }
+    if data.casts is not None:
+        names = {film: sorted(cast) for film, cast in data.casts.items()}
+        found["casts"] = hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
+    return found
 
 
 def _measure(names: Sequence[str], data: ScoredSet, options: Options, scorer: Any) -> tuple[list[Figure], list, dict]:
@@ -204,6 +221,7 @@ def score(
     names, skipped = _chosen(options, truth, casts)
     needs_slots = bool(OF_CASTS & set(names))
     data = _load(predictions, truth, annotations, casts, options, needs_slots)
+    _check_casts(names, skipped, data, options)
     scorer = load_encoder(options) if {"recall", *ENCODED} & set(names) else None
     figures, details, signatures = _measure(names, data, options, scorer)
     missing = [row for row, text in zip(data.rows, data.texts, strict=True) if text is None]
@@ -221,7 +239,7 @@ def score(
             "interval": f"percentile bootstrap over films, 95 %, {options.resamples} resamples, seed {options.seed}",
             "chance_deals": f"{DEALS} within films, seed {options.seed}",
             "inputs_sha256": _fingerprints(
-                predictions=predictions, truth=truth, annotations=annotations, casts=casts, compare=other
+                data, predictions=predictions, truth=truth, annotations=annotations, compare=other
             ),
             **signatures,
         },

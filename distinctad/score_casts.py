@@ -12,39 +12,46 @@ from distinctad.errors import UserError
 from distinctad.score_rows import Row, open_text, read_casts
 
 
-def _name(entry: Any) -> str:
-    """A person's name in the AD: the role where there is one (character banks name the actor in `name`)."""
+def _person(entry: Any) -> tuple[str, str]:
+    """A person's id and name in the AD: the role where there is one (character banks name the actor in `name`)."""
     if isinstance(entry, dict):
-        return str(entry.get("role") or entry.get("name") or "").strip()
-    return str(entry).strip() if isinstance(entry, str) else ""
+        name = str(entry.get("role") or entry.get("name") or "").strip()
+        return str(entry.get("id", name)), name
+    name = str(entry).strip() if isinstance(entry, str) else ""
+    return name, name
 
 
-def read_names(path: Path, films: Sequence[str]) -> dict[str, list[str]]:
-    """The names of each film's cast.
+def read_people(path: Path, films: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Ids and names of each film's cast.
 
     Args:
         path: a folder of `<film>.cast.json`, or a JSON file {film: [names, or entries with role or name]}.
         films: the films wanted.
 
     Returns:
-        Names of each film; a film that the file does not list is left out.
+        film -> {id, or the name where there is none: name}; a film that the file does not list is left out.
 
     Raises:
-        UserError: if the file is no such JSON or lists none of the films.
+        UserError: if the file is no such JSON or lists none of the films, or the folder lacks one of them.
     """
-    if path.is_dir():
+    if not path.is_file():
         entries = read_casts(path, films)
-        return {film: [person["name"] for person in people] for film, people in entries.items()}
+        return {film: {str(p.get("id", p["name"])): p["name"] for p in people} for film, people in entries.items()}
     text = open_text(path)
     try:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no readable JSON of casts", "Pass {film: [names]} or a folder of casts.") from error
     listed = table if isinstance(table, dict) else {}
-    names = {film: [n for n in map(_name, listed[film]) if n] for film in films if isinstance(listed.get(film), list)}
-    if not names:
+    people = {film: [_person(entry) for entry in listed[film]] for film in films if isinstance(listed.get(film), list)}
+    if not people:
         raise UserError(f"{path} lists none of the {len(films)} films, {films[0]} first", "Pass the casts of this set.")
-    return names
+    return {film: {key: name for key, name in entries if name} for film, entries in people.items()}
+
+
+def read_names(path: Path, films: Sequence[str]) -> dict[str, list[str]]:
+    """The names of each film's cast; arguments and errors as of `read_people`."""
+    return {film: list(dict.fromkeys(people.values())) for film, people in read_people(path, films).items()}
 
 
 def read_actions(rows: Sequence[Row]) -> list[list[str]] | None:
@@ -58,7 +65,7 @@ def read_actions(rows: Sequence[Row]) -> list[list[str]] | None:
     for row in rows:
         try:
             found = ast.literal_eval(str(row.columns["gt_action"]))
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             found = None
         texts = [str(item) for item in found if str(item).strip()] if isinstance(found, list) else []
         actions.append(texts or [row.text])

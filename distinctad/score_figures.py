@@ -41,6 +41,7 @@ class Options:
         encoder: Hub id or folder of the encoder of R@k/N, BERTScore and the Action score, or None.
         layer: its layer.
         recalls: (k, N) pairs; None = the set's, else R@5/16 and R@1/5.
+        order: of the rows in R@k/N's windows: "time", or "file" as the annotations have them (the public script).
         groups: what R@k/N compares within: "film" or a column of the annotations; None = the set's, else the film.
         batch_size: sentences the encoder takes at once.
         device: torch device of the encoder and the judge.
@@ -62,6 +63,7 @@ class Options:
     encoder: str | None = None
     layer: int | None = None
     recalls: tuple[tuple[int, int], ...] | None = None
+    order: str = "time"
     groups: tuple[str, ...] | None = None
     batch_size: int = 64
     device: str = "cpu"
@@ -108,9 +110,18 @@ class ScoredSet:
         return [row.text for row in self.rows]
 
     @property
+    def names_from(self) -> str:
+        """Where the names that are no content words come from."""
+        films = set(self.films)
+        listed = films & set(self.casts or {})
+        if not listed:
+            return "capitalised words"
+        return "given" if listed == films else f"given for {len(listed)} of {len(films)} films, else capitalised words"
+
+    @property
     def times_s(self) -> list[float]:
-        """The middle of each row in seconds."""
-        return [(row.start_s + row.end_s) / 2 for row in self.rows]
+        """The start of each row in seconds."""
+        return [row.start_s for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -233,10 +244,12 @@ def _bleu(data: ScoredSet, options: Options) -> Built:
 
 
 def _repetition(data: ScoredSet, options: Options) -> Built:
-    from evaluate_metrics.repetition.repeats import repeats, signature
+    from evaluate_metrics.repetition.repeats import people_of, repeats, signature
+
+    people = people_of(data.references, data.films, data.casts)
 
     def counted(texts: Sequence[str | None]) -> np.ndarray:
-        found = repeats(texts, data.films, data.times_s, options.last_k, data.casts)
+        found = repeats(texts, data.films, data.times_s, options.last_k, people)
         return np.array([r[:4] for r in found], dtype=np.float64)
 
     told, true = counted(data.texts), counted(data.references).sum(0)
@@ -255,7 +268,7 @@ def _repetition(data: ScoredSet, options: Options) -> Built:
                 per_item=items,
             )
         )  # fmt: skip
-    return figures, signature(k, data.casts is not None)
+    return figures, {**signature(k, True), "names": data.names_from}
 
 
 def _distinctiveness(data: ScoredSet, options: Options) -> Built:
@@ -274,8 +287,7 @@ def _distinctiveness(data: ScoredSet, options: Options) -> Built:
         )
         for i, name in enumerate(("recall", "precision", "f1"))
     ]  # fmt: skip
-    names = "given" if data.casts is not None else "capitalised words"
-    return figures, {**SIGNATURE, "window": options.window, "names": names}
+    return figures, {**SIGNATURE, "window": options.window, "names": data.names_from}
 
 
 def _name_accuracy(data: ScoredSet, options: Options) -> Built:

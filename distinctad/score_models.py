@@ -59,8 +59,9 @@ def recall_figures(data: ScoredSet, options: Options, scorer: PairF1) -> tuple[l
         names = [row.film if group == "film" else f"{row.film}/{row.columns[group]}" for row in data.rows]
         groupings[group] = names
         film_of |= zip(names, data.films, strict=True)
+    times_s = data.times_s if options.order == "time" else None
     try:
-        results = recall_tables(data.texts, data.references, scorer, settings, groupings, data.times_s)
+        results = recall_tables(data.texts, data.references, scorer, settings, groupings, times_s)
     except ValueError as error:
         raise UserError(str(error).split(";")[0], "Change --recall.") from error
     figures = []
@@ -78,7 +79,7 @@ def recall_figures(data: ScoredSet, options: Options, scorer: PairF1) -> tuple[l
                 n_expected=result["n_expected"],
             )
         )
-    return figures, results, {"metric": "R@k/N", **scorer.signature()}
+    return figures, results, {"metric": "R@k/N", "order": options.order, **scorer.signature()}
 
 
 def bertscore_figures(data: ScoredSet, options: Options, scorer: PairF1) -> Built:

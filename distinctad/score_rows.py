@@ -90,6 +90,14 @@ def _seconds(value: Any, name: str, path: Path, line: int) -> float:
     return seconds
 
 
+def _span(record: dict[str, Any], path: Path, line: int) -> tuple[float, float]:
+    """Start and end of a row in seconds, in this order."""
+    start_s, end_s = (_seconds(record[name], name, path, line) for name in ("start", "end"))
+    if end_s < start_s:
+        raise UserError(f"{path}, row {line} ends at {end_s:g} s and starts at {start_s:g} s", "Mend its times.")
+    return start_s, end_s
+
+
 def _csv_records(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file; only quotes, the delimiter and line ends have a meaning, no other line break has."""
     text = open_text(path)
@@ -107,6 +115,8 @@ def _csv_records(path: Path) -> list[dict[str, str]]:
     if not rows:
         raise UserError(f"{path} is empty", "Give a CSV file with a header line.")
     header = [name.strip() for name in rows[0]]
+    if twice := sorted({name for name in header if name and header.count(name) > 1}):
+        raise UserError(f"{path} has several columns named {twice[0]!r}", "Rename all but one.")
     for i, row in enumerate(rows[1:], 1):
         if len(row) != len(header):
             raise UserError(
@@ -165,8 +175,7 @@ def read_csv_rows(
     return [
         Row(
             record[column].strip() if column else "",
-            _seconds(record["start"], "start", path, i) if times else 0.0,
-            _seconds(record["end"], "end", path, i) if times else 0.0,
+            *(_span(record, path, i) if times else (0.0, 0.0)),
             _text(record[text]),
             i,
             dict(record),
@@ -192,8 +201,7 @@ def read_truth_rows(path: Path) -> list[Row]:
         missing = {"film", "start", "end", "text"} - set(record if isinstance(record, dict) else {})
         if missing:
             raise UserError(f"{path}, line {i} lacks {', '.join(sorted(missing))}", "Write a whole truth row a line.")
-        start_s, end_s = _seconds(record["start"], "start", path, i), _seconds(record["end"], "end", path, i)
-        rows.append(Row(str(record["film"]), start_s, end_s, _text(record["text"]), i, record))
+        rows.append(Row(str(record["film"]), *_span(record, path, i), _text(record["text"]), i, record))
     if not rows:
         raise UserError(f"{path} holds no rows", "Give one JSON object a line.")
     return rows

@@ -64,14 +64,14 @@ def by_length(figures: Sequence[Figure], data: ScoredSet, options: Options) -> l
 
 def repeats_by_place(data: ScoredSet, options: Options) -> list[dict[str, Any]]:
     """Share of repeated content words in each tenth of the films, of the predictions and of the truths, in percent."""
-    from evaluate_metrics.repetition.repeats import film_order, repeats
+    from evaluate_metrics.repetition.repeats import film_order, people_of, repeats
 
     part = np.zeros(len(data.rows), dtype=np.int64)
     for rows in film_order(data.films, data.times_s).values():
         part[rows] = np.arange(len(rows)) * PARTS // len(rows)
-    sums = []
+    sums, people = [], people_of(data.references, data.films, data.casts)
     for texts in (data.texts, data.references):
-        found = repeats(texts, data.films, data.times_s, options.last_k, data.casts)
+        found = repeats(texts, data.films, data.times_s, options.last_k, people)
         counts = np.zeros((PARTS, 2))
         np.add.at(counts, part, np.array([[r.repeated_words, r.words] for r in found], dtype=np.float64))
         sums.append(counts)

@@ -42,6 +42,7 @@ def characters_of(
         raise ValueError(f"{len(texts)} texts for {len(films)} films; give one film (and time) each")
     if times_s is not None and not all(math.isfinite(time_s) for time_s in times_s):
         raise ValueError("times_s holds a value that is no time, expected seconds; give every row its time")
+    times_s = None if times_s is None else list(times_s)  # a column of pandas is read by its labels
     listed = {str(film): list(cast) for film, cast in casts.items()}
     members: dict[str, list[int]] = {}
     for row, film in enumerate(films):

@@ -20,7 +20,7 @@ SIGNATURE: dict[str, Any] = {
     "metric": "distinctiveness",
     "words": "words v1, without closed-class words and names",
     "scale": "x100, counts of the whole set",
-    "version": 1,
+    "version": 2,
 }
 
 
@@ -39,6 +39,7 @@ def _said(text: str | None) -> str:
 
 
 def _film_order(films: Sequence[Any], times_s: Sequence[float] | None) -> dict[str, list[int]]:
+    times_s = None if times_s is None else list(times_s)  # a column of pandas is read by its labels
     members: dict[str, list[int]] = {}
     for row, film in enumerate(films):
         members.setdefault(str(film), []).append(row)
@@ -59,7 +60,8 @@ def distinctive_statistics(
         films: the film of each row.
         times_s: the time of each row in seconds; None = the rows' order.
         window: N.
-        names: the cast of each film; a film without an entry: words that the film's ADs capitalise inside a sentence.
+        names: the cast of each film; a film without an entry: words that the film's true ADs capitalise inside a
+            sentence (not the predictions', whose letter case would decide which words count).
 
     Returns:
         (n, 4) float64: distinctive words of the truth that the prediction says, distinctive words of the truth,
@@ -77,13 +79,14 @@ def distinctive_statistics(
         raise ValueError("times_s holds a value that is no time, expected seconds; give every row its time")
     if window < 2:
         raise ValueError(f"window is {window}, expected 2 or more; raise it")
+    predictions, references = list(predictions), list(references)
     statistics = np.zeros((len(predictions), 4))
     casts = {str(film): cast for film, cast in (names or {}).items()}
     for film, rows in _film_order(films, times_s).items():
         told, true = ([_said(column[row]) for row in rows] for column in (predictions, references))
         given = casts.get(film)
         # The names are taken out here and for the whole film: `distinctive_words` would guess them window by window.
-        stop = CLOSED_CLASS | name_words(capitalised_words([*true, *told]) if given is None else given)
+        stop = CLOSED_CLASS | name_words(capitalised_words(true) if given is None else given)
         for block, scored in scoring_windows(len(rows), window):
             of_truth, of_told = (
                 [own - stop for own in distinctive_words([texts[i] for i in block], stop_list=False)]

@@ -95,7 +95,7 @@ def read_mark(answer: str) -> int | None:
     text = answer.strip().removeprefix("<s>").removesuffix("</s>").strip()
     try:
         found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # TypeError: {{"score": 3}}
         return None
     mark = found.get("score") if isinstance(found, dict) else None
     if isinstance(mark, bool) or not isinstance(mark, int) or not LOWEST <= mark <= HIGHEST:

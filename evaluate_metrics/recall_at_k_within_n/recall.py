@@ -49,7 +49,7 @@ def neighbours(times_s: Sequence[float], row: int, n: int) -> list[int]:
         row: the row whose neighbours are wanted.
         n: how many rows, itself included.
     """
-    distances = np.abs(np.asarray(times_s, dtype=np.float64) - times_s[row])
+    distances = np.round(np.abs(np.asarray(times_s, dtype=np.float64) - times_s[row]), 6)  # .3 - .2 is .2 - .1
     distances[row] = -1.0
     return [int(j) for j in np.argsort(distances, kind="stable")[:n]]
 
@@ -62,7 +62,8 @@ def hit(scores: Sequence[float] | np.ndarray, own: int, k: int, ties: str = "fra
         own: place of the right one.
         k: how many count.
         ties: "fractional" gives the chance of a hit when equal scores are ordered at random; "order" keeps the
-            candidates' order among equals (a stable descending sort, as top-k does).
+            candidates' order among equals (a stable descending sort, as top-k does): that of time, in which `full` has
+            the right one in the middle.
 
     Returns:
         0..1.
@@ -94,7 +95,7 @@ class _Group:
         if setting.protocol == "autoad":
             windows = [rows[start : start + setting.n] for start in window_starts(len(rows), setting.n)]
             return [[(int(row), window) for row in window] for window in windows]
-        return [[(int(rows[i]), rows[neighbours(clock, i, setting.n)])] for i in range(len(rows))]
+        return [[(int(rows[i]), rows[sorted(neighbours(clock, i, setting.n))])] for i in range(len(rows))]
 
     def pairs(self) -> np.ndarray:
         """All (row, candidate) pairs that any setting looks at (P, 2), some of them twice."""
@@ -187,7 +188,8 @@ def recall_tables(
         settings: what to compute.
         groupings: {what a group is: the group of each row, or None = all one group}; the name is printed with the
             result. Rows are never compared across groups.
-        times_s: the time of each row in seconds, for the order and for nearness; None = the rows' order.
+        times_s: the time of each row in seconds, for the order and for nearness; None = the rows' order, which is what
+            the script cuts.
 
     Returns:
         A dict for each grouping and, within it, for each setting: see `recall_table`.
@@ -197,6 +199,8 @@ def recall_tables(
             gives NaN.
     """
     _check(predictions, truths, groupings, times_s, settings)
+    groupings = {name: None if of_row is None else list(of_row) for name, of_row in groupings.items()}  # no labels
+    times_s = None if times_s is None else list(times_s)
     texts = [text if isinstance(text, str) else "" for text in predictions]
     true = [text if isinstance(text, str) else "" for text in truths]
     silent = [not text.strip() for text in texts]
@@ -268,7 +272,7 @@ def recall_table(
         similarity: see `Similarity`.
         settings: what to compute.
         groups: the film (clip, episode) of each row; None = all one film. Rows are never compared across groups.
-        times_s: the time of each row in seconds, for the order and for nearness; None = the rows' order.
+        times_s: the time of each row in seconds, see `recall_tables`; None = the rows' order.
         group_name: what a group is, printed with the result.
 
     Returns:

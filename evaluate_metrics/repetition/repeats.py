@@ -45,6 +45,7 @@ def film_order(films: Sequence[Any], times_s: Sequence[float] | None = None) -> 
         raise ValueError(f"{len(times_s)} times for {len(films)} rows; give one each")
     if times_s is not None and not all(math.isfinite(time_s) for time_s in times_s):
         raise ValueError("times_s holds a value that is no time, expected seconds; give every row its time")
+    times_s = None if times_s is None else list(times_s)  # a column of pandas is read by its labels
     members: dict[str, list[int]] = {}
     for row, film in enumerate(films):
         members.setdefault(str(film), []).append(row)
@@ -97,6 +98,25 @@ def repeats(
     return found
 
 
+def people_of(
+    references: Sequence[str | None] | None, films: Sequence[Any], names: Mapping[str, Iterable[str]] | None
+) -> dict[str, Iterable[str]]:
+    """The names of each film: its cast, else what its true ADs capitalise inside a sentence.
+
+    The predictions' own capitals say nothing here, or their letter case would decide which words count.
+
+    Args:
+        references: true ADs; None guesses nothing.
+        films: the film of each.
+        names: casts, as far as given.
+    """
+    texts: dict[str, list[str]] = {}
+    for film, text in zip(films, references or [], strict=references is not None):
+        texts.setdefault(str(film), []).append(text if isinstance(text, str) else "")
+    guessed: dict[str, Iterable[str]] = {film: capitalised_words(of_film) for film, of_film in texts.items()}
+    return guessed | {str(film): cast for film, cast in (names or {}).items()}
+
+
 def _shares(found: Sequence[Repeats]) -> dict[str, float | None]:
     grams, told = sum(r.grams for r in found), sum(r.words for r in found)
     return {
@@ -114,7 +134,7 @@ def signature(last_k: int, names: bool) -> dict[str, Any]:
         "words": "words v1, without closed-class words and names",
         "names": "given" if names else "capitalised words",
         "scale": "x100, counts of the whole set",
-        "version": 1,
+        "version": 2,
     }
 
 
@@ -131,7 +151,7 @@ def repetition(
         films: the film of each row; None = one film.
         times_s: the time of each row in seconds; None = the rows' order.
         last_k: how many ADs back a repetition counts.
-        names: the cast of each film, see `repeats`.
+        names: the cast of each film; else see `people_of`, and without references `repeats`.
 
     Returns:
         `repeated_4grams`, `repeated_words` (0..100, over all ADs together; None where there is none to repeat),
@@ -146,10 +166,11 @@ def repetition(
     if references is not None and len(references) != len(predictions):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
     groups = ["all"] * len(predictions) if films is None else list(films)
-    found = repeats(predictions, groups, times_s, last_k, names)
+    people = people_of(references, groups, names)
+    found = repeats(predictions, groups, times_s, last_k, people)
     result: dict[str, Any] = dict(_shares(found))
     if references is not None:
-        yardstick = _shares(repeats(references, groups, times_s, last_k, names))
+        yardstick = _shares(repeats(references, groups, times_s, last_k, people))
         result |= {f"reference_{name}": value for name, value in yardstick.items()}
     lags = [lag for row in found for lag in row.lags]
     return {

@@ -81,6 +81,21 @@ def read_table(table: Table | str | Path | None) -> Table:
     return loaded
 
 
+def _truth(row: Any, place: int) -> Mapping[str, Any]:
+    """A line of a truth file as a dict.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        truth = json.loads(row) if isinstance(row, str) else row
+    except (ValueError, RecursionError):
+        truth = None
+    if not isinstance(truth, Mapping):
+        raise ValueError(f"references[{place}] is {str(row)[:60]!r}, expected a JSON object; pass lines of truth.jsonl")
+    return truth
+
+
 class SlotAccuracy(evaluate.Metric):
     """Thin wrapper of `slot_figures.slot_accuracy`."""
 
@@ -112,5 +127,5 @@ class SlotAccuracy(evaluate.Metric):
         resamples: int = RESAMPLES,
         seed: int = 0,
     ) -> dict[str, Any]:
-        truths = [json.loads(row) if isinstance(row, str) else row for row in references]
+        truths = [_truth(row, place) for place, row in enumerate(references)]
         return slot_accuracy(list(predictions), truths, casts, read_table(table), resamples, seed)

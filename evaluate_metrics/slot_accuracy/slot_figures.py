@@ -19,18 +19,28 @@ FIGURES = ("character", "character_any", "character_named", "action", "object", 
 
 
 class _Count:
-    """What one figure needs: right or wrong, the film and the chance of each AD that counts for it."""
+    """What one figure needs of each AD that counts for it: right or wrong, the film, the chance, the true value."""
 
     def __init__(self) -> None:
         self.hits: list[float] = []
         self.films: list[str] = []
         self.chances: list[float] = []
+        self.values: list[str] = []
 
-    def add(self, right: bool, film: str, chance: float) -> None:
+    def add(self, right: bool, film: str, chance: float, value: str) -> None:
         """Add one AD. `chance`: how often a blind guess would be right, 0..1."""
         self.hits.append(float(right))
         self.films.append(film)
         self.chances.append(chance)
+        self.values.append(value)
+
+    def constant(self, by_film: bool) -> float:
+        """Percent of ADs that are right if the commonest true value is always said, of each film or of all."""
+        of = Counter(zip(self.films if by_film else [""] * len(self.films), self.values, strict=True))
+        best: dict[str, int] = {}
+        for (film, _), count in of.items():
+            best[film] = max(best.get(film, 0), count)
+        return 100 * sum(best.values()) / len(self.values)
 
 
 def table_fingerprint(table: Table) -> str:
@@ -58,10 +68,9 @@ def _collect(
     truths: Sequence[Mapping[str, Any]],
     casts: Mapping[str, Sequence[str]],
     table: Table,
-) -> tuple[dict[str, _Count], dict[str, Counter[str]]]:
-    """Read every prediction and compare; also count the truth values of each slot."""
+) -> dict[str, _Count]:
+    """Read every prediction and compare."""
     counts = {name: _Count() for name in FIGURES}
-    values: dict[str, Counter[str]] = {slot: Counter() for slot in ("action", "object", "colour")}
     for row, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
         film = str(truth.get("film", ""))
         names = _cast(casts, film, row)
@@ -69,32 +78,36 @@ def _collect(
         expected = slots_of(str(truth.get("text") or ""), names, table)
         character = _value(truth, "character", table, row)
         if character:
+            if character not in names:
+                raise ValueError(f"truths[{row}] has character {character!r}, who is not in the cast; name it as there")
             blind = 1 / len(set(names))
             first = told["characters"][:1] == [character]
-            counts["character"].add(first, film, blind)
+            counts["character"].add(first, film, blind, character)
             # Naming many people makes a hit by chance likelier, so the chance grows with the number named.
             anywhere = len(told["characters"]) * blind
-            counts["character_any"].add(character in told["characters"], film, anywhere)
+            counts["character_any"].add(character in told["characters"], film, anywhere, character)
             if character in expected["characters"]:
-                counts["character_named"].add(first, film, blind)
+                counts["character_named"].add(first, film, blind, character)
         for slot in ("action", "object", "colour"):
             value = _value(truth, slot, table, row)
             # The truth may know a colour that its text does not tell; nobody can be asked for that one.
             if value and (slot != "colour" or not truth.get("text") or expected["colour"] == value):
-                values[slot][value] += 1
-                counts[slot].add(told[slot] == value, film, 1 / len(table[slot]))
-    return counts, values
+                counts[slot].add(told[slot] == value, film, 1 / len(table[slot]), value)
+    return counts
 
 
-def _figure(count: _Count, values: Counter[str] | None, resamples: int, seed: int) -> dict[str, Any]:
-    """One figure in percent; None where it has no AD or, for the interval, fewer than two films."""
+def _figure(count: _Count, of_people: bool, resamples: int, seed: int) -> dict[str, Any]:
+    """One figure in percent; None where it has no AD or, for the interval, fewer than two films.
+
+    Nobody blind knows whom a film shows most: that constant is no chance of a figure of people, but stands beside it.
+    """
     n = len(count.hits)
     empty = {"n": 0, "n_films": 0, "accuracy": None, "lower": None, "upper": None, "lower_over_chance": None}
     if not n:
         return {**empty, "chance": None, "chance_uniform": None, "chance_constant": None}
     uniform = 100 * math.fsum(count.chances) / n
-    constant = 100 * max(values.values()) / n if values else None
-    chance = uniform if constant is None else max(uniform, constant)
+    constant = count.constant(by_film=of_people)
+    chance = uniform if of_people else max(uniform, constant)
     interval = film_interval([100 * hit for hit in count.hits], count.films, resamples, seed)
     return {
         "n": n,
@@ -134,19 +147,20 @@ def slot_accuracy(
         For each of `character` (the first named person is the right one), `character_any` (the right one is named
         anywhere), `character_named` (`character` over the ADs whose truth names the person, not "he"), `action`,
         `object` and `colour` (over the ADs whose truth has one; colour: whose text tells it) a dict of `n`, `n_films`,
-        `accuracy` (0..100), `chance`, `chance_uniform`, `chance_constant` (the commonest truth value always said; not
-        for characters), `lower` and `upper` (95 % over films; None with fewer than two films), `lower_over_chance`.
-        Besides `n_expected`, `n_scored`, `n_empty`, `n_films` and `signature`.
+        `accuracy` (0..100), `chance`, `chance_uniform`, `chance_constant` (the commonest true value always said, for
+        characters each film's, which is no part of `chance`), `lower` and `upper` (95 % over films; None with fewer
+        than two films), `lower_over_chance`. Besides `n_expected`, `n_scored`, `n_empty`, `n_films` and `signature`.
 
     Raises:
-        ValueError: if lengths differ, nothing is given, a film has no cast or a truth value is not in the table.
+        ValueError: if lengths differ, nothing is given, a film has no cast, a true character is not in it or a true
+            value is not in the table.
     """
     if len(predictions) != len(truths):
         raise ValueError(f"{len(predictions)} predictions for {len(truths)} truths; give one each")
     if not truths:
         raise ValueError("no truths, expected at least one; pass the rows of a truth file")
-    counts, values = _collect(predictions, truths, {str(film): names for film, names in casts.items()}, table)
-    figures: dict[str, Any] = {n: _figure(counts[n], values.get(n), resamples, seed) for n in FIGURES}
+    counts = _collect(predictions, truths, {str(film): names for film, names in casts.items()}, table)
+    figures: dict[str, Any] = {n: _figure(counts[n], n.startswith("character"), resamples, seed) for n in FIGURES}
     if per_item:
         figures["hits"] = {n: list(zip(c.films, c.hits, strict=True)) for n, c in counts.items()}
     return {

@@ -139,7 +139,7 @@ def test_reports_are_byte_equal_and_complete(films, tmp_path):
         outs.append([(tmp_path / name / f"scores.{end}").read_bytes() for end in ("json", "md", "png")])
     assert outs[0] == outs[1]
     report = json.loads(outs[0][0])
-    assert set(report["signature"]["inputs_sha256"]) == {"predictions", "truth"}
+    assert set(report["signature"]["inputs_sha256"]) == {"predictions", "truth", "casts"}
     assert str(tmp_path) not in outs[0][0].decode() and outs[0][2].startswith(b"\x89PNG")
     table = outs[0][1].decode()
     assert "| CIDEr |" in table and "95 % over films" in table and "12 / 12" in table and "Not run: recall" in table
@@ -263,10 +263,56 @@ def test_the_device_is_found_by_itself():
     assert inspect.signature(score_command).parameters["device"].default == "auto"
 
 
+def test_casts_come_from_json_too_and_count_in_the_signature(films, tmp_path):
+    predictions, truth = write_csv(films / "p.csv", predicted()), films / "truth.jsonl"
+    names = ["Mara", "Otto", "José", "Zoë"]
+    (tmp_path / "casts.json").write_text(json.dumps({film: names for film in FILMS}), encoding="utf-8")
+    (tmp_path / "ids.json").write_text(
+        json.dumps({film: [{"id": str(i), "name": name} for i, name in enumerate(names)] for film in FILMS}), "utf-8"
+    )
+    (tmp_path / "other.json").write_text(json.dumps({film: ["Nadia"] for film in FILMS}), encoding="utf-8")
+    options = Options(("name_accuracy", "critic"), resamples=20)
+    runs = [
+        score(predictions, truth, casts=casts, options=options)
+        for casts in (None, tmp_path / "casts.json", tmp_path / "other.json")
+    ]
+    folder, listed, other = (
+        (figure(run, "names_recall")["value"], run["signature"]["inputs_sha256"]["casts"]) for run in runs
+    )
+    assert folder == listed and folder[0] == 100.0 and other[0] == 0.0 and other[1] != folder[1]
+    by_slots = Options(("slot_accuracy",), resamples=20)
+    slots = [score(predictions, truth, casts=casts, options=by_slots) for casts in (None, tmp_path / "ids.json")]
+    assert figure(slots[0], "character") == figure(slots[1], "character") and slots[0]["figures"][0]["value"] > 50
+    with pytest.raises(UserError, match="not in the cast"):
+        score(predictions, truth, casts=tmp_path / "other.json", options=Options(("slot_accuracy",)))
+
+
+def test_a_film_without_a_cast_leaves_critic_out_before_anything_is_computed(films, tmp_path):
+    predictions, annotations = write_csv(films / "p.csv", predicted()), films / "annotations.csv"
+    (tmp_path / "casts.json").write_text(json.dumps({FILMS[0]: ["Mara"]}), encoding="utf-8")
+    options = Options(resamples=20)
+    scores = score(predictions, annotations=annotations, casts=tmp_path / "casts.json", options=options)
+    assert "2 of 3 films have no cast" in scores["not_run"]["critic"] and figure(scores, "cider")["value"] > 0
+    assert scores["signature"]["distinctiveness"]["names"].startswith("given for 1 of 3 films")
+    assert scores["signature"]["name_accuracy"]["names"].startswith("casts of 1 of 3 films")
+    with pytest.raises(UserError, match="critic: 2 of 3 films have no cast"):
+        score(predictions, annotations=annotations, casts=tmp_path / "casts.json", options=Options(("critic",)))
+
+
+def test_double_columns_and_turned_times_are_refused(films):
+    lines = write_csv(films / "p.csv", predicted()).read_text(encoding="utf-8").splitlines()
+    (films / "p.csv").write_text("\n".join([f"{lines[0]},text_gen", *(f"{line},x" for line in lines[1:])]), "utf-8")
+    with pytest.raises(UserError, match="several columns named 'text_gen'"):
+        score(films / "p.csv", films / "truth.jsonl")
+    rows = [{**row, "start": row["end"], "end": row["start"]} for row in predicted()]
+    with pytest.raises(UserError, match=r"row 1 ends at .* and starts at"):
+        score(write_csv(films / "p.csv", rows), films / "truth.jsonl")
+
+
 def test_command_line_ends_with_exit_code_2(films):
     cli = pytest.importorskip("distinctad.cli")
     rows = predicted()
-    write_csv(films / "p.csv", [*rows, {**rows[0]}, {**rows[1], "start": "77"}])
+    write_csv(films / "p.csv", [*rows, {**rows[0]}, {**rows[1], "end": "77"}])
     done = CliRunner().invoke(
         cli.app, ["score", str(films / "p.csv"), "--truth", str(films / "truth.jsonl"), "--out", str(films / "o")]
     )

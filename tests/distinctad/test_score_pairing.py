@@ -250,8 +250,10 @@ def test_casts_of_the_public_banks(cmd, tmp_path):
 
 
 def test_true_actions_of_the_public_column():
-    rows = [Row("f", 0, 1, "He sits.", 1, {"gt_action": cell}) for cell in ("['He sits.', ' ']", "0", "[", "[]")]
-    assert read_actions(rows) == [["He sits."]] * 4
+    rows = [
+        Row("f", 0, 1, "He sits.", 1, {"gt_action": cell}) for cell in ("['He sits.', ' ']", "0", "[", "[]", "{[1]}")
+    ]
+    assert read_actions(rows) == [["He sits."]] * 5
     assert read_actions([Row("f", 0, 1, "x", 1, {})]) is None
 
 

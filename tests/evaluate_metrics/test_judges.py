@@ -29,6 +29,7 @@ from evaluate_metrics.llm_ad_eval.marks import (
         ("{'score': 3}", 3), (' {"score": 0}\n', 0), ("<s>{'score': 5}</s>", 5), ("{'score': 6}", None), ("3", None),
         ("{'score': 3.0}", None), ("{'score': True}", None), ("{'score': '3'}", None), ("Score: {'score': 3}", None),
         ("{'score': }", None), ("", None), ("__import__('os')", None), ("[" * 5000, None), ("{'mark': 3}", None),
+        ("{{'score': 3}}", None), ("{['score']: 3}", None),
     ],
 )  # fmt: skip
 def test_answers_are_read_strictly(answer, mark):

@@ -117,6 +117,21 @@ def test_time_orders_rows_and_groups_stay_apart():
     assert recall_at_k_within_n(truths, truths, overlap, ["p", "p", "q", "q"], k=1, n=4)["recall"] == 100.0
 
 
+def test_ties_by_order_follow_time_and_equal_distances_are_equal():
+    def flat(predictions, truths, pairs):
+        return np.zeros(len(pairs))
+
+    texts = [str(i) for i in range(40)]
+    times = [float(i) for i in range(40)]
+    script, full = (
+        recall_at_k_within_n(texts, texts, flat, None, times, 1, 5, protocol, "order")["recall"]
+        for protocol in module.PROTOCOLS
+    )
+    assert script == pytest.approx(20.0)  # one of a window's five is its first
+    assert full == pytest.approx(100 / 40)  # only the first of all is first among its neighbours
+    assert module.neighbours([0.1 * i for i in range(1, 9)], 3, 4) == module.neighbours(list(range(1, 9)), 3, 4)
+
+
 def test_silence_is_a_miss():
     result = recall_at_k_within_n(["", None, "c"], ["a", "b", "c"], overlap, k=1, n=3)
     assert result["recall"] == pytest.approx(100 / 3) and result["n_empty"] == 2

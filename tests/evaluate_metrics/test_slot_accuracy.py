@@ -164,6 +164,15 @@ def test_one_film_has_no_interval_and_an_absent_slot_no_value():
     }  # fmt: skip
 
 
+def test_the_constant_of_people_is_told_beside_their_chance():
+    rows = [{"film": f, "text": "", "character": who} for f in "ab" for who in ["Mara"] * 9 + ["Otto"]]
+    found = slot_accuracy(["Mara."] * 20, rows, {f: ["Mara", "Otto", "Zoë"] for f in "ab"}, TABLE)["character"]
+    assert (found["accuracy"], found["chance_constant"]) == (90.0, 90.0)
+    assert found["chance"] == found["chance_uniform"] == pytest.approx(100 / 3)
+    with pytest.raises(ValueError, match="'mara', who is not in the cast"):
+        slot_accuracy(["Mara."], [{"film": "a", "character": "mara"}], {"a": ["Mara"]}, TABLE)
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="2 predictions for 1"):
         slot_accuracy(["a", "b"], [truth()], CASTS, TABLE)

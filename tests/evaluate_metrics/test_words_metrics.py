@@ -118,6 +118,29 @@ def test_names_without_a_cast_are_capitalised_words_of_the_truth():
     assert name_accuracy(["Peter nods.", "Now."], true)["precision"] == 0.0
 
 
+def test_the_letter_case_of_predictions_does_not_say_which_words_count():
+    true = ["Now Lisa smiles warmly.", "Then Lisa and George sit.", "A dog barks."]
+    found = [distinctiveness([change(t) for t in true], true) for change in (str, str.lower, str.upper, str.title)]
+    assert len({(r["n_words"], r["recall"]) for r in found}) == 1 and found[0]["recall"] == 100.0
+    told = ["Lisa nods.", "Lisa nods again.", "George nods."]
+    again = [repetition([change(t) for t in told], true) for change in (str, str.lower, str.upper)]
+    assert len({r["repeated_words"] for r in again}) == 1
+
+
+def test_columns_are_read_by_place():
+    """A column of pandas keeps the labels of its rows when they are sorted."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"t": ["Red dog.", "Blue cat.", "Red dog."], "s": [5.0, 9.0, 1.0], "f": ["x"] * 3})
+    table = table.sort_values("s")
+    for run in (
+        lambda t, f, s: repetition(t, films=f, times_s=s, last_k=1)["repeated_words"],
+        lambda t, f, s: distinctiveness(t, t, f, s, window=2)["n_words"],
+        lambda t, f, s: critic(t, t, f, {"x": ["Red"]}, s)["critic"],
+        lambda t, f, s: name_accuracy(t, t, f)["n_named"],
+    ):
+        assert run(table.t, table.f, table.s) == run(*(list(table[name]) for name in "tfs"))
+
+
 def test_length_by_hand():
     assert [count_words(t) for t in ("He's re-tying it – twice!", "...", None)] == [4, 0, 0]
     result = lengths(["one two", ""], ["one two three", "four"], [1.0, 3.0])
