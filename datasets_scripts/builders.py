@@ -76,14 +76,15 @@ class ADConfig(datasets.BuilderConfig):
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache by what the files hold too, so that a changed file is never read from an old cache."""
         texts = [*self.files().values(), *(f for f in (self.bank, self.keys) if f)]
-        named: dict[str, Any] = {**config_kwargs, "contents": [_sha256(Path(text)) for text in texts]}
+        named: dict[str, Any] = {**config_kwargs, "contents": [contents_sha256(Path(text)) for text in texts]}
         if self.feature_file and Path(self.feature_file).is_file():
             stat = Path(self.feature_file).stat()
             named["feature_stat"] = (stat.st_size, stat.st_mtime_ns)  # too large to hash
         return super().create_config_id(named, custom_features)
 
 
-def _sha256(path: Path) -> str:
+def contents_sha256(path: Path) -> str:
+    """SHA-256 of an annotation or metadata file, of a pocket folder its annotations'; "missing" without one."""
     path = path / "annotations.csv" if path.is_dir() else path
     if not path.is_file():
         return "missing"

@@ -4,7 +4,8 @@ The rows come from the data room's readers, with their rules for every quirk; th
 `distinctad features` writes them too) or from videos and frame folders through CLIP_AD. The cache has the layout of
 `train/features.py`, its rows also hold times, split and, where the annotations know it, who was recognised.
 
-Run: `python train/set_features.py CONFIG.yaml [--key value]`. Finished films are kept on a restart.
+Run: `python train/set_features.py CONFIG.yaml [--key value]`. Finished films are kept on a restart with equal inputs;
+what became of every row is printed and stands in the cache's meta.json.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from tqdm import tqdm
 from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from datasets_scripts.builders import BUILDERS
+from datasets_scripts.builders import BUILDERS, contents_sha256
 from datasets_scripts.frames import row_frames
 from datasets_scripts.mad_features import MadFeatures
+from datasets_scripts.repairs import OUTCOMES, REFUSED, RULES, Report
 from datasets_scripts.schema import ADRow
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import embed_images, load_vision, weights_sha256
@@ -58,6 +60,9 @@ class FilmEncoder:
 
     Args:
         asked: what to read.
+
+    Attributes:
+        reports: split -> what became of all its rows, whichever films were encoded before.
     """
 
     def __init__(self, asked: SetArguments) -> None:
@@ -75,6 +80,7 @@ class FilmEncoder:
             raise ValueError("train and eval are both empty; expected an annotation file; name one")
         self.readers = self._readers("cast" if asked.bank else "none")
         self.seen = self._readers("predicted") if asked.recognised else {}
+        self.reports: dict[str, Report] = {split: reader.read_all() for split, reader in self.readers.items()}
 
     def _readers(self, characters: str) -> dict[str, Any]:
         asked = self.asked
@@ -89,6 +95,21 @@ class FilmEncoder:
     def films(self) -> list[tuple[str, str]]:
         """(split, film) of every film."""
         return [(split, film) for split, reader in self.readers.items() for film in reader.films]
+
+    def inputs(self) -> dict[str, Any]:
+        """What decides the cache beside the options: what the files hold, and which rows cannot be used."""
+        asked = self.asked
+        texts = {**self.files, "bank": asked.bank, "keys": asked.keys}
+        found: dict[str, Any] = {name: contents_sha256(Path(path)) for name, path in texts.items() if path}
+        if asked.portraits:
+            found["portraits"] = _digest(sorted(p.name for p in Path(asked.portraits).iterdir() if p.is_file()))
+        if asked.feature_file:
+            stat = Path(asked.feature_file).stat()
+            found["feature_file"] = [stat.st_size, stat.st_mtime_ns]  # too large to hash
+        for split, report in self.reports.items():  # a video that is missing, or no longer
+            refused = {rule: list(seen.rows) for rule, seen in report.found.items() if RULES[rule][0] == REFUSED}
+            found[f"refused_{split}"] = _digest(refused)
+        return found
 
     @torch.no_grad()
     def embed(self, images: list[Any]) -> Tensor:
@@ -112,7 +133,8 @@ class FilmEncoder:
         people = {person.id: person for row in rows for person in (*row.characters, *found.get(row.provenance.row, ()))}
         cast = list(people.values())
         places = {person.id: place for place, person in enumerate(cast)}
-        faces = self._faces([person.portrait for person in cast])
+        frames = torch.stack([self.frames(row) for row in rows])
+        faces = self._faces([person.portrait for person in cast], frames.shape[-1])
         told = []
         for row in rows:
             cells: dict[str, Any] = {
@@ -124,19 +146,42 @@ class FilmEncoder:
                 cells["predicted"] = [places[person.id] for person in found.get(row.provenance.row, ())]
             told.append(cells)
         told[0]["faces"] = len(faces)
-        return {"frames": torch.stack([self.frames(row) for row in rows]), "faces": faces}, told
+        return {"frames": frames, "faces": faces}, told
 
-    def _faces(self, portraits: list[str]) -> Tensor:
-        """Embeds (people, C) float16, 0 for those without a portrait."""
-        width = int(getattr(self.tower.config, "projection_dim", None) or self.tower.config.hidden_size)
+    def _faces(self, portraits: list[str], width: int) -> Tensor:
+        """Embeds (people, C) float16, 0 for those without a portrait; `width` C is the frames'."""
         faces = torch.zeros(len(portraits), width, dtype=torch.float16)
         for place, portrait in enumerate(portraits):
             if portrait:
                 from PIL import Image
 
                 with Image.open(Path(self.asked.portraits) / portrait) as picture:
-                    faces[place] = self.embed([picture.convert("RGB")])[0]
+                    seen = self.embed([picture.convert("RGB")])[0]
+                if len(seen) != width:
+                    raise ValueError(
+                        f"{self.asked.clip} gives {len(seen)} numbers a portrait, the features hold {width} a frame; "
+                        "expected one tower; name as clip the one that made feature_file"
+                    )
+                faces[place] = seen
         return faces
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _counts(report: Report) -> dict[str, Any]:
+    """Rows by outcome and by rule, as meta.json holds them."""
+    rules = {rule: report.count(rule) for rule in sorted(report.found)}
+    return {"file": report.file, "rows": report.rows, **report.outcomes, "rules": rules}
+
+
+def _say(split: str, counts: dict[str, Any]) -> str:
+    """One line on a split's rows, the refusing rules first."""
+    rules = sorted(counts["rules"].items(), key=lambda item: -OUTCOMES.index(RULES[item[0]][0]))
+    told = ", ".join(f"{rule} x {count} ({RULES[rule][0]})" for rule, count in rules)
+    outcomes = " + ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
+    return f"{split}: {counts['file']}, {counts['rows']} rows in = {outcomes}" + (f"; {told}" if told else "")
 
 
 def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
@@ -148,12 +193,17 @@ def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
 
     Returns:
         The folder; `FeatureCache` reads it.
+
+    Raises:
+        ValueError: a file cannot be read, or no row can be used.
     """
     folder, encoder = Path(output_dir), FilmEncoder(asked)
-    meta = {"tower": encoder.sha256, **vars(asked)}
+    made_from = {"tower": encoder.sha256, **vars(asked), "inputs": encoder.inputs()}
+    meta = {**made_from, "read": {split: _counts(report) for split, report in encoder.reports.items()}}
+    print("\n".join(_say(split, counts) for split, counts in meta["read"].items()))
     if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:
         return folder
-    parts = folder / f"parts_{hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:12]}"
+    parts = folder / f"parts_{_digest(made_from)[:12]}"
     parts.mkdir(parents=True, exist_ok=True)
     paths = []
     for number, (split, film) in enumerate(tqdm(encoder.films(), unit="film", desc="features")):
@@ -168,9 +218,10 @@ def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
             partial.replace(lines)  # comes last: the film is whole
         if lines.stat().st_size:
             paths.append(path)
+    if not paths:
+        files = ", ".join(encoder.files.values())
+        raise ValueError(f"{files}: no row can be used; expected some; mend what the counts above name (root, files)")
     join_chunks(folder, paths, meta)
-    for split, reader in encoder.readers.items():
-        print(f"{split}: {reader.report.facts or reader.report}")
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
+from transformers import AutoTokenizer, CLIPImageProcessorPil, ResNetConfig, ResNetModel
 
+from datasets_scripts.repairs import Report
 from datasets_scripts.schema import ADRow, Character, Provenance
 from train import set_features
 from train.collators import WindowCollator, WindowOptions, consecutive_windows
@@ -32,7 +36,12 @@ class FakeReader:
 
     def __init__(self, split: str, characters: str) -> None:
         self.films, self.characters = [f"{split}_1", f"{split}_empty"], characters
-        self.report = SimpleNamespace(facts={"films": 1})
+        self.report = Report(f"{split}.csv")
+
+    def read_all(self) -> Report:
+        self.report.row(self.films[0], 0, [])
+        self.report.row(self.films[1], 1, [("empty_text", "''")])
+        return self.report
 
     def read(self, film: str) -> list[ADRow]:
         if film.endswith("empty"):
@@ -93,3 +102,97 @@ def test_windows_of_a_set_list_the_recognised_people(
     batch = WindowCollator(processor, made, WindowOptions(test_characters="all")).prompts([window])
     assert torch.equal(batch["face_index"].amax(-1), torch.zeros(1, 3, dtype=torch.long))
     assert "Possible characters" in processor.tokenizer.decode(batch["input_ids"][0, 0])
+
+
+CLIPS = {"a": ["a1", "a2"], "b": ["b1"], "c": ["c1"]}
+
+
+@pytest.fixture
+def cmd(towers: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[SetArguments, list[str]]:
+    """CMD-AD's layout: film b's videos are not there, one row of film a has no text. And the clips as they are read."""
+    read: list[str] = []
+
+    def frames(asked: ADRow, root: Path, count: int) -> list[np.ndarray]:
+        read.append(asked.clip)
+        return [np.full((4, 6, 3), 9 * i, np.uint8) for i in range(count)]
+
+    monkeypatch.setattr(set_features, "row_frames", frames)
+    with (tmp_path / "cmd.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow("text start end scaled_start scaled_end cmd_filename imdbid cmd_clip_idx".split())
+        for film, clips in CLIPS.items():
+            for number, clip in enumerate(clips):
+                table.writerow([f"Mara lifts lamp {clip}.", 9 * number, 9 * number + 3, 1, 4, clip, film, number])
+        table.writerow(["", 90, 93, 1, 4, "a2", "a", 7])
+    (tmp_path / "videos").mkdir()
+    for clip in ("a1", "a2", "c1"):
+        (tmp_path / "videos" / f"{clip}.mp4").touch()
+    (tmp_path / "bank.json").write_text(json.dumps({"a": [{"id": "nm1", "name": "Ann Lee", "role": "Mara"}]}))
+    asked = SetArguments(set="cmd-ad", clip=towers["clip"], train=str(tmp_path / "cmd.csv"), num_frames=2,
+                         root=str(tmp_path / "videos"), bank=str(tmp_path / "bank.json"))  # fmt: skip
+    return asked, read
+
+
+def test_refused_rows_and_films_are_told_after_a_restart_too(
+    cmd: tuple[SetArguments, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, read = cmd
+    folder = build_set_cache(asked, str(tmp_path / "cache"))
+    first = capsys.readouterr().out
+    assert "train: cmd.csv, 5 rows in = 3 kept + 0 repaired + 2 refused" in first
+    assert "missing_video x 1 (refused)" in first and "empty_text x 1 (refused)" in first
+    told = json.loads((folder / "meta.json").read_text())["read"]["train"]
+    assert (told["rows"], told["kept"], told["repaired"], told["refused"]) == (5, 3, 0, 2)
+    assert told["rules"]["missing_video"] == told["rules"]["empty_text"] == 1
+    (folder / "meta.json").unlink()
+    last = sorted(folder.glob("parts_*/*.jsonl"))[-1]  # killed before the last film was whole
+    last.unlink()
+    build_set_cache(asked, str(folder))
+    assert capsys.readouterr().out == first and read == ["a1", "a2", "c1", "c1"]
+    assert json.loads((folder / "meta.json").read_text())["read"]["train"] == told
+
+
+@pytest.mark.parametrize("changed", ["annotations", "bank", "videos", "nothing"])
+def test_changed_inputs_are_never_answered_from_an_old_cache(
+    cmd: tuple[SetArguments, list[str]], tmp_path: Path, changed: str
+) -> None:
+    asked, read = cmd
+    folder = build_set_cache(asked, str(tmp_path / "cache"))
+    read.clear()
+    if changed == "annotations":
+        path = Path(asked.train)
+        path.write_text(path.read_text(encoding="utf-8").replace("lamp c1", "cup c1"), encoding="utf-8")
+    elif changed == "bank":
+        Path(asked.bank).write_text(Path(asked.bank).read_text().replace("Mara", "Tessa"))
+    elif changed == "videos":
+        (tmp_path / "videos" / "b1.mp4").touch()
+    build_set_cache(asked, str(folder))
+    rows = FeatureCache(folder).rows
+    assert len(rows) == (4 if changed == "videos" else 3) and bool(read) == (changed != "nothing")
+    assert ("cup c1" in rows[-1]["text"]) == (changed == "annotations")
+    assert rows[0]["names"] == (["Tessa"] if changed == "bank" else ["Mara"])
+
+
+def test_a_set_without_a_usable_row_is_refused(cmd: tuple[SetArguments, list[str]], tmp_path: Path) -> None:
+    for video in (tmp_path / "videos").iterdir():
+        video.unlink()
+    with pytest.raises(ValueError, match="cmd.csv: no row can be used"):
+        build_set_cache(cmd[0], str(tmp_path / "cache"))
+
+
+def test_a_convolutional_tower_sees_portraits(
+    cmd: tuple[SetArguments, list[str]], towers: dict[str, str], tmp_path: Path
+) -> None:
+    asked = cmd[0]
+    asked.clip, asked.portraits = str(tmp_path / "pocket_clip"), str(tmp_path / "portraits")
+    for part in (
+        ResNetModel(ResNetConfig(embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic")),
+        AutoTokenizer.from_pretrained(towers["clip"]),
+        CLIPImageProcessorPil.from_pretrained(towers["clip"]),
+    ):
+        part.save_pretrained(asked.clip)
+    Path(asked.portraits).mkdir()
+    Image.new("RGB", (9, 9), (200, 10, 10)).save(Path(asked.portraits) / "nm1.png")
+    folder = build_set_cache(asked, str(tmp_path / "cache"))
+    tensors = load_file(folder / "features.safetensors")
+    assert tensors["frames"].shape == (3, 2, 8) and tensors["faces"].shape == (1, 8) and tensors["faces"].any()
