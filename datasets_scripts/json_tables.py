@@ -23,6 +23,11 @@ from datasets_scripts.tables import (
 )
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_AWAITED = {"object": "{", "first": '"}', "next": ",}", "entry": '"', "end": ""}  # marks that may come, by what came
+_SAID = {
+    "object": "an object", "first": "an entry or the closing brace", "next": "a comma or the closing brace",
+    "entry": "an entry", "end": "nothing after the closing brace (a stray brace before, or two files joined)",
+}  # fmt: skip
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -63,50 +68,51 @@ class JSONTable:
         """Yield (row number, id, byte offset of the entry, its bytes) of each entry.
 
         Raises:
-            TableError: where the JSON breaks off or an entry is longer than `MAX_LINE`; `rows` says after how many.
+            TableError: where the JSON breaks off, a comma is missing or doubled, something follows the object's end or
+                an entry is longer than `MAX_LINE`; `rows` says after how many.
         """
         self._file.seek(self._begin)
-        text, base, at, number = "", self._begin, 0, 0
-        opened = False
+        text, base, at, number, state = "", self._begin, 0, 0, "object"
         while True:
-            at = self._skip(text, at, ",")
-            if not opened and text[at : at + 1] == "{":
-                opened, at = True, at + 1
+            at = self._skip(text, at)
+            mark = text[at : at + 1]
+            if mark and mark not in _AWAITED[state]:
+                found = short(text[at : at + 20])
+                raise TableError(f"{self.name}, row {number}: {found}, expected {_SAID[state]}; mend it", rows=number)
+            if mark in ("{", ",", "}"):
+                state, at = {"{": "first", ",": "entry", "}": "end"}[mark], at + 1
                 continue
-            if opened and text[at : at + 1] == "}":
-                return
-            step = self._entry(text, at)
+            step = self._entry(text, at) if mark else None
             if step is not None:
                 key, begin, end = step
                 yield number, key, base + begin, text[begin:end].encode("latin-1")
-                number, at = number + 1, end
+                number, at, state = number + 1, end, "next"
                 continue
             if len(text) - at > MAX_LINE:
                 raise TableError(f"{self.name}, row {number}: no entry within {MAX_LINE} bytes; mend it", rows=number)
             more = self._file.read(CHUNK)
             if not more:
+                if state == "end":
+                    return
                 raise TableError(f"{self.name}, row {number}: the file breaks off or is no JSON; mend it", rows=number)
             base += at
             text, at = text[at:] + more.decode("latin-1"), 0
 
-    def _skip(self, text: str, at: int, marks: str) -> int:
-        """Go over blanks and separators."""
-        while True:
-            match = _SPACE.match(text, at)
-            at = match.end() if match else at
-            if text[at : at + 1] not in marks or at >= len(text):
-                return at
-            at += 1
+    @staticmethod
+    def _skip(text: str, at: int) -> int:
+        """Go over blanks."""
+        match = _SPACE.match(text, at)
+        return match.end() if match else at
 
     def _entry(self, text: str, at: int) -> tuple[str, int, int] | None:
         """Find `"id": value` at a place; None while more text is needed."""
         name = _STRING.match(text, at)
         if name is None:
             return None
-        colon = self._skip(text, name.end(), "")
+        colon = self._skip(text, name.end())
         if text[colon : colon + 1] != ":":
             return None
-        begin = self._skip(text, colon + 1, "")
+        begin = self._skip(text, colon + 1)
         try:
             _, end = self._decoder.raw_decode(text, begin)
         except (ValueError, RecursionError):

@@ -159,6 +159,38 @@ def test_json_annotations(tmp_path: Path) -> None:
     assert "unreadable" in check_file(path).found
 
 
+_ENTRIES = [
+    f'"{name}": {{"movie": "10", "ext_timestamps": [{4 * i}, {4 * i + 2}], "sentence": "Ann runs {i}."}}'
+    for i, name in enumerate("abc")
+]
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("{" + ", ".join(_ENTRIES[:2]) + "}, " + _ENTRIES[2] + "}", "row 2: ', \"c\": {"),  # a stray brace
+        ("{" + _ENTRIES[0] + "}\n{" + _ENTRIES[1] + "}\n", "row 1: '{\"b\": {"),  # two files joined
+        ("{" + _ENTRIES[0] + " " + _ENTRIES[1] + "}", "row 1: '\"b\": {"),
+        ("{" + _ENTRIES[0] + ",, " + _ENTRIES[1] + "}", "row 1: ', \"b\""),
+        ("{, " + _ENTRIES[0] + "}", "row 0: ', \"a\""),
+        ("{" + _ENTRIES[0] + ",}", "row 1: '}'"),
+        ("{" + _ENTRIES[0] + "}" + " \n" * 200_000 + "x", "expected nothing after the closing brace"),
+    ],
+    ids=["stray_brace", "two_files", "no_comma", "two_commas", "comma_first", "comma_last", "far_after"],
+)
+def test_json_that_goes_on_or_lacks_a_comma_is_refused(tmp_path: Path, raw: str, said: str) -> None:
+    (tmp_path / "train.json").write_text(raw, encoding="utf-8")
+    report = check_file(tmp_path / "train.json", "mad-eval")
+    assert said in report.found["unreadable"].details[0] and report.outcomes["kept"] == 0
+
+
+def test_json_may_end_in_blanks(tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text(" {" + " ,\n".join(_ENTRIES) + "}" + " \n" * 200_000, encoding="utf-8")
+    assert check_file(tmp_path / "train.json").outcomes == {"kept": 3, "repaired": 0, "refused": 0}
+    (tmp_path / "empty.json").write_text("{ }", encoding="utf-8")
+    assert check_file(tmp_path / "empty.json", "mad-eval").refused
+
+
 def test_the_papers_exclusions() -> None:
     assert sorted(EXCLUDED) == ["4017", "4797", "4839", "4902", "5634", "5900"]
 
