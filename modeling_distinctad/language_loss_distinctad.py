@@ -98,13 +98,24 @@ def call_language_model(model: nn.Module, embeds: Tensor, mask: Tensor, keep: in
     Returns:
         Logits (M, keep or L, V).
     """
-    taken = inspect.signature(model.forward).parameters
+    taken = inspect.signature(_bare(model).forward).parameters
     if "position_ids" in taken:
         kwargs["position_ids"] = position_ids_of(mask)
     if keep and "logits_to_keep" in taken:
         kwargs["logits_to_keep"] = keep
     logits = model(inputs_embeds=embeds, attention_mask=mask.long(), use_cache=False, **kwargs).logits
     return logits[:, -keep:]
+
+
+def _bare(model: Any) -> Any:
+    """The language model inside what wraps it: adapters and compiled modules take its arguments as `**kwargs`."""
+    while True:
+        if hasattr(model, "_orig_mod"):  # torch.compile
+            model = model._orig_mod
+        elif callable(getattr(model, "get_base_model", None)):  # peft
+            model = model.get_base_model()
+        else:
+            return model
 
 
 class _FinishedBackward(torch.autograd.Function):
@@ -146,6 +157,9 @@ def supervised_loss(
 
     Returns:
         The loss and its parts; scalars.
+
+    Raises:
+        ValueError: chunks in float16, whose gradients vanish before a loss scale can reach them.
     """
     told = (labels[:, 1:] != IGNORED).any(dim=-1)
     source, kept, wanted = embeds[told], mask[told], labels[told]
@@ -158,6 +172,8 @@ def supervised_loss(
         return found._replace(loss=found.loss + nothing)
     trained = [p for p in model.parameters() if p.requires_grad]
     traced = torch.is_grad_enabled() and (source.requires_grad or bool(trained))
+    if traced and torch.float16 in (next(model.parameters()).dtype, _autocast_dtype(source.device.type)):
+        raise ValueError(f"language_chunk is {chunk} in float16; expected bfloat16 or float32; take one, or 0 chunks")
     sums: list[Tensor | None] = [None, None, None]
     pieces: list[Tensor] = []
     adapters = [torch.zeros_like(p) for p in trained]
@@ -177,6 +193,10 @@ def supervised_loss(
         loss = _FinishedBackward.apply(loss, [torch.cat(pieces), *adapters], source, *trained)
     auto: Any = sums[1]
     return LanguageLoss(loss + nothing, auto, sums[2])
+
+
+def _autocast_dtype(device: str) -> torch.dtype | None:
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
 def _loss_of_rows(

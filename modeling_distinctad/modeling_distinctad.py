@@ -275,27 +275,34 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             face_features: (B, F, C).
             face_index: (B, N, L) long.
             describe_mask: (B, N) bool, False for clips that lend context only and get no text; None: all get one.
-            **generation: settings of transformers' `generate`, and `contrast` (see `search`); the configuration's
-                `decode_*` are the defaults. `labels`, `distinctive_mask` and the batch's counts are let pass and never
-                read: truth has no way in.
+            **generation: settings of transformers' `generate`, and `contrast` (see `search`), before those of a
+                `generation_config`; the configuration's `decode_*` are the defaults. `labels`, `distinctive_mask` and
+                the batch's counts are let pass and never read: truth has no way in.
 
         Returns:
             (B, N, L_new) long, only new tokens; clips that are padded or not asked for are all padding.
 
         Raises:
-            ValueError: inputs contradict each other, or several sequences a clip are asked for.
+            ValueError: inputs contradict each other, several sequences a clip are asked for, or a prompt leaves the
+                language model no room.
         """
         self._hold_frozen_parts()
+        was_training = self.training
+        if self.contextual_em is not None:
+            self.contextual_em.eval()  # telling must not feed the moving average
         embeds, mask, clip_mask, visual = self._prompt(
             input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
             face_features, face_index,
         )  # fmt: skip
+        if self.contextual_em is not None:
+            self.contextual_em.train(was_training)
         settings = self._generation_settings({k: v for k, v in generation.items() if k not in _TRUTH})
         asked = clip_mask if describe_mask is None else clip_mask & describe_mask.bool()
         if not asked.any():
             return input_ids.new_full((*input_ids.shape[:2], 1), settings["pad_token_id"])
         slots = input_ids == self.config.video_token_id
         prompts = packed_prompts(embeds, mask, slots, asked, visual, clip_mask)
+        settings |= self._room(prompts.embeds.shape[1], settings)
         new = self.search(prompts, settings).ids[:, 0]
         ids = new.new_full((*asked.shape, new.shape[-1]), settings["pad_token_id"])
         ids[asked] = new
@@ -331,6 +338,18 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             found = contrasted(self.language_model, prompts, found, contrast, penalty, end)
         return Found(found.ids[:, :keep], None if found.scores is None else found.scores[:, :keep])
 
+    def _room(self, length: int, settings: dict[str, Any]) -> dict[str, int]:
+        """New tokens that the language model's positions leave after a prompt, where they are fewer than asked."""
+        most = getattr(self.config.text_config, "max_position_embeddings", None)
+        if not most or settings.get("max_new_tokens") is None or length + settings["max_new_tokens"] <= most:
+            return {}
+        if length >= most:
+            raise ValueError(
+                f"a prompt has {length} tokens and the language model {most} positions; expected fewer; list fewer "
+                "people or fewer contextual ADs."
+            )
+        return {"max_new_tokens": most - length}
+
     def _generation_settings(self, asked: dict[str, Any]) -> dict[str, Any]:
         config = self.config
         eos = config.eos_token_id if config.eos_token_id is not None else config.text_config.eos_token_id
@@ -343,6 +362,8 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             "num_beams", "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "max_new_tokens", "contrast",
         )  # fmt: skip
         settings |= {name: getattr(config, prefix + name) for name in names}
+        given = asked.pop("generation_config", None)
+        settings |= {k: v for k, v in (given.to_diff_dict() if given else {}).items() if k != "transformers_version"}
         settings |= asked
         if settings.get("num_return_sequences", 1) != 1 or settings.get("return_dict_in_generate"):
             raise ValueError("generate: expected one plain sequence a clip; leave out num_return_sequences and dicts.")

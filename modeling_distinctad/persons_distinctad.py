@@ -84,18 +84,26 @@ class PersonSlots:
         """
         place = {token: k for k, token in enumerate(self.ids)}
         text, run = "", list[int]()
+
+        def decoded() -> str:
+            """The run as text; SentencePiece drops the blank that its first piece stands for."""
+            said = tokenizer.decode(run, **options)
+            first = tokenizer.convert_ids_to_tokens(run[:1])
+            blank = text and said and first and str(first[0]).startswith("\u2581") and not said[0].isspace()
+            return (" " if blank else "") + said
+
         for token in ids:
             if token not in place:
                 run.append(token)
                 continue
-            text += tokenizer.decode(run, **options)
+            text += decoded()
             run = []
             k = place[token]
             at_start = not text.strip() or text.rstrip().endswith((".", "!", "?"))
             name = names[k] if k < len(names) else "Someone" if at_start else "someone"
             blank = text and not text[-1].isspace() and text[-1] not in _NO_BLANK_AFTER
             text += (" " if blank else "") + name
-        return (text + tokenizer.decode(run, **options)).strip()
+        return (text + decoded()).strip()
 
 
 __all__ = ["PersonSlots"]

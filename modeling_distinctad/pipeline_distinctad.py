@@ -20,7 +20,7 @@ from .recognition_distinctad import recognise
 from .video_distinctad import frame_times, iter_clip_frames
 
 try:
-    from PIL import Image
+    from PIL import Image, ImageOps
 except ImportError as error:
     raise ImportError("Pillow is missing; it reads the portraits; run `pip install pillow`") from error
 
@@ -285,13 +285,21 @@ class DistinctADPipeline(ChunkPipeline):
         custom_object_save(self, save_directory)
 
 
+def upright(picture: Image.Image) -> Image.Image:
+    """A picture in RGB as it is to be seen: turned as a camera's EXIF data ask, 16-bit greys brought to 8."""
+    turned: Any = ImageOps.exif_transpose(picture)
+    if turned.mode.startswith("I"):
+        turned = turned.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    return turned.convert("RGB")
+
+
 def _picture(portrait: Any, name: str) -> Image.Image:
     """A portrait as a picture: given as one, or read from its path."""
     if isinstance(portrait, Image.Image):
-        return portrait
+        return upright(portrait)
     try:
         with Image.open(portrait) as picture:
-            return picture.convert("RGB")
+            return upright(picture)
     except (OSError, AttributeError) as error:
         raise ValueError(
             f"portrait of {name}: {portrait!s} cannot be read ({error}); expected a picture file; mend the cast"

@@ -17,6 +17,8 @@ from .configuration_distinctad import DistinctADConfig
 from .perceiver_distinctad import Perceiver, ScaledLinear
 from .towers_distinctad import embed_images, load_language, load_vision, require_all_weights, weights_sha256
 
+# Keywords of `from_pretrained` that say how to fetch a model and run its attention.
+_FETCHING = ("token", "cache_dir", "local_files_only", "force_download", "proxies", "attn_implementation")
 _MODEL = "modeling_distinctad.DistinctADForConditionalGeneration"
 AUTO_MAP = {
     "AutoConfig": "configuration_distinctad.DistinctADConfig",
@@ -44,6 +46,7 @@ class DistinctADPreTrainedModel(PreTrainedModel):
     face_projection: ScaledLinear | None
     ad_start: nn.Parameter
     encode_window: Callable[..., Tensor]
+    _named_sha256: str | None = None  # of the language model as loaded here, in bfloat16: a cast changes nothing
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -90,6 +93,10 @@ class DistinctADPreTrainedModel(PreTrainedModel):
     def get_output_embeddings(self) -> nn.Module:
         """Output layer of the language model."""
         return self.language_model.get_output_embeddings()
+
+    def set_output_embeddings(self, value: nn.Module) -> None:
+        """Replace the output layer of the language model."""
+        self.language_model.set_output_embeddings(value)
 
     @torch.no_grad()
     def encode_frames(self, pixel_values: Tensor) -> Tensor:
@@ -142,6 +149,8 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             vision_config=copy.deepcopy(tower.config), text_config=copy.deepcopy(model.config), **config
         )
         assembled = cls(whole, vision_tower=tower, language_model=model)
+        if fingerprint is not None:
+            assembled._named_sha256 = weights_sha256(model, torch.bfloat16)
         assembled.eval()  # before anything is measured: in training the noise would enter the bases' moving average
         assembled.scale_projections()
         return assembled
@@ -199,9 +208,11 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             **kwargs: passed on to transformers.
 
         Raises:
-            ValueError: the language model shall be named and has no name.
+            ValueError: the language model shall be named and has no name, or other weights than the named one.
         """
         config = self.config
+        embeddings: Any = self.get_input_embeddings().weight
+        config.text_config.vocab_size = embeddings.shape[0]  # it may have been resized
         stored = config.text_model_stored if save_language_model is None else save_language_model
         if not stored:
             if not config.text_model_name_or_path:
@@ -209,8 +220,7 @@ class DistinctADPreTrainedModel(PreTrainedModel):
                     "save_language_model=False without config.text_model_name_or_path: expected a Hub id or folder; "
                     "set it, or store the weights."
                 )
-            if config.text_model_sha256 is None:
-                config.text_model_sha256 = weights_sha256(self.language_model)
+            self._check_named_language_model()
             state_dict = self.state_dict() if state_dict is None else state_dict
             state_dict = {k: v for k, v in state_dict.items() if not k.startswith("language_model.")}
         before = config.text_model_stored
@@ -221,6 +231,20 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         finally:
             config.text_model_stored = before
 
+    def _check_named_language_model(self) -> None:
+        """See that naming the language model loses nothing: adapters and resized tokens would be gone."""
+        config, found = self.config, weights_sha256(self.language_model)
+        if config.text_model_sha256 is None:
+            config.text_model_sha256 = found
+        if found == config.text_model_sha256:
+            return
+        if self._named_sha256 is None or weights_sha256(self.language_model, torch.bfloat16) != self._named_sha256:
+            raise ValueError(
+                f"save_language_model=False: the weights of the language model are not those of "
+                f"{config.text_model_name_or_path} (SHA-256 {found}, expected {config.text_model_sha256}); adapters or "
+                "training changed them; store them with save_language_model=True."
+            )
+
     @classmethod
     def from_pretrained(cls, source: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Load a model; weights that are not in the checkpoint are an error, never random numbers.
@@ -228,7 +252,8 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         Args:
             source: folder or Hub id.
             *args: passed on to transformers.
-            **kwargs: passed on to transformers.
+            **kwargs: passed on to transformers; how to fetch and run (`token`, `cache_dir`, `attn_implementation`, ...)
+                holds for a named language model too.
 
         Returns:
             The model in eval mode (with `output_loading_info=True` a pair with the loading information).
@@ -242,16 +267,17 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         missing = set(info["missing_keys"])
         if not model.config.text_model_stored:
             missing = {key for key in missing if not key.startswith("language_model.")}
-            model._take_named_language_model()
+            model._take_named_language_model({name: kwargs[name] for name in _FETCHING if name in kwargs})
         require_all_weights(missing, str(source))
         model._freeze()  # loading replaces parameters, and the new ones would train
         return (model, info) if with_info else model
 
-    def _take_named_language_model(self) -> None:
-        config = self.config
+    def _take_named_language_model(self, fetching: dict[str, Any]) -> None:
+        config, dtype, device = self.config, self.perceiver.latents.dtype, self.perceiver.latents.device
+        self.language_model = nn.Identity()  # what transformers put there makes room before the named one comes
         try:
             named, fingerprint = load_language(
-                config.text_model_name_or_path, config.text_model_revision, dtype=self.perceiver.latents.dtype
+                config.text_model_name_or_path, config.text_model_revision, dtype, **fetching
             )
         except (OSError, ValueError) as error:
             raise ValueError(
@@ -263,7 +289,8 @@ class DistinctADPreTrainedModel(PreTrainedModel):
                 f"language model {config.text_model_name_or_path}: its weights have SHA-256 {fingerprint}, expected "
                 f"{config.text_model_sha256}; fetch the revision that the checkpoint was trained with."
             )
-        self.language_model = named.to(self.perceiver.latents.device)
+        self._named_sha256 = weights_sha256(named, torch.bfloat16)
+        self.language_model = named.to(device)
 
 
 def _scale(layer: nn.Linear, results: Tensor, target: Tensor) -> None:

@@ -126,7 +126,7 @@ def _vision_half(module: Any) -> Any:
 
 
 def load_language(
-    source: str | nn.Module, revision: str | None = None, dtype: torch.dtype | str | None = None
+    source: str | nn.Module, revision: str | None = None, dtype: torch.dtype | str | None = None, **loading: Any
 ) -> tuple[Any, str | None]:
     """Load a causal language model: a Hub id, a folder or a module.
 
@@ -134,6 +134,7 @@ def load_language(
         source: what to load.
         revision: of the Hub id.
         dtype: of the returned weights; None keeps the stored one. A module keeps its own.
+        **loading: further keywords of `from_pretrained`.
 
     Returns:
         The model, and the fingerprint of the weights as stored (None for a module).
@@ -144,7 +145,7 @@ def load_language(
     if isinstance(source, nn.Module):
         return source, None
     loaded: Any = AutoModelForCausalLM.from_pretrained(
-        source, revision=revision or "main", dtype="auto", output_loading_info=True
+        source, revision=revision or "main", dtype="auto", output_loading_info=True, **loading
     )
     model, info = loaded
     require_all_weights(info["missing_keys"], f"language model {source}")
@@ -152,18 +153,22 @@ def load_language(
     return (model if dtype is None else model.to(dtype)), fingerprint
 
 
-def weights_sha256(model: nn.Module) -> str:
+def weights_sha256(model: nn.Module, rounded: torch.dtype = torch.float32) -> str:
     """Fingerprint of a model: SHA-256 over names, shapes and values as float32 of all it stores, in name order.
 
     Float32, so that a bfloat16 file and the same weights loaded as float32 agree; tied weights count once. Stored
     buffers (a batch norm's statistics) count as parameters do.
+
+    Args:
+        model: whose weights.
+        rounded: dtype that values are rounded to first; bfloat16: weights and their cast to it agree.
     """
     digest = hashlib.sha256()
     stored = model.state_dict().keys()
     buffers = [(name, buffer) for name, buffer in model.named_buffers() if name in stored]
     for name, parameter in sorted([*model.named_parameters(), *buffers], key=lambda found: found[0]):
         digest.update(f"{name}{tuple(parameter.shape)}".encode())
-        values = parameter.detach().to(device="cpu", dtype=torch.float32).contiguous()
+        values = parameter.detach().to(device="cpu", dtype=rounded).float().contiguous()
         digest.update(values.numpy().tobytes())
     return digest.hexdigest()
 

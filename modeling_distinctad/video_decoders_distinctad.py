@@ -25,6 +25,7 @@ _NO_SHOWING_TIMES = "avi"  # an order of decoding only
 _NO_JUMPS = "mpeg"  # programme streams (DVDs): times after a jump are wrong by some frames
 _MOST_SKIPPED = 1000  # frames after a jump without a key frame: a stream that has none is read from its start
 _SHORTFALL_S = 1.0  # a file that ends this much before its declared duration counts as truncated
+_MOST_STRETCH = 4.0  # of a pixel; a file that says more (or less than its inverse) is not believed
 _UNREADABLE = (
     "expected a whole video file such as MP4 or MKV; check that it plays, or fetch it again "
     "(an MP4 cut off before its index holds no readable frame)"
@@ -88,7 +89,10 @@ class Film(ABC):
 
     @abstractmethod
     def to_rgb(self, frame: Any, size: tuple[int, int] | None = None) -> np.ndarray:
-        """Turn a frame of `frames` into an upright uint8 RGB array (H, W, 3), scaled to (width, height) if given."""
+        """Turn a frame of `frames` into an upright uint8 RGB array (H, W, 3), scaled to (width, height) if given.
+
+        Without a size pixels that are no squares are widened, so that the picture is as shown.
+        """
 
     def report_shortfall(self, last_s: float, asked_s: float) -> None:
         """Warn once where the film ended well before its declared duration and a time in the gap was asked for."""
@@ -167,6 +171,7 @@ class AVFilm(Film):
         own_s = float((self.stream.duration or 0) * (self.stream.time_base or 0))
         self.declared_s = own_s or (self.container.duration or 0) / 1e6
         self.rate_hz = float(self.stream.average_rate or self.stream.guessed_rate or 0.0)
+        self._stretch = _stretch(float(self.stream.sample_aspect_ratio or 1))
         self.has_audio = bool(self.container.streams.audio)
 
     def seek(self, time_s: float) -> bool:
@@ -236,6 +241,9 @@ class AVFilm(Film):
         """As `Film.to_rgb`; scaled by area averaging before it is turned."""
         turns, mirrored = self._orientation or (0, False)
         given: dict[str, Any] = {"format": "rgb24"}
+        if size is None and self._stretch != 1.0:  # a DVD's pixels are no squares
+            size = round(frame.width * self._stretch), frame.height
+            size = size if turns % 2 == 0 else (size[1], size[0])
         if size is not None:
             given["width"], given["height"] = size if turns % 2 == 0 else (size[1], size[0])
             given["interpolation"] = _av().video.reformatter.Interpolation.AREA
@@ -264,6 +272,8 @@ class OpenCVFilm(Film):
         if not self._capture.isOpened():
             raise VideoError(f"{self.path}: cannot be read as a video; {_UNREADABLE}")
         self.rate_hz = max(0.0, float(self._capture.get(cv2.CAP_PROP_FPS)))
+        tall, wide = (float(self._capture.get(p)) for p in (cv2.CAP_PROP_SAR_DEN, cv2.CAP_PROP_SAR_NUM))
+        self._stretch = _stretch(wide / tall if tall > 0 and wide > 0 else 1.0)
         count = max(0.0, float(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.declared_s = count / self.rate_hz if self.rate_hz else 0.0
 
@@ -284,7 +294,14 @@ class OpenCVFilm(Film):
         """As `Film.to_rgb`; OpenCV has turned the frame already."""
         cv2 = _cv2()
         image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        if size is None and self._stretch != 1.0:
+            size = round(image.shape[1] * self._stretch), image.shape[0]
         return np.asarray(image if size is None else cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def _stretch(ratio: float) -> float:
+    """How much wider than stored a picture is shown; 1 for what nobody can mean."""
+    return ratio if 1 / _MOST_STRETCH <= ratio <= _MOST_STRETCH else 1.0
 
 
 def _orientation(frame: Any) -> tuple[int, bool]:

@@ -38,7 +38,7 @@ class VideoInfo:
     Attributes:
         duration_s: length of the film in seconds (video stream, else container; 0.0 where the file does not say).
         frame_rate_hz: average frames per second; 0.0 where the file does not say.
-        width: of the picture as shown (rotation applied), in pixels.
+        width: of the picture as shown (rotation and the pixels' own shape applied), in pixels.
         height: of the picture as shown, in pixels.
         has_audio: whether there is an audio stream (False where the decoder cannot tell).
     """
@@ -151,6 +151,8 @@ def iter_clip_frames(
     seed: int | random.Random | None = None,
 ) -> Iterator[list[np.ndarray]]:
     """Take T frames of each clip of a film in one pass, holding only the frames of clips that are still open.
+
+    A clip is open until it and all before it have ended, so one that spans others holds theirs too.
 
     Args:
         path: the file.

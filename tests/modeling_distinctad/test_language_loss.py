@@ -75,6 +75,26 @@ def test_only_supervised_logits_are_computed() -> None:
     assert [shape[0] for shape in shapes[1:]] == [2, 2, 2]
 
 
+def test_a_wrapped_language_model_is_told_its_positions() -> None:
+    from peft import LoraConfig, get_peft_model
+
+    model, batch = tiny_models.model("gpt2"), tiny_models.inputs()
+    bare, want = model.language_model, float(model(**batch).loss.detach())
+    lora = LoraConfig(r=2, target_modules=["c_attn"], task_type="CAUSAL_LM", fan_in_fan_out=True)
+    for wrapped in (torch.compile(bare, backend="eager"), get_peft_model(bare, lora)):
+        model.language_model = wrapped
+        assert float(model(**batch, loss_only=True).loss.detach()) == pytest.approx(want, rel=1e-5)
+
+
+def test_chunks_in_float16_are_refused() -> None:
+    """Their gradients would be made before a loss scale can lift them above what float16 holds."""
+    model, batch = tiny_models.model("gpt2").train(), tiny_models.inputs()
+    with torch.autocast("cpu", torch.float16), pytest.raises(ValueError, match="language_chunk is 2 in float16"):
+        model(**batch, loss_only=True, language_chunk=2)
+    with torch.no_grad(), torch.autocast("cpu", torch.float16):
+        model(**batch, loss_only=True, language_chunk=2)  # nothing is to be learnt
+
+
 def test_a_batch_without_any_text_gives_zero_with_gradients() -> None:
     model, inputs = tiny_models.model(), tiny_models.inputs()
     inputs["labels"][:] = -100

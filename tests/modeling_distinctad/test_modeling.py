@@ -9,6 +9,7 @@ import pytest
 import tiny_models
 import torch
 from tiny_models import FACE, JOINT, LANGUAGE, START, VIDEO
+from transformers import GenerationConfig
 
 from modeling_distinctad.losses_distinctad import caption_loss, distinctive_loss
 
@@ -154,6 +155,39 @@ def test_greedy_generation_agrees_with_the_forward_pass(model: Any) -> None:
         if token == tiny_models.EOS:
             break
         row = torch.cat([row, token.reshape(1, 1, 1)], dim=-1)
+
+
+def test_a_generation_config_counts_and_keywords_lead(model: Any) -> None:
+    batch = {k: v for k, v in tiny_models.inputs().items() if k not in ("labels", "distinctive_mask")}
+    given = GenerationConfig(num_beams=1, max_new_tokens=3)
+    want = model.generate(**batch, num_beams=1, max_new_tokens=3)
+    assert torch.equal(model.generate(**batch, generation_config=given), want) and want.shape[-1] <= 3
+    assert model.generate(**batch, generation_config=given, max_new_tokens=2).shape[-1] <= 2
+
+
+def test_a_prompt_that_leaves_no_room_is_refused_and_a_long_one_gets_what_is_left(model: Any) -> None:
+    batch = {k: v for k, v in tiny_models.inputs().items() if k not in ("labels", "distinctive_mask")}
+    length = int(batch["attention_mask"].sum(-1).max())
+    most = model.config.text_config.max_position_embeddings
+    settings = {"num_beams": 1, "min_new_tokens": most, "max_new_tokens": most}
+    assert model.generate(**batch, **settings).shape[-1] == most - length
+    longer = {
+        name: torch.cat([batch[name][..., :1].repeat(1, 1, most), batch[name]], dim=-1)
+        for name in ("input_ids", "attention_mask", "face_index")
+    }
+    with pytest.raises(ValueError, match=f"the language model {most} positions"):
+        model.generate(**(batch | longer))
+
+
+def test_telling_does_not_feed_the_moving_average() -> None:
+    model = tiny_models.model(em_bases_init="ema_buffer").train()
+    batch = {k: v for k, v in tiny_models.inputs().items() if k not in ("labels", "distinctive_mask")}
+    model.contextual_em.move_average()  # what scaling the projections left
+    before = {name: buffer.clone() for name, buffer in model.contextual_em.named_buffers()}
+    model.generate(**batch)
+    assert model.contextual_em.training
+    model.contextual_em.move_average()
+    assert before and all(torch.equal(buffer, before[name]) for name, buffer in model.contextual_em.named_buffers())
 
 
 def test_penalties_see_generated_text_only(model: Any) -> None:

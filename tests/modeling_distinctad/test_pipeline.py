@@ -184,6 +184,21 @@ def test_defaults_at_construction_and_other_dtypes(film: Path, cast: list[dict[s
     assert len(half(film, INTERVALS, cast, **GREEDY)) == 5
 
 
+def test_portraits_are_seen_as_they_were_taken(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :20] = (250, 0, 0)
+    picture = Image.fromarray(pixels)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: to be turned clockwise
+    picture.save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    seen = np.asarray(pipeline_distinctad._picture(tmp_path / "turned.jpg", "Mara"))
+    assert seen.shape == (60, 40, 3) and seen[5, :, 0].min() > 200 and seen[40, :, 0].max() < 60
+    grey = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    seen = np.asarray(pipeline_distinctad._picture(tmp_path / "grey.png", "Mara"))
+    assert np.abs(seen[..., 0].astype(float) - grey / 257).max() <= 1
+
+
 def test_without_a_cast(pipe: DistinctADPipeline, film: Path) -> None:
     for characters in ("recognised", "all"):
         rows = pipe(film, INTERVALS[:1], characters=characters, **GREEDY)

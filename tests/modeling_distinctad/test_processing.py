@@ -17,6 +17,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 
 from modeling_distinctad.losses_distinctad import first_tokens_of_words
+from modeling_distinctad.persons_distinctad import PersonSlots
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.prompt_distinctad import fill, word_spans
 
@@ -192,6 +193,26 @@ def test_tokenizer_that_writes_its_own_blank() -> None:
     flagged = processor.tokenizer.convert_ids_to_tokens(labels[batch["distinctive_mask"][0, 0] == 1].tolist())
     assert "".join(flagged) == "\u2581Mara"
     assert batch["attention_mask"].all() and processor.batch_decode(batch["labels"]) == [["Mara lifts"]]
+
+
+def test_names_between_sentencepiece_words_keep_their_blanks() -> None:
+    class Pieces:
+        """Decodes as SentencePiece does: the first piece's blank is gone."""
+
+        words = {1: "\u2581walks", 2: "\u2581to", 3: "\u2581and", 4: "s", 5: "."}
+
+        def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+            return [self.words[i] for i in ids]
+
+        def decode(self, ids: list[int], **options: Any) -> str:
+            return "".join(self.words[i] for i in ids).replace("\u2581", " ").removeprefix(" ")
+
+        def get_added_vocab(self) -> dict[str, int]:
+            return {"<person_1>": 90, "<person_2>": 91}
+
+    slots = PersonSlots(Pieces())
+    assert slots.decode(Pieces(), [90, 1, 2, 91, 3, 1, 5], ["Mara", "Tom"]) == "Mara walks to Tom and walks."
+    assert slots.decode(Pieces(), [1, 2, 90, 4, 5], ["Mara"]) == "walks to Maras."
 
 
 def test_user_text_cannot_make_slots() -> None:

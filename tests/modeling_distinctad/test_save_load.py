@@ -24,8 +24,9 @@ from transformers import (
     SiglipVisionModel,
 )
 
+from modeling_distinctad import pretrained_distinctad
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
-from modeling_distinctad.towers_distinctad import weights_sha256
+from modeling_distinctad.towers_distinctad import load_language, weights_sha256
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny"
 Model = DistinctADForConditionalGeneration
@@ -155,6 +156,63 @@ def test_the_language_model_may_be_named_instead_of_stored(towers: tuple[Path, P
     assert weights_sha256(other) != model.config.text_model_sha256
     with pytest.raises(ValueError, match="SHA-256"):
         Model.from_pretrained(tmp_path / "named")
+
+
+def test_naming_never_loses_changed_weights(towers: tuple[Path, Path], tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    clip, language = towers
+    model = Model.from_towers(str(clip), str(language), text_model_name_or_path=str(language), **fields())
+    model.language_model.to(torch.bfloat16)  # a cast is no other model
+    model.save_pretrained(tmp_path / "named", save_language_model=False)
+    model.language_model.float()
+    lora = LoraConfig(r=2, target_modules=["c_attn"], task_type="CAUSAL_LM", fan_in_fan_out=True)
+    adapted = get_peft_model(model.language_model, lora)
+    with pytest.raises(ValueError, match=r"are not those of .* store them with save_language_model=True"):
+        model.save_pretrained(tmp_path / "named", save_language_model=False)
+    with torch.no_grad():
+        for name, parameter in model.language_model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    adapted.merge_and_unload()
+    for path in ("merged", "again"):  # stored, then loaded and stored: never named unseen
+        model.save_pretrained(tmp_path / path)
+        with pytest.raises(ValueError, match="are not those of"):
+            model.save_pretrained(tmp_path / "named", save_language_model=False)
+        model = Model.from_pretrained(tmp_path / path)
+
+
+def test_how_to_fetch_and_attend_holds_for_a_named_language_model(
+    towers: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, language = towers
+    model = Model.from_towers(str(clip), str(language), text_model_name_or_path=str(language), **fields())
+    model.save_pretrained(tmp_path / "named", save_language_model=False)
+    asked: dict[str, Any] = {}
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        asked.update(kwargs)
+        return load_language(*args, **kwargs)
+
+    monkeypatch.setattr(pretrained_distinctad, "load_language", load)
+    loaded = Model.from_pretrained(tmp_path / "named", attn_implementation="eager", local_files_only=True)
+    assert asked == {"attn_implementation": "eager", "local_files_only": True}
+    assert loaded.language_model.config._attn_implementation == "eager"
+    assert torch.allclose(logits_of(loaded), logits_of(model), atol=1e-5)
+
+
+def test_more_tokens_than_the_language_model_came_with(tmp_path: Path) -> None:
+    for name, resize in (
+        ("inside", lambda model: model.language_model.resize_token_embeddings(70)),
+        ("outside", lambda model: model.resize_token_embeddings(70)),
+    ):
+        model = tiny_models.model("llama", video_token_id=70, face_token_id=71, ad_start_token_id=72)
+        resize(model)
+        model.save_pretrained(tmp_path / name)
+        loaded = Model.from_pretrained(tmp_path / name)
+        assert loaded.get_input_embeddings().weight.shape[0] == loaded.get_output_embeddings().weight.shape[0] == 70
+        ids, embeds = torch.tensor([[1, 69]]), loaded.get_input_embeddings()
+        assert torch.equal(embeds(ids), model.get_input_embeddings()(ids))
 
 
 def test_fingerprint_ignores_the_loading_dtype_and_sees_one_changed_number(towers: tuple[Path, Path]) -> None:

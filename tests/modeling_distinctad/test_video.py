@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -90,6 +91,20 @@ def test_probe(tmp_path: Path) -> None:
     assert info.duration_s == pytest.approx(2.0, abs=0.01)
     assert info.frame_rate_hz == pytest.approx(10.0)
     assert (info.width, info.height, info.has_audio) == (64, 48, True)
+
+
+@pytest.mark.parametrize("decoder", [AVFilm, OpenCVFilm])
+def test_pixels_that_are_no_squares_are_widened(tmp_path: Path, decoder: type[Film]) -> None:
+    path = tmp_path / "dvd.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, width=72, height=58, pix_fmt="yuv420p")
+        stream.codec_context.sample_aspect_ratio = Fraction(64, 45)
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((58, 72, 3), np.uint8), "rgb24")))
+        container.mux(stream.encode())
+    with decoder(path) as film:
+        frame = next(film.frames())[1]
+        assert film.to_rgb(frame).shape == (58, 102, 3) and film.to_rgb(frame, (20, 10)).shape == (10, 20, 3)
 
 
 def test_times_count_from_the_containers_start(tmp_path: Path) -> None:
