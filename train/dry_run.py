@@ -1,4 +1,4 @@
-"""`--dry_run true`: resolves a Stage II run, builds it on the meta device, checks its paths and says what it takes.
+"""`--dry_run true`: resolves a Stage II run, builds it on the meta device, checks its paths and people, says its cost.
 
 Nothing is loaded and nothing is computed. Shapes of towers that are not at hand come from a table of their published
 configurations; memory and hours are counted, not measured, and say so.
@@ -18,7 +18,7 @@ from transformers import AutoConfig, CLIPVisionConfig, GPT2Config, LlamaConfig
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from train.arguments import RunArguments
-from train.features import FEATURES, META
+from train.features import FEATURES, META, ROWS
 from train.stage2 import Stage2Arguments, check_run, config_fields
 
 PUBLISHED: dict[str, Any] = {
@@ -141,8 +141,34 @@ def trains(row: dict[str, Any], held_out_from: int) -> bool:
     return row["split"] == "train" if "split" in row else int(row["film"]) <= held_out_from
 
 
+def check_people(arguments: Stage2Arguments, rows: list[dict[str, Any]]) -> list[str]:
+    """Films whose prompts the collator would refuse, one line for training and one for test.
+
+    `predicted` tells people by the cache's own list or by portraits; these films have neither.
+
+    Args:
+        arguments: of the run.
+        rows: all rows of the cache.
+    """
+    lost = []
+    for name, training in (("train_characters", True), ("test_characters", False)):
+        if getattr(arguments, name) != "predicted":
+            continue
+        films: dict[str, bool] = {}
+        for row in rows:
+            if trains(row, arguments.held_out_from) == training:
+                known = "predicted" in row or any(row.get("portraits", row["names"]))
+                films[row["film"]] = films.get(row["film"], True) and known
+        if nobody := [film for film, known in films.items() if not known]:
+            lost.append(
+                f"{name}: predicted, but {len(nobody)} of {len(films)} films (first {nobody[0]}) have no predictions "
+                "and nobody's portrait in the cache; make it with --bank and --portraits, or choose noisy, all or none"
+            )
+    return lost
+
+
 def report(arguments: Stage2Arguments, run: RunArguments) -> int:
-    """Prints everything; returns 0, or 1 when a path is missing.
+    """Prints everything; returns 0, or 1 when a path is missing or a film's people cannot be told.
 
     Raises:
         ValueError: the run contradicts itself, or a tower is neither a folder nor known.
@@ -155,10 +181,10 @@ def report(arguments: Stage2Arguments, run: RunArguments) -> int:
     print("changed from the defaults:", json.dumps(changed, ensure_ascii=False))
     print(f"towers: vision from {origin['vision']}, language from {origin['language']}")
     meta = Path(arguments.features) / META
-    clips = MAD_TRAIN_CLIPS
+    clips, rows = MAD_TRAIN_CLIPS, []
     if meta.is_file():
-        rows = (meta.parent / "rows.jsonl").read_text(encoding="utf-8").splitlines()
-        clips = max(1, sum(trains(json.loads(row), arguments.held_out_from) for row in rows))
+        rows = [json.loads(line) for line in (meta.parent / ROWS).read_text(encoding="utf-8").splitlines()]
+        clips = max(1, sum(trains(row, arguments.held_out_from) for row in rows))
     found = count_cost(model, arguments, run, clips)
     sizes = ", ".join(f"{key.removesuffix('_gb')} {value:.2f}" for key, value in found.items() if key.endswith("_gb"))
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -167,9 +193,9 @@ def report(arguments: Stage2Arguments, run: RunArguments) -> int:
     source = "of the cache" if meta.is_file() else "assumed, MAD-train"
     print(f"{clips:,} clips an epoch ({source}), {found['steps']:,.0f} steps, {found['flops']:.2e} operations")
     print(f"predicted: {found['hours']:.2f} h on one H100 at {UTILISATION:.0%} of its bf16 peak (not measured)")
-    lost = check_paths(arguments, run)
+    lost = [*check_paths(arguments, run), *check_people(arguments, rows)]
     print("paths: all there" if not lost else "missing:\n  " + "\n  ".join(lost))
     return 1 if lost else 0
 
 
-__all__ = ["PUBLISHED", "check_paths", "count_cost", "meta_model", "report", "tower_config"]
+__all__ = ["PUBLISHED", "check_paths", "check_people", "count_cost", "meta_model", "report", "tower_config"]

@@ -241,6 +241,22 @@ def test_a_dry_run_counts_and_names_what_is_missing(
         report(arguments(towers, features, language="nowhere/unknown"), run(tmp_path / "model"))
 
 
+@pytest.mark.parametrize("who", ["predicted", "all"])
+def test_a_dry_run_names_films_whose_people_cannot_be_told(
+    towers: dict[str, str], features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], who: str
+) -> None:
+    from train.dry_run import report
+
+    blind = Path(shutil.copytree(features, tmp_path / "features", ignore=shutil.ignore_patterns("parts_*")))
+    rows = [json.loads(line) for line in (blind / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [json.dumps({**row, "portraits": [False] * len(row["names"])}) + "\n" for row in rows]
+    (blind / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
+    asked = arguments(towers, blind, train_characters="noisy", test_characters=who)
+    assert report(asked, run(tmp_path / "model")) == (1 if who == "predicted" else 0)
+    said = "test_characters: predicted, but 1 of 1 films (first 800001) have no predictions and nobody's portrait"
+    assert (said in capsys.readouterr().out) == (who == "predicted")
+
+
 def test_the_fsdp_settings_are_read_by_accelerate() -> None:
     from accelerate.commands.config.config_args import ClusterConfig
 
