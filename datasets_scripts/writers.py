@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -22,9 +23,11 @@ from datasets_scripts.annotations import find_media
 from datasets_scripts.builders import ADBuilder
 from datasets_scripts.cards import SIGNATURE, card
 from datasets_scripts.one_writer import OutputBusy, only_writer
+from datasets_scripts.repairs import short
 
 ROWS_PER_FILE = 50_000
 FORMATS = ("parquet", "webdataset")
+_SPLIT = re.compile(r"\w+(\.\w+)*")  # what `datasets` takes
 
 
 class WriteError(ValueError):
@@ -66,10 +69,15 @@ def write_folder(
 
     Raises:
         WriteError: the folder is there and not empty (with `overwrite`: and not ours), another process is writing it,
-            or the format is unknown.
+            the format is unknown, or a split has a name that `load_dataset` refuses.
     """
     if form not in FORMATS:
         raise WriteError(f"format is {form!r}, expected one of {', '.join(FORMATS)}; choose one")
+    for split in builder.config.files():
+        if not _SPLIT.fullmatch(split):  # it becomes a file's name, too
+            raise WriteError(
+                f"split is {short(split)}, expected letters, digits and _, with single dots between; choose another"
+            )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Whoever holds the folder may remove the ".part" that a killed process left; nobody else's is there then.

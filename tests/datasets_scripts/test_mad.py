@@ -168,11 +168,11 @@ _ENTRIES = [
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        ("{" + ", ".join(_ENTRIES[:2]) + "}, " + _ENTRIES[2] + "}", "row 2: ', \"c\": {"),  # a stray brace
-        ("{" + _ENTRIES[0] + "}\n{" + _ENTRIES[1] + "}\n", "row 1: '{\"b\": {"),  # two files joined
-        ("{" + _ENTRIES[0] + " " + _ENTRIES[1] + "}", "row 1: '\"b\": {"),
-        ("{" + _ENTRIES[0] + ",, " + _ENTRIES[1] + "}", "row 1: ', \"b\""),
-        ("{, " + _ENTRIES[0] + "}", "row 0: ', \"a\""),
+        ("{" + ", ".join(_ENTRIES[:2]) + "}, " + _ENTRIES[2] + "}", 'row 2: \', "c": {'),  # a stray brace
+        ("{" + _ENTRIES[0] + "}\n{" + _ENTRIES[1] + "}\n", 'row 1: \'{"b": {'),  # two files joined
+        ("{" + _ENTRIES[0] + " " + _ENTRIES[1] + "}", 'row 1: \'"b": {'),
+        ("{" + _ENTRIES[0] + ",, " + _ENTRIES[1] + "}", 'row 1: \', "b"'),
+        ("{, " + _ENTRIES[0] + "}", 'row 0: \', "a"'),
         ("{" + _ENTRIES[0] + ",}", "row 1: '}'"),
         ("{" + _ENTRIES[0] + "}" + " \n" * 200_000 + "x", "expected nothing after the closing brace"),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import load_dataset
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
@@ -175,6 +176,21 @@ def test_build_writes_and_sends_nothing(pocket: Path, tmp_path: Path, monkeypatc
     (tmp_path / "home" / "letter").touch()
     options[options.index(out)] = tmp_path / "home"
     assert "not written by this command" in refused(run("build", *options, "--overwrite"))
+
+
+@pytest.mark.parametrize("form", ["parquet", "webdataset"])
+@pytest.mark.parametrize("split", ["../../../victim", "my-split", "", "a b", "a..b", "test\n"])
+def test_a_split_that_is_no_name_writes_nothing(pocket: Path, tmp_path: Path, split: str, form: str) -> None:
+    out = tmp_path / "a" / "b" / "out"
+    options = ["--annotations", pocket, "--out", out, "--split", split, "--format", form]
+    assert "split is" in refused(run("build", "--set", "pocket", *options))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_split_with_dots_loads(pocket: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run("build", "--set", "pocket", "--annotations", pocket, "--out", out, "--split", "val.seen_1")
+    assert result.exit_code == 0 and load_dataset(str(out), cache_dir=str(tmp_path / "c"))["val.seen_1"].num_rows == 40
 
 
 def test_every_command_says_what_it_does() -> None:
