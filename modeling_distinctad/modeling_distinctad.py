@@ -6,7 +6,9 @@ V vocabulary, F portraits of a window. Both towers are frozen; the language mode
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,11 +139,22 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             return {}
         clip_mask = _clip_mask(clip_mask, frame_features.shape[:2], frame_features.device)
         vectors = self._prompt_vectors(frame_features, frame_mask, clip_mask)
-        was_training = self.contextual_em.training
-        self.contextual_em.eval()  # looking must not feed the moving average
-        found = self.contextual_em(vectors, clip_mask)
-        self.contextual_em.train(was_training)
+        with self._bases_at_rest():
+            found = self.contextual_em(vectors, clip_mask)
         return em_health_figures(vectors, found, clip_mask, self.config.alpha)
+
+    @contextlib.contextmanager
+    def _bases_at_rest(self) -> Iterator[None]:
+        """Inside, contextual EM only looks: what passes does not feed the moving average of its bases."""
+        em = self.contextual_em
+        was_training = em is not None and em.training
+        if em is not None:
+            em.eval()
+        try:
+            yield
+        finally:
+            if em is not None:
+                em.train(was_training)
 
     # ------------------------------------------------------------------ prompt, forward, generate
     def _prompt(
@@ -287,22 +300,17 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
                 language model no room.
         """
         self._hold_frozen_parts()
-        was_training = self.training
-        if self.contextual_em is not None:
-            self.contextual_em.eval()  # telling must not feed the moving average
-        embeds, mask, clip_mask, visual = self._prompt(
-            input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
-            face_features, face_index,
-        )  # fmt: skip
-        if self.contextual_em is not None:
-            self.contextual_em.train(was_training)
+        with self._bases_at_rest():
+            embeds, mask, clip_mask, visual = self._prompt(
+                input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
+                face_features, face_index,
+            )  # fmt: skip
         settings = self._generation_settings({k: v for k, v in generation.items() if k not in _TRUTH})
         asked = clip_mask if describe_mask is None else clip_mask & describe_mask.bool()
         if not asked.any():
             return input_ids.new_full((*input_ids.shape[:2], 1), settings["pad_token_id"])
         slots = input_ids == self.config.video_token_id
         prompts = packed_prompts(embeds, mask, slots, asked, visual, clip_mask)
-        settings |= self._room(prompts.embeds.shape[1], settings)
         new = self.search(prompts, settings).ids[:, 0]
         ids = new.new_full((*asked.shape, new.shape[-1]), settings["pad_token_id"])
         ids[asked] = new
@@ -320,7 +328,7 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
         Returns:
             The best `keep` texts of every clip.
         """
-        settings = dict(settings)
+        settings = settings | self._room(prompts.embeds.shape[1], settings)
         contrast, beams = settings.pop("contrast", 0.0), settings["num_beams"]
         most = beams if contrast else min(keep, beams)
         if most > 1:
