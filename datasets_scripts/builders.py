@@ -265,7 +265,7 @@ class PocketBuilder(ADBuilder):
 
     def _open(self, path: Path) -> AnnotationReader:
         root = Path(self.config.root) if self.config.root else None
-        return open_pocket(path, self.config.characters, self.config.order, root)
+        return open_pocket(path, self.config.characters, self.config.order, root, self._lengths_s())
 
 
 BUILDERS: dict[str, type[ADBuilder]] = {

@@ -74,17 +74,19 @@ def open_set(
     root: Path | None = None,
     lengths_s: Mapping[str, float] | None = None,
     source: str = "features",
+    people: str | None = None,
 ) -> AnnotationReader:
     """Open an annotation file by the name of its set.
 
     Args:
         name: one of `SETS`.
         path: the file; for "pocket" the folder or file.
-        characters: see `AnnotationReader`; "pocket" films bring their own cast.
+        characters: see `AnnotationReader`; "pocket" films bring their own, see `people`.
         order: see `AnnotationReader`.
         root: see `AnnotationReader`.
-        lengths_s: see `AnnotationReader`; of MAD.
+        lengths_s: see `AnnotationReader`.
         source: see `MADReader`; other sets have one source.
+        people: of "pocket", `characters` of `open_pocket`; None: the cast where there is a bank.
 
     Raises:
         ValueError: an unknown set or option.
@@ -93,12 +95,12 @@ def open_set(
     if name == "mad-eval":
         return MADReader(path, characters, order, root, lengths_s, source)
     if name == "cmd-ad":
-        return CMDADReader(path, characters, order, root)
+        return CMDADReader(path, characters, order, root, lengths_s)
     if name == "tv-ad":
-        return TVADReader(path, characters, order, root)
+        return TVADReader(path, characters, order, root, lengths_s)
     if name == "pocket":
         has_bank = ((path if path.is_dir() else path.parent) / "charbank.json").is_file()
-        return open_pocket(path, "cast" if has_bank else "none", order, root)
+        return open_pocket(path, people or ("cast" if has_bank else "none"), order, root, lengths_s)
     raise ValueError(f"set is {name!r}, expected one of {', '.join(SETS)}; choose one")
 
 

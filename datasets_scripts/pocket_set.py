@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,7 +69,11 @@ def pocket_bank(folder: Path) -> CharacterBank:
 
 
 def open_pocket(
-    path: Path, characters: str = "cast", order: str = "time", root: Path | None = None
+    path: Path,
+    characters: str = "cast",
+    order: str = "time",
+    root: Path | None = None,
+    lengths_s: Mapping[str, float] | None = None,
 ) -> AnnotationReader:
     """Open a folder of pocket films.
 
@@ -77,6 +82,7 @@ def open_pocket(
         characters: "cast", "oracle" or "none".
         order: see `AnnotationReader`.
         root: see `AnnotationReader`; the folder itself, to see that every film was drawn.
+        lengths_s: see `AnnotationReader`.
 
     Raises:
         TableError: no annotations there, or nobody's columns.
@@ -91,4 +97,4 @@ def open_pocket(
     if characters not in made:
         raise ValueError(f"characters is {characters!r}, expected cast, oracle or none for pocket films; choose one")
     reader: Any = PocketMADReader if layout == "mad-eval" else READERS[layout]
-    return reader(file, made[characters], order, root)
+    return reader(file, made[characters], order, root, lengths_s)

@@ -39,6 +39,9 @@ OrderOption = Annotated[Order, typer.Option(help="Rows of a film by start, or as
 RootOption = Annotated[Path | None, typer.Option(help="Folder of the videos: rows whose video is missing are refused.")]
 SourceOption = Annotated[Source, typer.Option(help="MAD: features, raw films (without Appendix E's six), LSMDC clips.")]
 FeaturesOption = Annotated[Path | None, typer.Option("--features", help="h5 file of features in MAD's layout.")]
+PeopleOption = Annotated[
+    People | None, typer.Option(help="Who a prompt lists (default: none; the cast of pocket films).")
+]
 BankOption = Annotated[Path | None, typer.Option(help="Character bank (JSON).")]
 KeysOption = Annotated[Path | None, typer.Option(help="mad2imdb.json, for a bank keyed by IMDb ids.")]
 
@@ -134,7 +137,7 @@ def _print_report(report: Report) -> None:
 
 
 def _open(
-    path: Path, set_name: str | None, order: str, people: str = "none", bank: Path | None = None,
+    path: Path, set_name: str | None, order: str, people: str | None = None, bank: Path | None = None,
     keys: Path | None = None, source: str = "features",
 ) -> AnnotationReader:  # fmt: skip
     """Open one annotation file for stats and peek."""
@@ -142,19 +145,35 @@ def _open(
     from datasets_scripts.checks import SETS, kind_of, open_set
     from datasets_scripts.tables import TableError
 
-    if people != "none" and bank is None and set_name != "pocket" and not path.is_dir():
+    if people not in (None, "none") and bank is None and set_name != "pocket" and not path.is_dir():
         raise UserError(f"--characters {people} needs a character bank", "Pass --bank FILE.")
     try:
         name = set_name or kind_of(path)
         if name not in SETS:
             raise UserError(f"'{path.name}' holds no annotations but {name}", "Give an annotation file.")
         options: dict[str, Any] = {}
-        if people != "none" and bank is not None:
+        if name == "pocket":
+            if people == "predicted":
+                raise UserError(
+                    "--characters is predicted, which pocket films do not hold", "Give cast, oracle or none."
+                )
+            options["people"] = people
+        elif people not in (None, "none") and bank is not None:
             choose = {"cast": cast_characters, "predicted": predicted_characters, "oracle": oracle_characters}
             options["characters"] = choose[people](bank_for(read_bank(bank)[0], keys))
         return open_set(name, path, order=order, source=source, **options)
     except TableError as error:
         raise _refuse(error) from error
+
+
+def _films(reader: AnnotationReader) -> list[str]:
+    """The films of a file, each line of which is looked at here for the first time."""
+    from datasets_scripts.tables import TableError
+
+    try:
+        return reader.films
+    except TableError as error:
+        raise _refuse(error, "See `distinctad data validate`.") from error
 
 
 def _rows(reader: AnnotationReader) -> list[ADRow]:
@@ -175,7 +194,7 @@ def stats_command(
     ] = None,
     order: OrderOption = "time",
     source: SourceOption = "features",
-    characters: Annotated[People, typer.Option(help="Who a prompt lists.")] = "none",
+    characters: PeopleOption = None,
     bank: BankOption = None,
     keys: KeysOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on the output.")] = False,
@@ -210,7 +229,7 @@ def peek_command(
     size: Annotated[int, typer.Option(min=1, max=64, help="ADs in a window.")] = 16,
     order: OrderOption = "time",
     source: SourceOption = "features",
-    characters: Annotated[People, typer.Option(help="Who a prompt lists.")] = "none",
+    characters: PeopleOption = None,
     bank: BankOption = None,
     keys: KeysOption = None,
 ) -> None:
@@ -219,9 +238,10 @@ def peek_command(
     from datasets_scripts.words import distinctive_words
 
     reader = _open(annotations, set_name, order, characters, bank, keys, source)
-    chosen = film or (reader.films[0] if reader.films else "")
-    if chosen not in reader.films:
-        some = one_line(", ".join(reader.films), 120)
+    films = _films(reader)
+    chosen = film or (films[0] if films else "")
+    if chosen not in films:
+        some = one_line(", ".join(films), 120)
         raise UserError(f"'{annotations.name}' holds no film '{one_line(chosen, 60)}'", f"Choose one of: {some}")
     rows = reader.read(chosen)
     cut = windows(len(rows), size)

@@ -21,6 +21,7 @@ from datasets_scripts.builders import (
     ad_features,
     example,
 )
+from datasets_scripts.checks import check_file
 from datasets_scripts.pocket.layouts import write_annotations
 from datasets_scripts.pocket.story import make_film
 from datasets_scripts.schema import ADRow
@@ -125,3 +126,19 @@ def test_only_our_own_folder_is_replaced(tmp_path: Path) -> None:
     assert (
         write_folder(builder, tmp_path / "out").files == write_folder(builder, tmp_path / "out", overwrite=True).files
     )
+
+
+@pytest.mark.parametrize("name", ["mad-eval", "cmd-ad", "tv-ad", "pocket"])
+def test_the_reach_of_the_features_counts_in_every_set(tmp_path: Path, name: str) -> None:
+    write_annotations([make_film(3, "clear", 20)], tmp_path)
+    path = {
+        "mad-eval": table(tmp_path / "mad.csv", MAD, [mad(5, 8)]),
+        "cmd-ad": table(tmp_path / "cmd.csv", CMD, [cmd(1105, 1108)]),
+        "tv-ad": table(tmp_path / "tv.csv", TV, [tv(5, 8)]),
+        "pocket": tmp_path,
+    }[name]
+    whole = check_file(path, name)
+    film = next(iter(whole.films))
+    assert check_file(path, name, lengths_s={film: 9000.0}).outcomes == whole.outcomes
+    assert check_file(path, name, lengths_s={"another": 9.0}).count("missing_video") == whole.rows
+    assert check_file(path, name, lengths_s={film: 0.5}).count("no_frames") == whole.rows

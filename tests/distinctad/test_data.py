@@ -129,6 +129,27 @@ def test_peek_shows_a_window_with_its_words(pocket: Path) -> None:
     assert "below 2" in refused(run("peek", "--annotations", pocket, "--window", 9))
 
 
+@pytest.mark.parametrize("command", ["peek", "stats"])
+def test_a_file_that_breaks_off_is_told_in_one_line(pocket: Path, tmp_path: Path, command: str) -> None:
+    text = (pocket / "annotations.csv").read_text(encoding="utf-8")
+    (tmp_path / "long.csv").write_text(text + "x" * 1_048_577, encoding="utf-8")
+    assert "a line of over 1048576 bytes" in refused(run(command, "--annotations", tmp_path / "long.csv"))
+    entry = {"movie": "10", "ext_timestamps": [1, 3], "sentence": "Ann runs."}
+    (tmp_path / "cut.json").write_text(json.dumps({"a": entry, "b": entry})[:-20], encoding="utf-8")
+    assert "the file breaks off" in refused(run(command, "--annotations", tmp_path / "cut.json"))
+
+
+def test_the_people_of_pocket_films_are_chosen(pocket: Path) -> None:
+    def people(*options: str) -> list[int]:
+        lines = run("peek", "--annotations", pocket, *options).output.splitlines()
+        return [line.count(",") + 1 for line in lines if line.startswith("      people: ")]
+
+    cast = len(make_film(3, "clear", 20).cast)
+    assert people() == people("--characters", "cast") == [cast] * 16 and people("--characters", "none") == []
+    assert 0 < sum(people("--characters", "oracle")) < 16 * cast
+    assert "predicted" in refused(run("stats", "--annotations", pocket, "--characters", "predicted"))
+
+
 @pytest.mark.parametrize(("mark", "said"), [(";", "semicolons"), ("\t", "tabs")])
 def test_another_mark_between_columns_is_named(pocket: Path, tmp_path: Path, mark: str, said: str) -> None:
     text = (pocket / "annotations.csv").read_text(encoding="utf-8")
