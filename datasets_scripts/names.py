@@ -181,7 +181,8 @@ def prompt_name(role: str, actor: str = "") -> str:
     if _SELF.fullmatch(text):
         return prompt_name(actor) if actor and not _SELF.fullmatch(actor) else text.split()[0]
     tokens = text.split()
-    if any(token.casefold().endswith(("'s", "s'")) for token in tokens[:-1]):
+    unquoted = _QUOTED.sub("x", text).split()  # the quote that ends 'Bones' is no possessive
+    if any(token.casefold().endswith(("'s", "s'")) for token in unquoted[:-1]):
         return re.sub(r"^the\s+", "", text, flags=re.IGNORECASE)
     nickname = _QUOTED.search(text)
     spelled = nickname is not None and any(c.isalnum() for c in nickname[1])
