@@ -66,6 +66,8 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
         super().__init__(config)
         width, language_width = config.joint_size, config.language_size
         self.vision_tower = vision_tower if vision_tower is not None else build_vision_tower(config.vision_config)
+        if language_model is None and not config.text_model_stored and torch.empty(0).is_meta:
+            language_model = nn.Identity()  # inside from_pretrained, which puts the named one here afterwards
         self.language_model = language_model if language_model is not None else build_language_model(config.text_config)
         self.perceiver = Perceiver(config)
         self.contextual_em = ContextualEM(config) if config.uses_em else None
@@ -79,11 +81,8 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
         self._freeze()
 
     def _spare_from_initialisation(self, vision_tower: nn.Module | None, language_model: nn.Module | None) -> None:
-        loaded = [tower for tower in (vision_tower, language_model) if tower is not None]
-        if not self.config.text_model_stored and self.ad_start.is_meta:
-            loaded.append(self.language_model)  # inside from_pretrained, which puts the named model here afterwards
-        for tower in loaded:
-            for module in tower.modules():
+        for tower in (vision_tower, language_model):
+            for module in [] if tower is None else tower.modules():
                 module._is_hf_initialized = True  # type: ignore[assignment]
 
     # ------------------------------------------------------------------ the visual part

@@ -264,17 +264,14 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         with_info = kwargs.pop("output_loading_info", False)
         loaded: Any = super().from_pretrained(source, *args, output_loading_info=True, **kwargs)
         model, info = loaded
-        missing = set(info["missing_keys"])
         if not model.config.text_model_stored:
-            missing = {key for key in missing if not key.startswith("language_model.")}
             model._take_named_language_model({name: kwargs[name] for name in _FETCHING if name in kwargs})
-        require_all_weights(missing, str(source))
+        require_all_weights(info["missing_keys"], str(source))
         model._freeze()  # loading replaces parameters, and the new ones would train
         return (model, info) if with_info else model
 
     def _take_named_language_model(self, fetching: dict[str, Any]) -> None:
         config, dtype, device = self.config, self.perceiver.latents.dtype, self.perceiver.latents.device
-        self.language_model = nn.Identity()  # what transformers put there makes room before the named one comes
         try:
             named, fingerprint = load_language(
                 config.text_model_name_or_path, config.text_model_revision, dtype, **fetching

@@ -195,7 +195,10 @@ def test_how_to_fetch_and_attend_holds_for_a_named_language_model(
         return load_language(*args, **kwargs)
 
     monkeypatch.setattr(pretrained_distinctad, "load_language", load)
-    loaded = Model.from_pretrained(tmp_path / "named", attn_implementation="eager", local_files_only=True)
+    loaded, info = Model.from_pretrained(
+        tmp_path / "named", attn_implementation="eager", local_files_only=True, output_loading_info=True
+    )
+    assert not info["missing_keys"] and not info["unexpected_keys"]  # nothing to frighten anyone with
     assert asked == {"attn_implementation": "eager", "local_files_only": True}
     assert loaded.language_model.config._attn_implementation == "eager"
     assert torch.allclose(logits_of(loaded), logits_of(model), atol=1e-5)
