@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from datasets_scripts.annotations import SLACK_S, AnnotationReader, CharactersOf, Draft, no_characters
 from datasets_scripts.cells import clean_text, interval, media_path, seconds
 from datasets_scripts.json_tables import JSONTable
-from datasets_scripts.repairs import RowRefused, short
+from datasets_scripts.repairs import KEPT, REPAIRED, RowRefused, short
 from datasets_scripts.tables import Record, Table
 
 EXCLUDED: dict[str, str] = {
@@ -154,9 +154,13 @@ class MADReader(AnnotationReader):
 
     def draft(self, film: str, record: Record) -> Draft:
         """Make one row; see `AnnotationReader.draft`."""
-        cells, findings = record.cells, record.findings
         if self.source != "features" and film in EXCLUDED:
+            self._made(film, Record(record.number, record.cells))  # what could not be used anyway says so itself
             raise RowRefused(EXCLUDED[film], f"film {film}")
+        return self._made(film, record)
+
+    def _made(self, film: str, record: Record) -> Draft:
+        cells, findings = record.cells, record.findings
         start_s, end_s, clip_file = self._times(film, cells, findings)
         limit_s = math.inf
         if cells.get("movie_duration") not in (None, ""):
@@ -234,5 +238,12 @@ class MADReader(AnnotationReader):
         if self._offsets:
             facts["spelled_times_offset_s"] = dict(self._offsets)
         if isinstance(self.table, JSONTable):
-            facts["table_e4"] = table_e4({film: len(self.places[film]) for film in self.films})
+            facts["table_e4"] = table_e4({film: ads for film in self.films if (ads := self._usable(film))})
         return facts
+
+    def _usable(self, film: str) -> int:
+        """Rows of a film that are kept or repaired, or would be if Appendix E did not leave it out."""
+        counts = self.report.films.get(film, Counter())
+        left_out = self.report.found.get(EXCLUDED.get(film, ""))
+        numbers = set(self.places[film].numbers) if left_out else set()
+        return counts[KEPT] + counts[REPAIRED] + sum(row in numbers for row in (left_out.rows if left_out else ()))

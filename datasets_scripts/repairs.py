@@ -14,7 +14,7 @@ from typing import Any
 
 KEPT, REPAIRED, REFUSED = "kept", "repaired", "refused"
 OUTCOMES = (KEPT, REPAIRED, REFUSED)
-DETAILS = 1000  # details held per rule; the row numbers of all findings are held
+DETAILS = 1000  # details held per rule; the numbers of all rows are held
 
 RULES: dict[str, tuple[str, str]] = {
     # the file
@@ -102,13 +102,17 @@ def short(value: object, limit: int = 60) -> str:
 
 @dataclass
 class Found:
-    """All findings of one rule in one file: every row number, and the first `DETAILS` details."""
+    """What one rule found in one file: every row number once, and beside the first `DETAILS` of them what was seen."""
 
     rows: array[int] = field(default_factory=lambda: array("q"))
     details: list[str] = field(default_factory=list)
 
     def add(self, row: int, detail: str) -> None:
-        """Take one finding in."""
+        """Take one finding in; a row's later ones join its first."""
+        if self.rows and self.rows[-1] == row:
+            if len(self.details) == len(self.rows):
+                self.details[-1] += f"; {detail}"
+            return
         self.rows.append(row)
         if len(self.details) < DETAILS:
             self.details.append(detail)
@@ -122,7 +126,7 @@ class Report:
 
     Attributes:
         films: film -> Counter of outcomes; "" holds rows whose film could not be read.
-        found: rule -> its findings; row -1 stands for the whole file.
+        found: rule -> the rows that it was found in; row -1 stands for the whole file.
         facts: other figures of the file, name -> value.
         remarks: sentences beside the numbers.
     """
@@ -180,7 +184,7 @@ class Report:
         return any(RULES[rule][0] == REFUSED for rule in self.found)
 
     def count(self, rule: str) -> int:
-        """How often a rule was found."""
+        """In how many rows a rule was found."""
         return len(self.found[rule].rows) if rule in self.found else 0
 
     def to_dict(self, most_rows: int | None = None) -> dict[str, Any]:

@@ -226,8 +226,7 @@ class Table:
             following = self._file.readline(MAX_LINE + 1)
             if not following or len(whole) + len(following) > MAX_LINE:
                 break
-            alone, findings = self.parse(following)
-            if not findings and len(alone) == len(self.columns):
+            if len(self.parse(following)[0]) == len(self.columns):  # a row, though it may need repair
                 break
             whole += following
             if whole.count(b'"') % 2 == 0:

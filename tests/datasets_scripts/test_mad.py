@@ -13,7 +13,7 @@ from public_files import MAD, mad, real, table
 from datasets_scripts.cells import interval, media_path, seconds
 from datasets_scripts.checks import check_file, cross_check, kind_of
 from datasets_scripts.mad import EXCLUDED, MADReader, read_hms
-from datasets_scripts.repairs import RULES, RowRefused
+from datasets_scripts.repairs import RULES, Report, RowRefused
 
 # rows of an invented file: what the row is, the rules that it must be found under
 ODDITIES = [
@@ -114,6 +114,24 @@ def test_lines_do_not_take_their_neighbours_along(tmp_path: Path) -> None:
     assert reader.report.rows == 6
 
 
+def test_a_neighbour_that_needs_repair_is_a_row_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(
+        b'movie,sentence,start,end\nf,"Open text\nf,Bad \x80 quote",1,2\nf,Third row here,3,4\n'
+    )
+    reader = MADReader(tmp_path / "a.csv")
+    assert [(r.provenance.row, r.text) for r in reader] == [(1, 'Bad \u20ac quote"'), (2, "Third row here")]
+    assert reader.report.outcomes == {"kept": 1, "repaired": 1, "refused": 1}
+
+
+def test_a_row_counts_once_a_rule(tmp_path: Path) -> None:
+    report = Report("a.csv")
+    report.row("f", 3, [("blanks", "one"), ("encoding", "x"), ("blanks", "two")])
+    report.row("f", 4, [("blanks", "three")])
+    found = report.to_dict()["findings"]["blanks"]
+    assert report.count("blanks") == found["count"] == 2 and found["rows"] == [3, 4]
+    assert found["details"] == ["one; two", "three"]
+
+
 def test_a_cell_over_two_lines_is_one_row(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", MAD, [mad(5, 6, "One\ntwo."), mad(8, 9, 'Say "hi" now.')])
     reader = MADReader(path)
@@ -209,13 +227,16 @@ def test_table_e4_is_counted(tmp_path: Path, source: str) -> None:
         for i, film in enumerate(films)
     }
     path = tmp_path / "train.json"
+    entries["bad"] = {**entries["id0"], "movie": "9", "sentence": ""}  # refused: neither its film nor it is trained on
+    entries["bad_too"] = {**entries["id2"], "ext_timestamps": [500, 500]}
+    entries["bad_here"] = {**entries["id0"], "ext_timestamps": [7]}
     path.write_text(json.dumps(entries))
     report = MADReader(path, source=source).read_all()
     assert report.facts["table_e4"] == {
         "features": {"films": 4, "ads": 7, "published_films": 488, "published_ads": 334_296},
         "films": {"films": 2, "ads": 3, "published_films": 482, "published_ads": 326_632},
     }
-    assert report.outcomes["refused"] == (0 if source == "features" else 4) and report.count("duration_disagrees") == (
+    assert report.outcomes["refused"] == (3 if source == "features" else 7) and report.count("duration_disagrees") == (
         4 if source == "features" else 1
     )
 
