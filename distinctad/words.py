@@ -6,6 +6,7 @@ tokenizer also the sub-words that carry them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import typer
 
 from distinctad.cast import MAX_CAST_BYTES, parse_cast
 from distinctad.errors import UserError, one_line
-from distinctad.score_rows import FILM_COLUMNS, open_text, read_records
+from distinctad.score_rows import FILM_COLUMNS, LISTED, open_text, read_records
 from distinctad.subtitles import read_text
 
 TEXT_COLUMNS = ("text", "sentence", "text_gt", "text_gen")
@@ -44,10 +45,14 @@ class ADWords:
     tokens: tuple[tuple[str, bool], ...] = ()
 
 
-def read_ads(path: Path) -> list[tuple[dict[str, str], str]]:
+def read_ads(path: Path, notes: list[str] | None = None) -> list[tuple[dict[str, str], str]]:
     """Rows and texts of a CSV in the order in which windows are cut, or the lines of a .txt file.
 
     Films keep the order of their first row; within a film the clip's number (CMD-AD) and the start decide.
+
+    Args:
+        path: the file.
+        notes: takes a sentence on a CSV's rows that are not UTF-8, which are read as the data room's readers do.
 
     Raises:
         UserError: it cannot be read or has no text column.
@@ -55,7 +60,14 @@ def read_ads(path: Path) -> list[tuple[dict[str, str], str]]:
     if path.suffix.lower() == ".txt":
         lines = open_text(path).split("\n")
         return [({}, line.strip()) for line in lines if line.strip()]
-    records = read_records(path)
+    try:
+        records = read_records(path)
+    except UserError as error:
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
+        records, note = _decoded_records(path)
+        if notes is not None:
+            notes.append(note)
     column = next((name for name in TEXT_COLUMNS if name in records[0]), None)
     if column is None:
         raise UserError(f"{path} has no column for the text", f"Name one {' or '.join(TEXT_COLUMNS)}.")
@@ -66,6 +78,33 @@ def read_ads(path: Path) -> list[tuple[dict[str, str], str]]:
         return first[record.get(film, "")], _number(record.get("cmd_clip_idx")), _number(record.get("start"))
 
     return [(record, record[column]) for record in sorted(records, key=place)]
+
+
+def _decoded_records(path: Path) -> tuple[list[dict[str, str]], str]:
+    """The rows of a CSV that is not UTF-8 (a public copy of MAD-Eval), decoded as `data validate` does, and a note.
+
+    Raises:
+        UserError: a row cannot be read.
+    """
+    from datasets_scripts.repairs import REFUSED, RULES
+    from datasets_scripts.tables import Table, TableError
+
+    records, guessed = [], []
+    try:
+        with contextlib.closing(Table(path)) as table:
+            for record in table.all_records():
+                if refusal := next((found for found in record.findings if RULES[found[0]][0] == REFUSED), None):
+                    raise UserError(f"{path}, row {record.number}: {refusal[1]}", "See `distinctad data validate`.")
+                if any(rule == "encoding" for rule, _ in record.findings):
+                    guessed.append(record.number)
+                records.append(record.cells)
+    except TableError as error:
+        raise UserError(str(error), "See `distinctad data validate`.") from error
+    if not records:
+        raise UserError(f"{path} has a header and no rows", "Give at least one row.")
+    more = f" and {len(guessed) - LISTED} more" if len(guessed) > LISTED else ""
+    rows = ", ".join(map(str, guessed[:LISTED])) + more if guessed else "none, but the header"
+    return records, f"{path.name} is not UTF-8; single bytes read as Windows-1252 (rows from 0: {rows})"
 
 
 def film_column(record: dict[str, str]) -> str:
@@ -122,10 +161,17 @@ class Casts:
                 'Write a list of names or of {"role": ...}, or an object film -> list.',
             ) from error
 
+    def lists(self, record: dict[str, str]) -> bool:
+        """Whether the file has a list for a row's film, maybe an empty one."""
+        return any(key in self.known for key in [*_ids(record), ""])
+
     def of(self, record: dict[str, str]) -> list[str]:
         """The names of a row's film, found by any of its ids; [] where none is known."""
-        ids = [record[name].strip() for name in FILM_COLUMNS if record.get(name)]
-        return next((self.known[key] for key in [*ids, ""] if key in self.known), [])
+        return next((self.known[key] for key in [*_ids(record), ""] if key in self.known), [])
+
+
+def _ids(record: dict[str, str]) -> list[str]:
+    return [record[name].strip() for name in FILM_COLUMNS if record.get(name)]
 
 
 def _role(person: Any) -> str:
@@ -217,14 +263,21 @@ def words_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object an AD instead of text.")] = False,
 ) -> None:
     """Print every AD with its distinctive words, and how many words are."""
-    ads = read_ads(file)
+    notes: list[str] = []
+    ads = read_ads(file, notes)
     if film is not None:
         ads = [(record, text) for record, text in ads if record.get(film_column(record), "") == film]
         if not ads:
             raise UserError(f"{file} has no film '{film}'", "Give a film as the file names it.")
     loaded = _load_tokenizer(tokenizer) if tokenizer else None
     casts = Casts(cast)
-    for note in casts.notes:
+    if cast is not None and not any(casts.lists(record) for record, _ in ads):
+        own = next((name for record, _ in ads for name in _ids(record)), "none")
+        notes.append(
+            f"the cast '{cast.name}' lists none of the films (here {own}, there {next(iter(casts.known), 'none')}); "
+            "words capitalised inside sentences stand in for names: give the set's own bank"
+        )
+    for note in [*notes, *casts.notes]:
         typer.echo(f"Warning: {note}", err=True)
     found = tell_words(ads, casts, window, stop_list, loaded)
     if as_json:

@@ -90,6 +90,28 @@ def test_a_cast_that_describe_takes(tmp_path: Path) -> None:
             Casts(cast)
 
 
+def test_a_cast_of_other_films_is_told(tmp_path: Path) -> None:
+    path, cast = tmp_path / "ads.csv", tmp_path / "cast.json"
+    path.write_text("movie,imdbid,text\n1005_Signs,tt1,Mara lifts a lamp.\n", encoding="utf-8")
+    said = "Warning: the cast 'cast.json' lists none of the films (here 1005_Signs, there tt9)"
+    for films, warned in (({"tt9": ["Mara"]}, True), ({"tt9": ["Bo"], "tt1": []}, False), ({}, True), (["Bo"], False)):
+        cast.write_text(json.dumps(films), encoding="utf-8")
+        done = CliRunner().invoke(app, ["words", str(path), "--cast", str(cast)])
+        assert done.exit_code == 0 and ("lists none of the films" in done.stderr) == warned
+        assert said in done.stderr or films != {"tt9": ["Mara"]}
+
+
+def test_a_csv_that_is_not_utf8_is_read_as_validate_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "ads.csv"
+    path.write_bytes(b'movie,text\nf,A dog barks.\nf,"A sign reads ""now.?\x80?"\nf,A caf\xe9 closes.\n')
+    done = CliRunner().invoke(app, ["words", str(path)])
+    assert done.exit_code == 0 and 'reads "now.\u201d' in done.output and "-> caf\u00e9, closes" in done.output
+    assert "ads.csv is not UTF-8; single bytes read as Windows-1252 (rows from 0: 1, 2)" in done.stderr
+    path.write_bytes(path.read_bytes() + b"f,cut,off\n")
+    with pytest.raises(UserError, match="row 3: 3 cells, expected 2"):
+        read_ads(path)
+
+
 def test_a_terminal_that_is_not_utf8_gets_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_text("Dvořák sedí.\nNekdo jde.\n", encoding="utf-8")
     raw = io.BytesIO()
