@@ -22,6 +22,7 @@ except ImportError as error:
     raise ImportError("numpy is missing; it holds the frames; run `pip install numpy`") from error
 
 _NO_SHOWING_TIMES = "avi"  # an order of decoding only
+_LENGTH_FROM_ZERO = "matroska"  # says when it ends, not how long it is
 _NO_JUMPS = "mpeg"  # programme streams (DVDs): times after a jump are wrong by some frames
 _MOST_SKIPPED = 1000  # frames after a jump without a key frame: a stream that has none is read from its start
 _SHORTFALL_S = 1.0  # a file that ends this much before its declared duration counts as truncated
@@ -169,7 +170,10 @@ class AVFilm(Film):
         # garbage collector never end in a forked worker, which then waits for ever.
         self._scaler = av.video.reformatter.VideoReformatter()
         own_s = float((self.stream.duration or 0) * (self.stream.time_base or 0))
-        self.declared_s = own_s or (self.container.duration or 0) / 1e6
+        whole_s = (self.container.duration or 0) / 1e6
+        if _LENGTH_FROM_ZERO in self.container.format.name:
+            whole_s = max(0.0, whole_s - self.origin_s)
+        self.declared_s = own_s or whole_s
         self.rate_hz = float(self.stream.average_rate or self.stream.guessed_rate or 0.0)
         self._stretch = _stretch(float(self.stream.sample_aspect_ratio or 1))
         self.has_audio = bool(self.container.streams.audio)

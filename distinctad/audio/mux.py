@@ -19,6 +19,7 @@ from av.stream import Disposition
 from distinctad.audio.mix import Pause, delay
 from distinctad.audio.sound import Encoder, Programme, opened, url_of, writing
 
+_MOST_WAITING = 64  # packets without a time of decoding at a stream's start; no codec makes so many wait
 _LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "pt": "por", "nl": "nld", "pl": "pol"}
 
 
@@ -80,11 +81,10 @@ def write_extended(
         copy = output.add_stream_from_template(stream)
         copy.metadata.update(_tags(stream))
         track = _track(output, programme, voice, language, "Extended audio description")
-        origin_s = max(0.0, (source.start_time or 0) / 1e6)
         for packet in _packets(source, [stream]):
             for name in ("dts", "pts"):
                 time = getattr(packet, name)
-                later_s = delay(float(time * packet.time_base) - origin_s, pauses)
+                later_s = delay(float(time * packet.time_base), pauses)
                 setattr(packet, name, time + round(later_s / packet.time_base))
             _keep_pace(track, sound, programme, float(packet.dts * packet.time_base))
             packet.stream = copy
@@ -107,11 +107,40 @@ def _tags(stream: Any) -> dict[str, str]:
 
 
 def _packets(source: Any, streams: Sequence[Any]) -> Iterator[Any]:
+    """Packets with both times, counted from the film's start, as the descriptions count.
+
+    Matroska gives no time of decoding before it has seen as many pictures as wait for one another: the first ones,
+    the key picture among them, get theirs counted back from the first that is known.
+    """
+    origin_s = max(0.0, (source.start_time or 0) / 1e6)
+    waiting: dict[int, list[Any]] = {stream.index: [] for stream in streams}
+    known: set[int] = set()
     for packet in source.demux(*streams):
-        if packet.size and packet.dts is not None:
-            if packet.pts is None:
-                packet.pts = packet.dts
-            yield packet
+        index = packet.stream.index
+        if packet.size:
+            waiting[index].append(packet)
+        if packet.dts is None and index not in known and packet.size and len(waiting[index]) < _MOST_WAITING:
+            continue
+        known.add(index)
+        for ready in _timed(waiting[index]):
+            shift = round(origin_s / ready.time_base)
+            ready.pts, ready.dts = ready.pts - shift, ready.dts - shift
+            yield ready
+        waiting[index] = []
+
+
+def _timed(packets: Sequence[Any]) -> Sequence[Any]:
+    """Packets of one stream in the order of decoding, with their missing times; without any, of showing."""
+    first = next((place for place, packet in enumerate(packets) if packet.dts is not None), None)
+    for place, packet in enumerate(packets):
+        if packet.dts is None and first is not None and place < first:
+            step = packets[first].duration or packet.duration or 1
+            packet.dts = packets[first].dts - (first - place) * step
+        elif packet.dts is None:
+            packet.dts = packet.pts
+        if packet.pts is None:
+            packet.pts = packet.dts
+    return [packet for packet in packets if packet.dts is not None]
 
 
 def _track(output: Any, programme: Programme, voice: str, language: str, kind: str = "Audio description") -> Encoder:

@@ -114,21 +114,27 @@ def blocks(film: Path, programme: Programme) -> Iterator[np.ndarray]:
 
 
 def _decoded(film: Path, programme: Programme) -> Iterator[np.ndarray]:
-    """Decode, resample, and put silence in where the stream starts late or jumps."""
+    """Decode, resample, and put silence in where the stream starts late, however little, or jumps.
+
+    What a stream holds from before the film's start is left out.
+    """
     with opened(film) as container:
         stream = container.streams.audio[0]
         origin_s = max(0.0, (container.start_time or 0) / 1e6)
         resampler = av.AudioResampler(format="fltp", layout=programme.layout, rate=programme.rate_hz)
-        out = 0
+        out, early, begun = 0, 0, False
         for frame in _frames(container, stream):
             if frame.pts is not None:
                 due = round((float(frame.pts * frame.time_base) - origin_s) * programme.rate_hz)
-                if due > out + _GAP_S * programme.rate_hz:
+                if not begun and due < 0:
+                    early = -due
+                elif due > out + (_GAP_S * programme.rate_hz if begun else 0):
                     yield np.zeros((programme.channels, due - out), np.float32)
                     out = due
-            frame.pts = None
+            frame.pts, begun = None, True
             for piece in resampler.resample(frame):
-                samples = piece.to_ndarray()
+                samples = piece.to_ndarray()[:, early:]
+                early -= min(early, piece.samples)
                 out += samples.shape[1]
                 yield samples
         for piece in resampler.resample(None):
