@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ from typing import Any
 import pytest
 
 from train.arguments import RunArguments
+from train.clip_files import read_rows
 from train.predict import _parser
 from train.stage1 import Stage1Arguments
 from train.stage2 import Stage2Arguments
@@ -66,6 +71,37 @@ def test_named_files_exist_and_every_configuration_is_named() -> None:
     assert not [name for name in named if not (ROOT / name).is_file()]
     rows = {f"train/configs/{p.name}" for p in (ROOT / "train" / "configs").glob("[!p]*_clip*_*.yaml")}
     assert len(rows) == 6 and rows <= named
+
+
+def test_the_rows_of_stage1_are_made_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("data/annotations", "data/mad/films"):
+        Path(folder).mkdir(parents=True)
+    films = [str(2000 + i) for i in range(12)] + ["4797"]  # the last is of Appendix E
+    entries = {
+        f"id{i}": {"movie": film, "ext_timestamps": [4, 6], "sentence": f"Ann runs {i}."}
+        for i, film in enumerate(films)
+    }
+    Path("data/annotations/mad_train.json").write_text(json.dumps(entries))
+    for film in films[1:]:  # the first film's video is not there
+        Path(f"data/mad/films/{film}.mkv").touch()
+    code = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    Path("block.py").write_text(code[0], encoding="utf-8")
+    subprocess.run([sys.executable, "block.py"], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    rows = {name: read_rows(Path(f"data/mad/stage1_{name}.jsonl")) for name in ("train", "held_out")}
+    assert len(code) == 1 and [row.film for row in rows["train"]] == films[1:3]
+    assert [row.film for row in rows["held_out"]] == films[3:12]
+    assert all((Path("data/mad") / row.video).is_file() for found in rows.values() for row in found)
+
+
+def test_the_cast_on_the_page_is_of_its_films() -> None:
+    words = next(words for words in COMMANDS if words[:2] == ["distinctad", "words"])
+    assert words[words.index("--cast") + 1].endswith("MAD_charbank.json") and "madeval_anno.csv" in words[2]
+
+
+def test_cached_sets_with_predicted_people_have_portraits() -> None:
+    asked = [words for words in COMMANDS if "train/set_features.py" in words]
+    assert len(asked) == 4 and all({"--bank", "--portraits"} <= set(words) for words in asked)
 
 
 def test_options_in_the_table_of_ablations_exist() -> None:
