@@ -108,3 +108,16 @@ def test_options_in_the_table_of_ablations_exist() -> None:
     table = TEXT[TEXT.index("| table | changes") :].split("\n\n")[0]
     asked = set(re.findall(r"--(\w+)", table))
     assert asked <= options_of("stage2.py") | options_of("stage1.py")
+
+
+def test_the_readme_names_the_ablations_that_have_figures() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    said = readme[readme.index("\n- Of the paper's ablations") :].split(":\n")[0]
+    found: dict[str, set[str]] = {"Table": set(), "Figure": set(), "Appendi": set()}
+    for path in (ROOT / "docs" / "tables").glob("*.*"):
+        kind = re.match(r"(table|figure|appendi)x?_?(\d|[ab](?=_))", path.name)
+        if kind:
+            found[kind[1].capitalize()].add(kind[2].upper())
+    for kind, names in found.items():
+        listed = re.search(rf"{kind}(?:s|ces)? ((?:\w(?:, | and )?)+) ", said)
+        assert listed and set(re.findall(r"\b[\dAB]\b", listed[1])) == names
