@@ -255,10 +255,12 @@ class Track:
         comment = f"Audio description ({said}) of {name_of(film)}"
 
         def inline() -> Any:
-            return mix.mixed(sound.blocks(film, programme), spots, programme.rate_hz, duck)
+            told = mix.mixed(sound.blocks(film, programme), spots, programme.rate_hz, duck)
+            return sound.limited(told, programme)
 
         def paused() -> Any:
-            return mix.mixed(sound.blocks(film, programme), later, programme.rate_hz, duck, pauses)
+            told = mix.mixed(sound.blocks(film, programme), later, programme.rate_hz, duck, pauses)
+            return sound.limited(told, programme)
 
         def narration(path: Path) -> None:
             alone = mix.narration(spots, programme.rate_hz, programme.samples)

@@ -135,7 +135,7 @@ def mixed(
         pauses: where the programme stops, in the film's time, rising.
 
     Yields:
-        (channels, samples) float32 in -1..1.
+        (channels, samples) float32; sums that may leave -1..1, see `sound.limited`.
     """
     duck = duck or Duck()
     inside = [(spot.start_s, spot.start_s + spot.sound.size / rate_hz) for spot in spots]
@@ -147,7 +147,7 @@ def mixed(
         gain = gain_at(times_s, inside, floor, duck.ramp_s) * gain_at(times_s, stopped, 0.0, _CLICK_S)
         track = _heard(spots, rate_hz, first, block.shape[1])
         first += block.shape[1]
-        yield np.clip(block * gain.astype(np.float32) + track, -1.0, 1.0)
+        yield block * gain.astype(np.float32) + track
 
 
 def _shifted(pauses: Sequence[Pause]) -> Iterator[tuple[float, Pause]]:

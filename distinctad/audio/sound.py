@@ -6,8 +6,10 @@ Nothing holds a whole film: programme sound flows through in blocks of about a s
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,49 @@ def resample(sound: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     frame.sample_rate = from_hz
     pieces = [piece.to_ndarray()[0] for piece in (*resampler.resample(frame), *resampler.resample(None))]
     return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
+def limited(sound: Iterable[np.ndarray], programme: Programme) -> Iterator[np.ndarray]:
+    """Hold peaks at full scale by FFmpeg's look-ahead limiter; what stays below comes out as it went in.
+
+    A mix of six channels in two, or of a description over a loud programme, goes beyond; cut off it would crackle.
+
+    Args:
+        sound: (channels, samples) float32 blocks.
+        programme: rate and layout.
+
+    Yields:
+        (channels, samples) float32 in -1..1, as many samples in all.
+    """
+    graph = av.filter.Graph()
+    time_base = Fraction(1, programme.rate_hz)
+    steps = [
+        graph.add_abuffer(format="fltp", sample_rate=programme.rate_hz, layout=programme.layout, time_base=time_base),
+        graph.add("alimiter", "limit=1:attack=5:release=50:level=0:latency=1"),
+        graph.add("aformat", "sample_fmts=fltp"),
+        graph.add("abuffersink"),
+    ]
+    for one, next_one in itertools.pairwise(steps):
+        one.link_to(next_one)
+    graph.configure()
+    done = 0
+    for block in sound:
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(block, np.float32), format="fltp", layout=programme.layout
+        )
+        frame.sample_rate, frame.time_base, frame.pts = programme.rate_hz, time_base, done
+        done += block.shape[1]
+        graph.push(frame)
+        yield from _pulled(graph)
+    graph.push(None)
+    yield from _pulled(graph)
+
+
+def _pulled(graph: Any) -> Iterator[np.ndarray]:
+    """What a filter graph has ready."""
+    with contextlib.suppress(av.BlockingIOError, av.EOFError):
+        while True:
+            yield graph.pull().to_ndarray()
 
 
 class Encoder:

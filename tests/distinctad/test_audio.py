@@ -292,6 +292,20 @@ def test_a_codec_that_mp4_cannot_carry_is_said_in_one_line(tmp_path: Path, srt: 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["film.mkv", "s.srt"]
 
 
+def test_peaks_are_held_and_all_else_is_as_it_was() -> None:
+    for layout, channels in (("mono", 1), ("stereo", 2)):
+        programme = sound.Programme(48_000, layout, 3.0, True)
+        loud = np.tile(0.9 * np.sin(np.arange(3 * 48_000) / 40), (channels, 1)).astype(np.float32)
+        loud[:, 48_000:52_800] *= 1.6
+        blocks = [loud[:, :100], loud[:, 100:70_000], loud[:, 70_000:]]
+        out = np.concatenate(list(sound.limited(blocks, programme)), axis=1)
+        assert out.shape == loud.shape and np.abs(out).max() <= 1.0
+        assert np.array_equal(out[:, :47_000], loud[:, :47_000]) and np.array_equal(out[:, 60_000:], loud[:, 60_000:])
+        inside = slice(48_000, 52_800)  # turned down, not cut off: no two neighbours stand at the limit
+        assert np.corrcoef(out[0, inside], loud[0, inside])[0, 1] > 0.995
+    assert list(sound.limited([], programme)) == []
+
+
 def test_gain_by_hand() -> None:
     times = np.array([0.0, 0.9, 0.95, 1.0, 2.0, 2.05, 2.1, 3.0])
     gain = mix.gain_at(times, [(1.0, 2.0)], 0.2, 0.1)
