@@ -155,8 +155,10 @@ class FilmEncoder:
             if portrait:
                 from PIL import Image
 
+                from modeling_distinctad.pipeline_distinctad import upright
+
                 with Image.open(Path(self.asked.portraits) / portrait) as picture:
-                    seen = self.embed([picture.convert("RGB")])[0]
+                    seen = self.embed([upright(picture)])[0]
                 if len(seen) != width:
                     raise ValueError(
                         f"{self.asked.clip} gives {len(seen)} numbers a portrait, the features hold {width} a frame; "
