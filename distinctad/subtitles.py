@@ -24,8 +24,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# A caption of a sound: brackets or parentheses around all of it. Song lines keep their time, somebody sings.
-SOUND_CAPTION = re.compile(r"\s*-?\s*(\[[^\[\]]*\]|\([^()]*\))\s*")
+# A caption of sounds: all of it is in brackets or parentheses, or is notes. Song lines keep their time, somebody sings.
+SOUND_CAPTION = re.compile(r"\s*(?:(?:-\s*)?(?:\[[^\[\]]*\]|\([^()]*\)|[\u2669-\u266c])\s*)+")
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,11 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
         # The text is decoded by now: what its first line says of an encoding no longer holds.
         lines = read_speech(re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).encode(), name)
         return _in_order(lines, name, fix, [])
+    if kind == "vtt":  # pysubs2 takes the next cue's id and the notes before it for words
+        from distinctad.formats.webvtt_descriptions import cues_of, track_of
+
+        cues = cues_of(track_of(text.lstrip("\ufeff \n\t"), f"the subtitles '{name}'"))
+        return _speech([pysubs2.SSAEvent(cue.start_ms, cue.end_ms, cue.text) for cue in cues], name, fix)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of styles, which say nothing about time
@@ -224,7 +229,7 @@ def _speech(events: list, name: str, fix: str) -> tuple[list[Speech], list[str]]
     if swapped:
         notes.append(f"the subtitles '{name}': {swapped} line(s) end before they start, their times were swapped")
     if sounds:
-        notes.append(f"the subtitles '{name}': {sounds} sound caption(s) in brackets not counted as speech")
+        notes.append(f"the subtitles '{name}': {sounds} sound caption(s) in brackets or notes not counted as speech")
     return _in_order(speech, name, fix, notes)
 
 

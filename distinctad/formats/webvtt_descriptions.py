@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distinctad.errors import UserError, one_line
 from distinctad.formats.script import Script, ScriptCue, clock
+
+if TYPE_CHECKING:
+    from webvtt import WebVTT
 
 _TAG = re.compile(r"</?[a-z0-9][^>]*>")
 
@@ -47,15 +50,38 @@ def read(text: str, name: str) -> Script:
     Raises:
         UserError: if the text is no WebVTT.
     """
+    track = track_of(text, f"the script '{name}'")
+    header = dict(line.split(": ", 1) for line in track.metadata if ": " in line)
+    note = html.unescape(track.header_comments[0]) if track.header_comments else ""
+    return Script(cues_of(track), language=header.get("Language", "en"), note=note)
+
+
+def track_of(text: str, what: str) -> WebVTT:
+    """Parse WebVTT of any kind.
+
+    Args:
+        text: the file's text.
+        what: what it is and its name, for the messages.
+
+    Returns:
+        The library's picture of it.
+
+    Raises:
+        UserError: if the text is no WebVTT.
+    """
     import webvtt
     from webvtt.errors import MalformedCaptionError, MalformedFileError
 
     try:
-        track = webvtt.from_string(text)
+        return webvtt.from_string(text)
     except (MalformedFileError, MalformedCaptionError, ValueError) as error:
         fix = "Give a file that starts with WEBVTT."
-        raise UserError(f"the script '{name}' is no WebVTT ({one_line(str(error), 80)})", fix) from error
-    cues = tuple(
+        raise UserError(f"{what} is no WebVTT ({one_line(str(error), 80)})", fix) from error
+
+
+def cues_of(track: WebVTT) -> tuple[ScriptCue, ...]:
+    """Take the cues out of a track, in the file's order: voice and style tags taken off, escapes undone."""
+    return tuple(
         ScriptCue(
             _ms(caption.start_time),
             _ms(caption.end_time),
@@ -64,9 +90,6 @@ def read(text: str, name: str) -> Script:
         )
         for caption in track.captions
     )
-    header = dict(line.split(": ", 1) for line in track.metadata if ": " in line)
-    note = html.unescape(track.header_comments[0]) if track.header_comments else ""
-    return Script(cues, language=header.get("Language", "en"), note=note)
 
 
 def _ms(stamp: Any) -> int:

@@ -21,7 +21,7 @@ ASS = (
 )
 
 
-@pytest.mark.parametrize("text", [SRT, VTT, ASS, SRT.replace("\n", "\r\n"), "\ufeff" + SRT])
+@pytest.mark.parametrize("text", [SRT, VTT, ASS, SRT.replace("\n", "\r\n"), "\ufeff" + SRT, "\ufeff\n" + VTT])
 def test_every_format_gives_the_same_times(text: str) -> None:
     speech, warnings = parse_subtitles(text.replace("\r\n", "\n"), "s")
     assert speech == LINES
@@ -100,3 +100,31 @@ def test_hostile_bytes_are_decoded_or_refused(data: bytes) -> None:
         assert "\n" not in str(error)
     else:
         assert "\r" not in text
+
+
+def test_webvtt_ids_notes_and_escapes_are_no_words() -> None:
+    text = (
+        "WEBVTT\n\nSTYLE\n::cue(b) { color: red }\n\nintro\n00:01.000 --> 00:05.000\n[door slams]\n\n"
+        "NOTE spoken by Mara\n\ncue-2\n00:10.000 --> 00:12.000 line:0\n<v Mara>Tom &amp; <i>I</i>.\n"
+    )
+    speech, warnings = parse_subtitles(text, "s.vtt")
+    assert [(line.start_s, line.end_s, line.text) for line in speech] == [(10.0, 12.0, "Tom & I.")]
+    assert warnings == ["the subtitles 's.vtt': 1 sound caption(s) in brackets or notes not counted as speech"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sound"),
+    [
+        ("[door slams]\n[thunder]", True), ("- [door]\n- (rain)", True), ("♪♪", True), ("♪ [music] ♫", True),
+        ("[sighs] Well.", False), ("♪ La la ♪", False), ("[door]\nMara?", False), ("-", False),
+    ],
+)  # fmt: skip
+def test_captions_of_sounds_are_told_from_speech(words: str, sound: bool) -> None:
+    text = f"1\n00:00:01,000 --> 00:00:02,000\n{words}\n\n2\n00:00:04,000 --> 00:00:05,000\nYes?\n"
+    speech, _ = parse_subtitles(text, "s.srt")
+    assert len(speech) == (1 if sound else 2)
+
+
+def test_a_long_caption_that_is_no_sound_is_told_at_once() -> None:
+    words = "- [a] " * 5_000 + "Mara?"
+    assert len(parse_subtitles(f"WEBVTT\n\n00:01.000 --> 00:02.000\n{words}\n", "s.vtt")[0]) == 1
