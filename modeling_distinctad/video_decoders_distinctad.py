@@ -96,11 +96,16 @@ class Film(ABC):
         """
 
     def report_shortfall(self, last_s: float, asked_s: float) -> None:
-        """Warn once where the film ended well before its declared duration and a time in the gap was asked for."""
+        """Warn once where the film ended well before its declared duration or before a time that was asked for."""
         if last_s + _SHORTFALL_S < min(self.declared_s, asked_s):
             self._report(
                 f"{self.path}: ends at {last_s:.2f} s but declares {self.declared_s:.2f} s (truncated?); "
                 "its last frame stands in for what is missing; fetch the file again"
+            )
+        elif max(last_s, self.declared_s) + _SHORTFALL_S < asked_s:
+            self._report(
+                f"{self.path}: ends at {last_s:.2f} s and was asked for {asked_s:.2f} s; expected a time within the "
+                "film; its last frame stands in; correct the times"
             )
 
     def _report(self, message: str) -> None:

@@ -134,7 +134,8 @@ def read_frames(
         ValueError: a time is not finite.
 
     Warns:
-        VideoWarning: the file ends before its declared duration and a time beyond that was asked for.
+        VideoWarning: the file ends before its declared duration and a time beyond that was asked for, or a time was
+            asked for that is well past its end.
     """
     if not len(times_s):
         return []

@@ -127,6 +127,16 @@ def test_truncated_file_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
     assert number(late[0]) == 10 and 30 < number(late[1]) < 90
 
 
+def test_a_time_far_past_the_end_is_told(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", list(range(20)))
+    with pytest.warns(VideoWarning, match="was asked for 5000.00 s"):
+        (frame,) = read_frames(path, [5000.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (last,) = read_frames(path, [probe(path).duration_s + 0.5])  # a clip's end may lie a little beyond
+    assert np.array_equal(frame, last)
+
+
 def test_truncated_file_under_seeking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"g": "10", "crf": "10"}
     whole = write_video(
