@@ -183,8 +183,8 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
         from distinctad.formats.timed_text import read_speech
 
         # The text is decoded by now: what its first line says of an encoding no longer holds.
-        lines = read_speech(re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).encode(), name)
-        return _in_order(lines, name, fix, [])
+        lines, notes = read_speech(re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).encode(), name)
+        return _in_order(lines, name, fix, notes)
     if kind == "vtt":  # pysubs2 takes the next cue's id and the notes before it for words
         from distinctad.formats.webvtt_descriptions import cues_of, track_of
 

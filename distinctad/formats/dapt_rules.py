@@ -82,6 +82,9 @@ def _root(root: ET.Element) -> Iterator[str]:
         yield f"ttp:contentProfiles does not name {DAPT_PROFILE}"
     if root.get(f"{TTP}profile") is not None or root.find(f"{TT}head/{TTP}profile") is not None:
         yield "ttp:profile is not allowed"
+    base = root.get(f"{TTP}timeBase", "media")
+    if base != "media":
+        yield f"ttp:timeBase is '{base}', expected media"
     kind = root.get(f"{DAPTM}scriptType")
     if kind not in SCRIPT_TYPES:
         yield f"daptm:scriptType is {kind!r}, expected one of {', '.join(SCRIPT_TYPES)}"

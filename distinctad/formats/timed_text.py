@@ -2,11 +2,12 @@
 
 Shared by the reader of DAPT scripts, the checker of DAPT's rules and the reader of subtitles. No entity is ever
 expanded and nothing outside of the file is opened.
-Source: W3C TTML2, sections 12.3 (time expressions) and 12.4 (time containers).
+Source: W3C TTML2, sections 12.3 (time expressions) and 12.4 (time containers), appendix I.3 (SMPTE time code).
 """
 
 from __future__ import annotations
 
+import bisect
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -21,9 +22,10 @@ TT = "{http://www.w3.org/ns/ttml}"
 TTP = "{http://www.w3.org/ns/ttml#parameter}"
 TTM = "{http://www.w3.org/ns/ttml#metadata}"
 XML = "{http://www.w3.org/XML/1998/namespace}"
-_CLOCK = re.compile(r"(\d{2,}):(\d{2}):(\d{2})(?:(\.\d+)|:(\d{2,}))?")
-_OFFSET = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|ms|f|t)")
+_CLOCK = re.compile(r"(\d{2,15}):(\d{2}):(\d{2})(?:(\.\d+)|:(\d{2,15}))?")
+_OFFSET = re.compile(r"(\d{1,15}(?:\.\d+)?)(h|m|s|ms|f|t)")  # more digits than 15 a float may not hold
 _UNITS_S = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1), "ms": Fraction(1, 1000)}
+LAST_LINE_S = 7  # of a last line without an end; longer than a subtitle stands as a rule
 
 
 class TimedTextError(ValueError):
@@ -32,10 +34,19 @@ class TimedTextError(ValueError):
 
 @dataclass(frozen=True)
 class Clock:
-    """How a document counts time: frames and ticks a second; None where it does not say."""
+    """How a document counts time.
+
+    Attributes:
+        frames_hz: frames a second, None where it does not say.
+        ticks_hz: ticks a second, None where it does not say.
+        second_s: how long a second of its clock times lasts: 1.001 s in time code that counts 30 frames of NTSC as one.
+        drops: whether its time code leaves out two numbers a minute, but for every tenth.
+    """
 
     frames_hz: Fraction | None
     ticks_hz: Fraction | None
+    second_s: Fraction = Fraction(1)
+    drops: bool = False
 
     def seconds(self, expression: str) -> Fraction:
         """Read a time expression ("00:00:01.5", "00:00:01:12", "1.5s", "36f").
@@ -56,7 +67,10 @@ class Clock:
             if int(minutes) > 59 or int(seconds) > 60:
                 raise TimedTextError(f"the time '{one_line(text, 40)}' has more than 59 minutes or 60 seconds")
             total = Fraction(int(hours) * 3600 + int(minutes) * 60 + int(seconds)) + Fraction(f"0{fraction or '.0'}")
-            return total + (int(frames) / self._rate(self.frames_hz, "ttp:frameRate") if frames else 0)
+            dropped = 2 * (54 * int(hours) + int(minutes) - int(minutes) // 10) if self.drops else 0
+            rest = int(frames or 0) - dropped
+            rate = self._rate(self.frames_hz, "ttp:frameRate") if frames or dropped else Fraction(1)
+            return total * self.second_s + rest / rate
         if offset:
             value, unit = Fraction(offset.group(1)), offset.group(2)
             if unit == "f":
@@ -109,18 +123,29 @@ def clock_of(root: ET.Element) -> Clock:
         The clock; where frames are used without a rate TTML would assume 30, we do not guess.
 
     Raises:
-        TimedTextError: if a rate is no number above zero.
+        TimedTextError: if a rate is no number above zero, or its times cannot be told from the start of the film.
     """
     try:
         frames, ticks = root.get(f"{TTP}frameRate"), root.get(f"{TTP}tickRate")
         up, _, down = (root.get(f"{TTP}frameRateMultiplier") or "1 1").replace(":", " ").partition(" ")
-        rate = Fraction(int(frames)) * Fraction(int(up), int(down or 1)) if frames else None
+        multiplier = Fraction(int(up), int(down or 1))
+        rate = Fraction(int(frames)) * multiplier if frames else None
         tick = Fraction(int(ticks)) if ticks else None
     except (ValueError, ZeroDivisionError) as error:
         raise TimedTextError("its frame or tick rate is no number above zero") from error
-    if (rate is not None and rate <= 0) or (tick is not None and tick <= 0):
+    if multiplier <= 0 or (rate is not None and rate <= 0) or (tick is not None and tick <= 0):
         raise TimedTextError("its frame or tick rate is no number above zero")
-    return Clock(rate, tick)
+    base, drop = root.get(f"{TTP}timeBase", "media"), root.get(f"{TTP}dropMode", "nonDrop")
+    if base == "media":
+        return Clock(rate, tick)
+    if base != "smpte":
+        raise TimedTextError(f"its ttp:timeBase is '{one_line(base, 40)}', expected media or smpte")
+    if drop != "nonDrop" and (drop, frames) != ("dropNTSC", "30"):
+        rule = "expected nonDrop, or dropNTSC with a ttp:frameRate of 30"
+        raise TimedTextError(f"its ttp:dropMode is '{one_line(drop, 40)}', {rule}")
+    if root.get(f"{TTP}markerMode") == "discontinuous":
+        raise TimedTextError("its ttp:markerMode is 'discontinuous', expected continuous")
+    return Clock(rate, tick, 1 / multiplier, drop == "dropNTSC")
 
 
 def times_of(
@@ -175,7 +200,7 @@ def _pieces(element: ET.Element, line_break: str) -> Iterator[str]:
         yield child.tail or ""
 
 
-def read_speech(data: bytes, name: str) -> list[Speech]:
+def read_speech(data: bytes, name: str) -> tuple[list[Speech], list[str]]:
     """Read the lines of a TTML subtitle file; sound captions are left out.
 
     Args:
@@ -183,28 +208,50 @@ def read_speech(data: bytes, name: str) -> list[Speech]:
         name: the file's name, for the messages.
 
     Returns:
-        Every `p` that has a text and an end, in the file's order.
+        Every `p` that has a text, in the file's order, from its first word to its last, and the warnings. One without
+        an end runs to the next line's start, the last for `LAST_LINE_S`.
 
     Raises:
-        UserError: if it is no TTML.
+        UserError: if it is no TTML, or its times cannot be told.
     """
     fix = "Give SubRip, WebVTT, ASS or TTML subtitles, or leave out --subtitles."
     try:
         root = parse(data)
         if root.tag != f"{TT}tt":
             raise TimedTextError("its root is no tt of TTML")
-        return [
-            Speech(float(begin), float(end), text.replace("\n", " "))
-            for element, begin, end in walk(root, clock_of(root))
-            if element.tag == f"{TT}p" and end is not None and end > begin and (text := text_of(element).strip())
-            and not SOUND_CAPTION.fullmatch(text)
-        ]  # fmt: skip
+        times = {id(element): (begin, end) for element, begin, end in walk(root, clock_of(root))}
     except TimedTextError as error:
         raise UserError(f"the subtitles '{name}' cannot be read: {error}", fix) from error
+    texts = ((p, text_of(p).strip()) for p in root.iter(f"{TT}p") if id(p) in times)
+    lines = [(text.replace("\n", " "), *_said_in(p, times)) for p, text in texts if text]
+    starts = sorted(begin for _, begin, _ in lines)
+    speech, endless = [], 0
+    for text, begin, end in lines:
+        if SOUND_CAPTION.fullmatch(text):
+            continue
+        if end is None:
+            endless += 1
+            later = bisect.bisect_right(starts, begin)
+            end = starts[later] if later < len(starts) else begin + LAST_LINE_S
+        if end > begin:
+            speech.append(Speech(float(begin), float(end), text))
+    said = f"{endless} line(s) without an end run to the next line's start, the last for {LAST_LINE_S} s"
+    return speech, [f"the subtitles '{name}': {said}"] if endless else []
+
+
+def _said_in(p: ET.Element, times: dict[int, tuple[Fraction, Fraction | None]]) -> tuple[Fraction, Fraction | None]:
+    """From the first begin to the last end of what holds words of a `p`: itself, or its spans with their own times."""
+    worded = [
+        times[id(piece)]
+        for piece in p.iter()
+        if id(piece) in times and (piece.text or "").strip() + "".join((part.tail or "").strip() for part in piece)
+    ]
+    ends = [end for _, end in worded if end is not None]
+    return min(begin for begin, _ in worded), max(ends) if len(ends) == len(worded) else None
 
 
 def walk(root: ET.Element, clock: Clock) -> Iterator[tuple[ET.Element, Fraction, Fraction | None]]:
-    """Go through body, div and p with their computed times.
+    """Go through body, div, p and span with their computed times.
 
     Args:
         root: the `tt` element.
@@ -223,5 +270,5 @@ def walk(root: ET.Element, clock: Clock) -> Iterator[tuple[ET.Element, Fraction,
         element, parent = stack.pop()
         begin, end = times_of(element, clock, parent)
         yield element, begin, end
-        inner = [child for child in element if child.tag in (f"{TT}div", f"{TT}p")]
+        inner = [child for child in element if child.tag in (f"{TT}div", f"{TT}p", f"{TT}span")]
         stack.extend((child, (begin, end)) for child in reversed(inner))

@@ -131,6 +131,7 @@ def test_a_strangers_script_is_read() -> None:
         ('xml:lang="en">\n', 'xml:lang="">\n', "xml:lang of tt is ''"),
         ('xml:lang="en">\n', 'xml:lang="#x">\n', "xml:lang of tt is '#x'"),
         ("dapt1.0/content", "imsc1.2/text", "does not name"),
+        ('ttp:frameRate="25"', 'ttp:frameRate="25" ttp:timeBase="smpte"', "ttp:timeBase is 'smpte', expected media"),
         ("<head>", '<head><ttp:profile use="x"/>', "ttp:profile is not allowed"),
         ('"preRecording"', '"script"', "daptm:scriptType is 'script'"),
         ('daptm:scriptType="preRecording"', "", "daptm:scriptType is None"),

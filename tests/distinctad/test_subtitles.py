@@ -128,3 +128,74 @@ def test_captions_of_sounds_are_told_from_speech(words: str, sound: bool) -> Non
 def test_a_long_caption_that_is_no_sound_is_told_at_once() -> None:
     words = "- [a] " * 5_000 + "Mara?"
     assert len(parse_subtitles(f"WEBVTT\n\n00:01.000 --> 00:02.000\n{words}\n", "s.vtt")[0]) == 1
+
+
+def ttml(lines: str, rates: str = "") -> str:
+    names = 'xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter"'
+    return f"<tt {names} {rates}><body><div>{lines}</div></body></tt>"
+
+
+@pytest.mark.parametrize(
+    ("line", "times"),
+    [
+        ('<p begin="5s"><span begin="0s" end="2s">You</span> <span begin="2s" end="6s">listen</span></p>', (5.0, 11.0)),
+        ('<p><span begin="1s" end="4s">Hello.</span></p>', (1.0, 4.0)),
+        ('<p begin="1s" end="9s"><span begin="2s" end="4s">Hello.</span></p>', (3.0, 5.0)),
+        ('<p begin="1s" end="9s">Oh, <span begin="2s" end="4s">hello.</span></p>', (1.0, 9.0)),
+        ('<p begin="2s"><span><span begin="1s" dur="1s">Hello.</span></span></p>', (3.0, 4.0)),
+    ],
+)
+def test_a_line_of_ttml_lasts_as_long_as_its_words(line: str, times: tuple[float, float]) -> None:
+    speech, warnings = parse_subtitles(ttml(line), "s.ttml")
+    assert [(one.start_s, one.end_s) for one in speech] == [times] and warnings == []
+
+
+def test_lines_of_ttml_without_an_end_run_on_and_that_is_said() -> None:
+    lines = (
+        '<p begin="1s">Hello.</p><p begin="4s" end="5s">Yes?</p><p begin="6s"><span begin="0s" end="1s">Oh</span>'
+        '<span begin="1s">no</span></p><p begin="9s" end="10s">[rain]</p><p begin="20s">Bye.</p>'
+    )
+    speech, warnings = parse_subtitles(ttml(lines), "s.ttml")
+    assert [(one.start_s, one.end_s) for one in speech] == [(1.0, 4.0), (4.0, 5.0), (6.0, 9.0), (20.0, 27.0)]
+    said = "3 line(s) without an end run to the next line's start, the last for 7 s"
+    assert warnings == [f"the subtitles 's.ttml': {said}"]
+
+
+NTSC = 'ttp:timeBase="smpte" ttp:frameRate="30" ttp:frameRateMultiplier="1000 1001"'
+
+
+@pytest.mark.parametrize(
+    ("rates", "begin", "start_s"),
+    [
+        (f'{NTSC} ttp:dropMode="nonDrop"', "01:00:00:00", 3603.6),
+        (NTSC, "00:00:01:15", 1.5015),
+        (f'{NTSC} ttp:dropMode="dropNTSC"', "01:00:00:00", 3599.9964),
+        (f'{NTSC} ttp:dropMode="dropNTSC"', "00:01:00:02", 60.06),
+        (f'{NTSC} ttp:dropMode="dropNTSC"', "00:10:00:00", 599.9994),
+        ('ttp:timeBase="smpte" ttp:frameRate="25"', "00:00:10:05", 10.2),
+        (NTSC.replace("smpte", "media"), "01:00:00:00", 3600.0),
+    ],
+)
+def test_time_code_is_told_by_its_frames(rates: str, begin: str, start_s: float) -> None:
+    speech, _ = parse_subtitles(ttml(f'<p begin="{begin}" end="02:00:00:00">Hello.</p>', rates), "s.ttml")
+    assert speech[0].start_s == pytest.approx(start_s, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        (f'{NTSC} ttp:dropMode="dropPAL"', "ttp:dropMode is 'dropPAL', expected nonDrop, or dropNTSC with"),
+        (f'{NTSC.replace("30", "60")} ttp:dropMode="dropNTSC"', "dropNTSC with a ttp:frameRate of 30"),
+        (f'{NTSC} ttp:markerMode="discontinuous"', "ttp:markerMode is 'discontinuous', expected continuous"),
+        ('ttp:timeBase="clock"', "ttp:timeBase is 'clock', expected media or smpte"),
+    ],
+)
+def test_time_code_that_cannot_be_told_is_refused(rates: str, said: str) -> None:
+    with pytest.raises(UserError, match=f"the subtitles 's.ttml' cannot be read: its .*{said}"):
+        parse_subtitles(ttml('<p begin="00:00:01:00" end="00:00:02:00">Hello.</p>', rates), "s.ttml")
+
+
+@pytest.mark.parametrize("time", ["9" * 400 + "s", "9" * 400 + ":00:00", "00:00:01:" + "9" * 400])
+def test_times_that_no_number_holds_are_refused(time: str) -> None:
+    with pytest.raises(UserError, match="no time expression"):
+        parse_subtitles(ttml(f'<p begin="{time}">Hello.</p>', 'ttp:frameRate="25"'), "s.ttml")
