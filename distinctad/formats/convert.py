@@ -77,7 +77,7 @@ def read_script(path: Path, notes: list[str] | None = None) -> Script:
 def _read(path: Path, kind: str, notes: list[str]) -> Script:
     if kind in (".xml", ".ttml"):
         read_text(path, "the script")  # refuses what is no file, too large or no text
-        return dapt.read(path.read_bytes()[: MAX_TEXT_BYTES + 1], path.name)
+        return dapt.read(path.read_bytes()[: MAX_TEXT_BYTES + 1], path.name, notes)
     if kind not in READERS:
         raise UserError(f"the script '{path.name}' has no ending that is known", f"Give {', '.join(READERS)} or .xml.")
     text, more = read_text(path, "the script")

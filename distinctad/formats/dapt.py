@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from distinctad.errors import UserError, one_line
-from distinctad.formats.dapt_rules import DAPT_PROFILE, DAPTM, faults, is_event
+from distinctad.formats.dapt_rules import DAPT_PROFILE, DAPTM, faults, inherit, is_event
 from distinctad.formats.script import Script, ScriptCue, ScriptPerson
 from distinctad.formats.timed_text import TT, TTM, TTP, XML, TimedTextError, clock_of, parse, text_of, walk
 
@@ -101,19 +101,22 @@ def _clean(text: str) -> str:
     return _NO_XML.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def read(data: bytes, name: str) -> Script:
+def read(data: bytes, name: str, notes: list[str] | None = None) -> Script:
     """Read a DAPT script, ours or another's.
 
     Args:
         data: the file's bytes.
         name: the file's name, for the messages.
+        notes: what is left out is added to it: events that represent nothing visual (dialogue would be spoken as a
+            description), texts outside of events, which the profile allows, and what kind of visual events there are.
 
     Returns:
-        Its script events in order of time; text in several languages: the document's own is taken where an event has
-        it, else all.
+        Its visual script events in order of time, a cue of each time that their texts have; text in several languages:
+        the document's own is taken where an event has it, else all.
 
     Raises:
-        UserError: if the file breaks the profile's rules (the first fault is said), or an event has no end.
+        UserError: if the file breaks the profile's rules (the first fault is said), its events represent nothing
+            visual, or one has no end.
     """
     data = data.removeprefix(codecs.BOM_UTF8)  # against the profile, but editors put it there unasked
     wrong = faults(data)
@@ -127,15 +130,39 @@ def read(data: bytes, name: str) -> Script:
     except TimedTextError as error:
         raise UserError(f"the script '{name}' cannot be read: {error}", _FIX) from error
     language = root.get(f"{XML}lang", "en")
-    cues = [_read_cue(event, times, language, name) for event in root.iter(f"{TT}div") if is_event(event)]
+    events, left_out = _visual_events(root, name)
+    if notes is not None:
+        notes += left_out
+    cues = [cue for event in events for cue in _read_cues(event, times, language, name)]
     note, title = (root.findtext(f"{TT}head/{TT}metadata/{TTM}{tag}") or "" for tag in ("desc", "title"))
     ordered = sorted(cues, key=lambda cue: (cue.start_ms, cue.end_ms))
     return Script(tuple(ordered), language, title, note, tuple(_read_people(root)))
 
 
-def _read_cue(
+def _visual_events(root: ET.Element, name: str) -> tuple[list[ET.Element], list[str]]:
+    """The events that represent something visual, in the file's order, and notes of what is left out."""
+    events = [(event, kind) for event, kind in inherit(root, f"{DAPTM}represents") if is_event(event)]
+    seen = [(event, kind) for event, kind in events if kind.split(".")[0] == "visual"]
+    others = [kind for event, kind in events if kind.split(".")[0] != "visual"]
+    kinds = one_line(", ".join(sorted(set(others))), 80)
+    if others and not seen:
+        message = f"the script '{name}' describes nothing: its {len(others)} event(s) represent {kinds}"
+        raise UserError(message, "Give a script with events that represent visual content.")
+    notes = [f"{len(others)} event(s) left out that represent {kinds}, no description"] if others else []
+    kept = {kind for _, kind in seen} - {REPRESENTS}
+    if kept:
+        notes.append(f"that events represent {one_line(', '.join(sorted(kept)), 80)} is not kept")
+    held = {id(paragraph) for event, _ in events for paragraph in event.findall(f"{TT}p")}
+    stray = sum(id(paragraph) not in held and bool(text_of(paragraph).strip()) for paragraph in root.iter(f"{TT}p"))
+    if stray:
+        notes.append(f"{stray} text(s) left out that stand in no event (a div with an xml:id and no div in it)")
+    return [event for event, _ in seen], [f"the script '{name}': {note}" for note in notes]
+
+
+def _read_cues(
     event: ET.Element, times: dict[int, tuple[Fraction, Fraction | None]], language: str, name: str
-) -> ScriptCue:
+) -> list[ScriptCue]:
+    """Read the cues of an event: one for all texts at its own times, one for each other time that texts have."""
     paragraphs = event.findall(f"{TT}p")
     begin, end = times[id(event)]
     inner = [times[id(paragraph)] for paragraph in paragraphs]
@@ -148,10 +175,16 @@ def _read_cue(
             raise UserError(f"the script '{name}': the event '{known}' has no end", "Give every event begin and end.")
         end = max(ends)
     native = [p for p in paragraphs if p.get(f"{XML}lang", language) == language]
-    text = "\n".join(text_of(paragraph) for paragraph in (native or paragraphs))
+    texts: dict[tuple[Fraction, Fraction], list[str]] = {} if paragraphs else {(begin, end): []}
+    for paragraph in native or paragraphs:
+        timed = not {"begin", "end", "dur"}.isdisjoint(paragraph.attrib)
+        start, stop = times[id(paragraph)] if timed else (begin, end)
+        texts.setdefault((start, end if stop is None else stop), []).append(text_of(paragraph))
     own = _own(event.findtext(f"{TT}metadata/{OWN}cue"))
-    start_ms, end_ms = round(begin * 1000), round(end * 1000)
-    return ScriptCue(start_ms, max(start_ms, end_ms), text, **own)
+    return [
+        ScriptCue(round(start * 1000), max(round(start * 1000), round(stop * 1000)), "\n".join(lines), **own)
+        for (start, stop), lines in texts.items()
+    ]
 
 
 def _own(text: str | None) -> dict[str, Any]:

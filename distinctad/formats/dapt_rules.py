@@ -104,7 +104,7 @@ def _events(root: ET.Element) -> Iterator[str]:
         if known is not None and (not _NAME.fullmatch(known) or known in seen):
             yield f"xml:id '{known}' is no name of its own"
         seen.add(known or "")
-    for event, inherited in _inherit(root, f"{DAPTM}represents"):
+    for event, inherited in inherit(root, f"{DAPTM}represents"):
         if not is_event(event):
             continue
         name = event.get(f"{XML}id")
@@ -116,8 +116,8 @@ def _events(root: ET.Element) -> Iterator[str]:
             yield f"the event '{name}' represents '{inherited}', which daptm:scriptRepresents does not cover"
 
 
-def _inherit(root: ET.Element, attribute: str) -> Iterator[tuple[ET.Element, str]]:
-    """Every element with the computed value of an inherited attribute ("" for none)."""
+def inherit(root: ET.Element, attribute: str) -> Iterator[tuple[ET.Element, str]]:
+    """Go through every element with the computed value of an inherited attribute ("" for none)."""
     stack = [(root, "")]
     while stack:
         element, above = stack.pop()
@@ -182,7 +182,7 @@ def _audio(root: ET.Element) -> Iterator[str]:
             source is data for parent in root.iter(f"{TT}source") for source in parent
         ):
             yield "a data inside of a source holds a source, expected the data itself"
-    computed = {id(element): value for element, value in _inherit(root, f"{XML}lang")}
+    computed = {id(element): value for element, value in inherit(root, f"{XML}lang")}
     for parent in root.iter():
         for audio in parent.findall(f"{TT}audio"):
             if computed[id(audio)] != computed[id(parent)]:

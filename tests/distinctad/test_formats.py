@@ -202,6 +202,53 @@ def test_grouped_events_represent_something_each_groups_need_not() -> None:
     assert said == ["the event 'e1' represents nothing (daptm:represents)"]
 
 
+def dapt_of(body: str) -> bytes:
+    """A script of these divs, which may represent sounds and dialogue too; visual.nonText unless they say."""
+    return (ROOT.replace("visual.text", "visual.text audio") + f"<body>{body}</body></tt>").encode()
+
+
+def test_dialogue_of_a_script_becomes_no_description(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_bytes(
+        dapt_of(
+            '<div daptm:represents="audio.dialogue"><div xml:id="d" begin="1s" end="2s"><p>Where?</p></div></div>'
+            '<div xml:id="s" begin="2s" end="3s" daptm:represents="audio.nonDialogueSounds"/>'
+            '<div xml:id="t" begin="3s" end="5s" daptm:represents="visual.text.title"><p>THE END</p></div>'
+        )
+    )
+    notes: list[str] = []
+    assert bare(read_script(tmp_path / "a.xml", notes)) == [(3_000, 5_000, "THE END")]
+    assert notes == [
+        "the script 'a.xml': 2 event(s) left out that represent audio.dialogue, audio.nonDialogueSounds, "
+        "no description",
+        "the script 'a.xml': that events represent visual.text.title is not kept",
+    ]
+    only = dapt_of('<div xml:id="d" begin="1s" end="2s" daptm:represents="audio.dialogue"><p>Tom?</p></div>')
+    with pytest.raises(UserError, match=r"describes nothing: its 1 event\(s\) represent audio.dialogue"):
+        dapt.read(only, "a.xml")
+
+
+def test_texts_outside_of_events_are_told() -> None:
+    """The profile's tests call them valid and no texts of the script, so they are neither faults nor cues."""
+    data = dapt_of(
+        '<div begin="3s" end="5s"><p>He runs.</p></div><div xml:id="a" begin="6s" end="7s"><p>He sits.</p></div>'
+        '<div xml:id="g"><div xml:id="h" begin="8s" end="9s"/><p>Rain.</p></div><div><p> </p></div>'
+    )
+    notes: list[str] = []
+    assert faults(data) == [] and [row[2] for row in bare(dapt.read(data, "a.xml", notes))] == ["He sits.", ""]
+    said = "2 text(s) left out that stand in no event (a div with an xml:id and no div in it)"
+    assert notes == [f"the script 'a.xml': {said}"]
+
+
+def test_each_timed_text_of_an_event_is_a_cue() -> None:
+    data = dapt_of(
+        '<div xml:id="a" begin="6s" end="20s"><p begin="1s" end="3s">One.</p><p begin="8s">Two.</p></div>'
+        '<div xml:id="b" begin="30s" end="34s"><p>Three.</p><p begin="1s" dur="2s">Four.</p><p>Five.</p></div>'
+    )
+    assert bare(dapt.read(data, "a.xml")) == [
+        (7_000, 9_000, "One."), (14_000, 20_000, "Two."), (30_000, 34_000, "Three.\nFive."), (31_000, 33_000, "Four."),
+    ]  # fmt: skip
+
+
 def test_bombs_and_strangers_are_refused() -> None:
     bomb = '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><tt>&b;</tt>'
     for data in (bomb.encode(), b"\xff\xfe\x00", b"", b"<tt/>", b"<a>" * 100_000):
