@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from distinctad.errors import UserError
+from distinctad.errors import UserError, one_line
 from distinctad.formats import dapt, script_json, subrip, table, webvtt_descriptions
+from distinctad.formats.dapt_rules import is_language
 from distinctad.formats.reading import narrator_script
 from distinctad.formats.script import Script, clock
 from distinctad.subtitles import MAX_TEXT_BYTES, read_text
@@ -49,7 +50,7 @@ def read_script(path: Path, notes: list[str] | None = None) -> Script:
         notes: what was assumed or repaired (a guessed encoding, cues out of order) is added to it.
 
     Returns:
-        The script, its cues in order of time.
+        The script, its cues in order of time, its language a tag that every format can hold.
 
     Raises:
         UserError: if the ending is none of these, the file cannot be read as what it says, it holds no cue, or a cue
@@ -71,7 +72,12 @@ def read_script(path: Path, notes: list[str] | None = None) -> Script:
     ordered = tuple(sorted(script.cues, key=lambda cue: (cue.start_ms, cue.end_ms)))
     if ordered != script.cues:
         notes.append(f"the script '{path.name}': cues were not in the order of time, sorted")
-    return replace(script, cues=ordered)
+    language = script.language.replace("_", "-")
+    if not is_language(language):
+        said = f"'{one_line(script.language, 40)}', expected a tag like en or de-CH; und (not known) is taken"
+        notes.append(f"the script '{path.name}': its language is {said}")
+        language = "und"
+    return replace(script, cues=ordered, language=language)
 
 
 def _read(path: Path, kind: str, notes: list[str]) -> Script:
@@ -101,7 +107,7 @@ def lost(script: Script, kind: str) -> list[str]:
         "provenance": any(cue.provenance is not None for cue in script.cues),
         "title": bool(script.title),
         "cast": bool(script.people),
-        "language": script.language != "en",
+        "language": script.language not in ("en", "und"),
         "review note": bool(script.note),
         "empty opportunities": any(not cue.text for cue in script.cues) and kind != ".csv",
     }

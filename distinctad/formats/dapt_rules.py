@@ -46,6 +46,11 @@ def is_descriptor(value: str) -> bool:
     return all(re.fullmatch(r"x-[A-Za-z0-9_-]+", part) for part in parts[known:])
 
 
+def is_language(value: str) -> bool:
+    """Whether a value has the form of a language tag (BCP 47)."""
+    return bool(_LANGUAGE.fullmatch(value))
+
+
 def faults(data: bytes) -> list[str]:
     """Check a file against the profile's rules.
 
@@ -75,7 +80,7 @@ def faults(data: bytes) -> list[str]:
 
 def _root(root: ET.Element) -> Iterator[str]:
     language = root.get(f"{XML}lang")
-    if not language or not _LANGUAGE.fullmatch(language):
+    if not language or not is_language(language):
         yield f"xml:lang of tt is {language!r}, expected a language"
     profiles = re.sub(r"^\s*(?:all|any)\((.*)\)\s*$", r"\1", root.get(f"{TTP}contentProfiles") or "").split()
     if DAPT_PROFILE not in profiles:
@@ -169,10 +174,10 @@ def _attributes(root: ET.Element) -> Iterator[str]:
         if shown is not None and shown not in ON_SCREEN:
             yield f"daptm:onScreen is '{shown}', expected one of {', '.join(ON_SCREEN)}"
         source = element.get(f"{DAPTM}langSrc")
-        if source and not _LANGUAGE.fullmatch(source):
+        if source and not is_language(source):
             yield f"daptm:langSrc is '{source}', no language"
         language = element.get(f"{XML}lang")
-        if element is not root and language and not _LANGUAGE.fullmatch(language):
+        if element is not root and language and not is_language(language):
             yield f"xml:lang is '{language}', no language"
 
 

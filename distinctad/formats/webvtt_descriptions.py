@@ -51,7 +51,7 @@ def read(text: str, name: str) -> Script:
         UserError: if the text is no WebVTT.
     """
     track = track_of(text, f"the script '{name}'")
-    header = dict(line.split(": ", 1) for line in track.metadata if ": " in line)
+    header = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in track.metadata)}
     note = html.unescape(track.header_comments[0]) if track.header_comments else ""
     return Script(cues_of(track), language=header.get("Language", "en"), note=note)
 
