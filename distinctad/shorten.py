@@ -2,8 +2,8 @@
 
 English descriptions only: one or two clauses in the present tense. A cut removes an introduction ("As the wind blows,
 ..."), an aside between commas, a second action ("... and winces"), a closing phrase ("... with a groan", "... on the
-roof"), an adverb or an adjective. The subject and one finite verb always stay. Own rules, no model and no dictionary;
-what no rule understands is left as it is.
+roof"), an adverb or an adjective. The subject and one finite verb always stay, and so does what keeps a sentence true:
+"almost", "not", "only", what follows "is". Own rules, no model and no dictionary; what no rule is sure of is left.
 """
 
 from __future__ import annotations
@@ -11,33 +11,78 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from datasets_scripts.words import words
+from datasets_scripts.words import CLOSED_CLASS, words
 
 _MOST_VARIANTS = 400
-_SPLIT = re.compile(r"[^\s,;]+|[,;]")
+_QUOTED = r""""[^"]*"|“[^”]*”|(?<!\w)['‘](?:[^'’"]|['’](?=\w))*['’](?!\w)"""
+_SPLIT = re.compile(rf"{_QUOTED}|[^\s,;]+|[,;]")  # what stands in quotation marks is one piece
+_UNCLEAR = re.compile(r"[()\[\]{}:–—]|\s-+\s")  # a part whose ends no rule knows
+_SHORT_FORM = re.compile(
+    r"\b(?:Mrs?|Ms|Dr|St|Prof|Capt|Lt|Sgt|Gen|Col|Maj|Cpl|Cmdr|Det|Insp|Rev|Hon|Sen|Gov|Jr|Sr|Mt|vs|etc|[^\W\d_])\.$"
+)
 _DETERMINERS = frozenset("a an the his her their its this that these those some one two three four".split())
+_QUANTITIES = frozenset("several many few all most more other five six seven eight nine ten both no every each".split())
 _PREPOSITIONS = frozenset(
     "about above across after against along among around at atop before behind below beneath beside between beyond by "
-    "despite during from in inside into near of on onto outside over past through to toward towards under underneath "
-    "until upon with within without for out like".split()
+    "despite during from in inside into like near of on onto outside over past through to toward towards under "
+    "underneath until upon with within without for out like".split()
 )
 _PARTICLES = frozenset("about along in off on out over through".split())
 _JOINERS = frozenset("as while when where who which that because although though until if whose".split())
+_RELATIVES = frozenset("who which that whose where".split())
 _CLAUSES = frozenset("as while when where because although though until if".split())  # of the whole sentence
 _SUBJECTS = _DETERMINERS | frozenset("he she they it someone somebody everyone both".split())
-_ADVERBS = frozenset("now still again instantly twice once suddenly almost just also even simply often".split())
-_ADJECTIVE = re.compile(r"\w+(?:ful|ous|ish|less|ive|able|ible|some|ical|iant|ent|ese|ic|y|ed)$", re.IGNORECASE)
+_OBJECTS = _SUBJECTS | frozenset("him them me us you himself herself itself themselves".split())
+_BE = frozenset("is are am was were be been being".split())
+_NEEDY = _BE | frozenset(  # verbs that say nothing, or something else, without what follows
+    "has have seems appears remains becomes stays belongs puts sets lays places gets heads makes keeps bursts breaks "
+    "finds depends relies consists".split()
+)
+_SEEMING = frozenset("looks feels seems sounds smells tastes acts".split())
+# A sentence without one of these says the opposite, or more than it did.
+_REVERSING = frozenset(
+    "almost nearly barely hardly scarcely rarely seldom not never no cannot nobody none nothing neither nor only "
+    "merely seemingly apparently supposedly allegedly virtually practically partly partially falsely".split()
+)
+_DEGREES = frozenset("very so too as more most less quite rather how all just even right".split())
+_ADVERBS = frozenset("now still again instantly twice once suddenly just also even simply often".split())
+_NO_ADVERBS = frozenset(
+    "family belly bully jelly lily assembly anomaly butterfly holly reply apply supply  imply comply multiply rally "
+    "tally italy elderly friendly unfriendly lonely lovely ugly silly early daily weekly  deadly lively curly ghostly "
+    "costly cowardly likely unlikely sickly chilly smelly".split()
+)
+_ADJECTIVE = re.compile(r"[^\W\d_A-Z][\w-]*(?:ful|ous|ish|less|ive|able|ible|some|ical|iant|ent|ese|ic|y|ed)$")
 _ADJECTIVES = frozenset(
     "red blue green yellow black white grey gray brown pink purple orange golden silver turquoise teal slate crimson "
     "navy beige violet scarlet amber old new young big small large little long short tall thick thin dark light "
     "bright pale heavy soft hard warm cold wet dry clean broken modern quaint odd plain bizarre beloved exotic "
     "unusual favourite weathered battered second wooden".split()
 )
+# Nouns with an adjective's ending, and adjectives without which a thing is another ("a toy gun").
+_NO_ADJECTIVES = frozenset(
+    "boy lady baby body city party enemy army navy deputy cowboy secretary sentry attorney country county story study "
+    "lobby hallway alley valley chimney key monkey donkey pony puppy daddy mummy mommy buddy family guy day birthday "
+    "way subway doorway runway tray play display money honey jury duty beauty century library gallery factory battery "
+    "bakery memory history victory mystery ferry berry candy penny copy entry ceremony balcony sky  ray turkey music "
+    "fabric mechanic comic attic clinic critic picnic panic topic traffic medic cleric logic magic  student agent "
+    "client patient parent president resident moment event tent scent accent content present cement  document "
+    "instrument apartment department garment pavement basement monument servant fish dish wish finish cheese  geese "
+    "table cable vegetable detective captive fugitive olive bed shed seed weed  wounded injured toy dummy imaginary "
+    "stuffed alleged supposed attempted failed wooden second".split()
+)
 _NO_NOUN = frozenset(
     "high low up down out off away back overhead aside forward open together home here there aloft closer and then but "
-    "or behind carefully".split()
+    "or behind carefully next later longer again too ahead apart instead enough first today tonight yet".split()
 )
-_NOT_VERBS = frozenset("as is his its this us thus always perhaps across yes whereas besides".split())
+_NOT_VERBS = frozenset(
+    "as is his its this us thus always perhaps across yes whereas besides towards afterwards sometimes upstairs "
+    "downstairs backwards forwards upwards downwards sideways indoors outdoors others hers ours theirs yours".split()
+)
+_HANGING = _DETERMINERS | _JOINERS | _REVERSING | _BE | (_DEGREES - {"all", "right"})
+_HANGING |= frozenset(
+    "and then but or than of with to from at into by for against toward towards upon like between".split()
+)
+_PARTS = frozenset("lot kind sort type couple number pair bunch rest bit".split())  # "a lot of": nothing without "of"
 
 
 def shortened(text: str) -> list[str]:
@@ -86,18 +131,35 @@ def shorten(text: str, fits: Callable[[str], bool], keep: set[str] | frozenset[s
 
 def _cuts(text: str) -> Iterator[str]:
     """Every sentence that one cut makes."""
-    sentences = re.split(r"(?<=[.!?])\s+", text.strip())
+    if re.search('["“”]', re.sub(_QUOTED, "", text)):  # a quotation of which one end is missing
+        return
+    sentences = _sentences(text.strip())
     if len(sentences) > 1:
         for i in range(len(sentences)):
             rest = sentences[:i] + sentences[i + 1 :]
             if all(_is_sentence(_SPLIT.findall(sentence.rstrip(".!?"))) for sentence in rest):
                 yield " ".join(rest)
     for i, sentence in enumerate(sentences):
+        if _UNCLEAR.search(re.sub(_QUOTED, "", sentence)):
+            continue
         end = sentence[-1] if sentence and sentence[-1] in ".!?" else ""
         tokens = _SPLIT.findall(sentence.removesuffix(end))
         for cut in _sentence_cuts(tokens):
             if _is_sentence(cut):
-                yield " ".join([*sentences[:i], _join(cut) + (end or "."), *sentences[i + 1 :]])
+                closed = re.search(r"[.!?][\"”’']?$", cut[-1])
+                yield " ".join([*sentences[:i], _join(cut) + ("" if closed else end or "."), *sentences[i + 1 :]])
+
+
+def _sentences(text: str) -> list[str]:
+    """Split a text after . ! ? but not after "Mr.", after an initial or between quotation marks."""
+    quoted = [match.span() for match in re.finditer(_QUOTED, text)]
+    found, start = [], 0
+    for gap in re.finditer(r"(?<=[.!?])\s+", text):
+        inside = any(first < gap.start() < last for first, last in quoted)
+        if not inside and not _SHORT_FORM.search(text[start : gap.start()]):
+            found.append(text[start : gap.start()])
+            start = gap.end()
+    return [*found, text[start:]]
 
 
 def _sentence_cuts(tokens: list[str]) -> Iterator[list[str]]:
@@ -107,29 +169,28 @@ def _sentence_cuts(tokens: list[str]) -> Iterator[list[str]]:
         rest = [token for token in tokens[second + 1 : second + 3] if not _is_adverb(token)]
         if first > 0 and rest and _finite(rest[0]) and not any(_finite(token) for token in tokens[1:first]):
             asides += 1
-            yield tokens[:first] + tokens[second + 1 :]
+            if not all(_reverses(token) for token in tokens[first + 1 : second]):  # "Tom, almost, falls"
+                yield tokens[:first] + tokens[second + 1 :]
     if commas and not asides and _is_introduction(tokens[: commas[0]], tokens[commas[0] + 1 :]):
         yield tokens[commas[0] + 1 :]
-    verb = _verb(tokens)
+    start, verb = _start(tokens), _verb(tokens)
     if verb is None:
         return
-    yield from _second_actions(tokens, verb)
-    for i in range(verb + 1, len(tokens)):
-        ahead = tokens[i].lower()
-        opens = ahead in _PREPOSITIONS | _JOINERS and tokens[i - 1].lower() not in _PREPOSITIONS
-        opens = opens and not (ahead in _PARTICLES and _finite(tokens[i - 1]))  # "sticks out her tongue"
-        if (opens or tokens[i] in ",;") and i > verb + (ahead == "of"):
-            yield tokens[:i]
-            following = _phrase_end(tokens, i)
-            # Not before another preposition: "with a lump in her throat" is one phrase.
-            if ahead in _PREPOSITIONS and following < len(tokens) and tokens[following].lower() in _CLAUSES:
-                yield tokens[:i] + tokens[following:]
+    relative = _RELATIVES & {token.lower() for token in tokens[start + 1 : verb]}
+    if not relative:  # "the man who lies on the floor gets up"
+        yield from _second_actions(tokens, verb)
+        yield from _closing_cuts(tokens, start, verb)
     yield from _word_cuts(tokens, verb)
 
 
 def _is_introduction(before: list[str], rest: list[str]) -> bool:
     """Whether a sentence's start can go: what follows the comma is a sentence, and what stands before it is none."""
-    if not before or not rest or _verb(rest) is None:
+    verb = _verb(rest)
+    if not before or verb is None or before[0].lower() == "if":
+        return False
+    if "and" in rest[:verb] and (len(before) == 1 or "," in rest[:verb]):  # "Mara, Tom and Eva"
+        return False
+    if len(before) == 2 and before[0].lower() in _DETERMINERS and _describes(before[1]):  # "The old, Irish policeman"
         return False
     subject = rest[0].lower() in _SUBJECTS or rest[0][0].isupper()
     leads = before[0].lower() in _PREPOSITIONS | _JOINERS
@@ -147,27 +208,111 @@ def _second_actions(tokens: list[str], verb: int) -> Iterator[list[str]]:
         second = next((j for j, token in enumerate(rest[:2]) if _finite(token)), None)
         if second is None or (second == 1 and not _is_adverb(rest[0])):
             continue
-        first = tokens[: i - 1] if tokens[i - 1] in ",;" else tokens[:i]
-        yield first
+        before = [token.lower() for token in tokens[:i]]
+        reverses = any(_reverses(token) for token in before)
+        sure = _is_action(tokens[verb:i], rest, second)
+        bound = {"between", "both"} & set(before) or (reverses and tokens[i].lower() == "but")
+        if bound or not (sure or len(rest) == 1):
+            continue
+        yield tokens[: i - 1] if tokens[i - 1] in ",;" else tokens[:i]
         subject = tokens[:verb]
         while subject and _is_adverb(subject[-1]):
             subject = subject[:-1]
-        if subject and not any(token.lower() in _JOINERS for token in tokens[:i]):
+        if sure and subject and not reverses and not _JOINERS & set(before):
             yield subject + rest
+
+
+def _is_action(before: list[str], rest: list[str], second: int) -> bool:
+    """Whether a word in -s behind "and" is a verb and no plural: "and bites her lip", not "apples and pears".
+
+    Args:
+        before: from the first verb up to "and".
+        rest: what follows "and".
+        second: the place in `rest` of the word in question.
+    """
+    last = [token for token in before if token not in ",;"][-1]
+    after = rest[second + 1 : second + 2]
+    return (
+        (second == 1 and rest[0].endswith("ly"))
+        or all(token in ",;" or token == last for token in before)  # "sniffs and sways"
+        or (last.lower() in _NO_NOUN or _is_adverb(last))  # "sits down and sways"
+        or bool(after and (after[0].lower() in _OBJECTS or after[0][0].isupper()))
+    )
+
+
+def _closing_cuts(tokens: list[str], start: int, verb: int) -> Iterator[list[str]]:
+    """Off with what closes the sentence: "... with a groan", "... as the boy runs"."""
+    for i in range(verb + 1, len(tokens)):
+        ahead = tokens[i].lower()
+        opens = ahead in _PREPOSITIONS | _JOINERS and tokens[i - 1].lower() not in _PREPOSITIONS
+        if not (opens or ahead in ",;") or not _is_closing(tokens, verb, i):
+            continue
+        if any(_reverses(token) for token in tokens[start:i]):  # "never smiles in public"
+            return
+        yield tokens[:i]
+        following = _phrase_end(tokens, i)
+        # Not before another preposition: "with a lump in her throat" is one phrase.
+        if ahead in _PREPOSITIONS and following < len(tokens) and tokens[following].lower() in _CLAUSES:
+            yield tokens[:i] + tokens[following:]
+
+
+def _is_closing(tokens: list[str], verb: int, i: int) -> bool:
+    """Whether the part that begins at `i` can go: neither the verb nor the word before it needs it."""
+    ahead, last = tokens[i].lower(), tokens[i - 1].lower()
+    after = tokens[i + 1] if i + 1 < len(tokens) else ","
+    for j in range(verb, i):
+        done = tokens[j + 1].lower() in ("up", "down", "off", "away") and tokens[j].lower() not in _BE  # "gets up"
+        if tokens[j].lower() in _NEEDY and not done:
+            between = {token.lower() for token in tokens[j + 1 : i]}
+            said = between - CLOSED_CLASS - _NO_NOUN - {",", ";"}
+            if not said or (ahead in _PREPOSITIONS - _JOINERS and not between & _PREPOSITIONS):
+                return False
+    clause = next((j for j in range(i - 1, verb, -1) if tokens[j].lower() in _CLAUSES), None)
+    if clause is not None and _verb(tokens[clause + 1 : i]) is None:  # "as the boy | with the hat leaves"
+        return False
+    if ahead in ",;":
+        return after.lower() not in ("but", "or", "if", "except") and after[0] not in "\"“'‘"
+    told = ahead in _RELATIVES or (last in _SEEMING and ahead in ("as", "like"))
+    if ahead in ("that", "if") or (i == verb + 1 and told):  # "sees that she runs", "looks like a witch"
+        return False
+    if ahead == "as":
+        return not {"as", "so", "such", "same"} & {token.lower() for token in tokens[max(0, i - 3) : i]}  # "as fast as"
+    if ahead not in _PREPOSITIONS or ahead in _JOINERS:
+        return True
+    if ahead == "of":
+        name = tokens[i - 1][0].isupper() and after[0].isupper()
+        return i > verb + 2 and tokens[i - 2].lower() in _DETERMINERS and last not in _PARTS and not name
+    if ahead == "to" and not (after[0].isupper() or re.split("['’]", after.lower())[0] in _OBJECTS):
+        return False  # "to open the door"
+    phrasal = ahead in _PARTICLES and (_finite(tokens[i - 1]) or last.endswith("ing"))  # "sticks out her tongue"
+    alone = after.lower() in _PREPOSITIONS | _JOINERS | {"and", "then", "but", "or", ",", ";"}  # "turns the light on"
+    double = last in ("up", "down", "out", "back", "over", "all") and i > verb + 2  # "a flask up on the roof"
+    return not (phrasal or alone or double or last.endswith(("self", "selves")))
 
 
 def _word_cuts(tokens: list[str], verb: int) -> Iterator[list[str]]:
     """Adverbs anywhere, adjectives of objects."""
     for i, token in enumerate(tokens):
+        before = tokens[i - 1].lower() if i else ""
         lone = i == 0 and len(tokens) > 2 and tokens[2] in ",;"  # "Still anxious, ...": the word is part of it
-        if _is_adverb(token) and not lone and (i != 0 or len(tokens) > 2) and token.lower() != "only":
+        if _is_adverb(token) and not lone and (i != 0 or len(tokens) > 2) and _is_loose(tokens, i):
             yield tokens[:i] + tokens[i + 1 :]
-        if 1 < i < len(tokens) - 1 and i > verb and tokens[i - 1].lower() in _DETERMINERS | _ADJECTIVES:
+        if 1 < i < len(tokens) - 1 and i > verb and before in _DETERMINERS | _ADJECTIVES:
             follows = tokens[i + 1].lower()
-            is_noun = follows not in _NO_NOUN | _PREPOSITIONS | _JOINERS | {",", ";"} and not _is_adverb(follows)
-            described = token.lower() in _ADJECTIVES or _ADJECTIVE.fullmatch(token) is not None
-            if is_noun and described and not token[0].isupper():
+            verbal = _finite(follows) or follows.endswith("ing")  # "as the angry runs": no noun is left
+            other = follows in _NO_NOUN | _PREPOSITIONS | _JOINERS | CLOSED_CLASS | {",", ";"} or _is_adverb(follows)
+            if _describes(token) and token.lower() not in _NO_ADJECTIVES and not (verbal or other):
                 yield _article(tokens[:i] + tokens[i + 1 :], i - 1)
+
+
+def _is_loose(tokens: list[str], i: int) -> bool:
+    """Whether an adverb can go: no word before it belongs to it, and it opens nothing ("once he sleeps")."""
+    before = tokens[i - 1].lower() if i else ""
+    after = tokens[i + 1] if i + 1 < len(tokens) else "."
+    if _reverses(before) or before in _DEGREES | _DETERMINERS | _PREPOSITIONS or before in _BE and after == ".":
+        return False
+    opens = after.lower() in _SUBJECTS | _JOINERS | _DEGREES or after[0].isupper()
+    return tokens[i].lower().endswith("ly") or not opens
 
 
 def _article(tokens: list[str], at: int) -> list[str]:
@@ -192,27 +337,49 @@ def _finite(token: str) -> bool:
     return bool(re.fullmatch(r"[a-z-]{2,}s", token)) and low not in _NOT_VERBS and not low.endswith(("ss", "us", "'s"))
 
 
+def _start(tokens: list[str]) -> int:
+    """Where the main clause starts: behind an introduction and its comma."""
+    if tokens and tokens[0].lower() in _JOINERS | _PREPOSITIONS:
+        return next((i + 1 for i, token in enumerate(tokens) if token in ",;"), 0)
+    return 0
+
+
 def _verb(tokens: list[str]) -> int | None:
     """Where the main verb stands: the first finite word after a subject, outside of the introduction."""
-    start = 0
-    if tokens and tokens[0].lower() in _JOINERS | _PREPOSITIONS:
-        start = next((i + 1 for i, token in enumerate(tokens) if token in ",;"), 0)
+    start = _start(tokens)
     after = 1 + (len(tokens) > start and tokens[start].lower() in _DETERMINERS)
     for i in range(start + after, len(tokens)):
-        if _finite(tokens[i]) or tokens[i].lower() in ("is", "are", "has", "does"):
+        if tokens[i].lower() in ("is", "are", "has", "does") or (_finite(tokens[i]) and not _is_plural(tokens, i)):
             return i
     return None
 
 
+def _is_plural(tokens: list[str], i: int) -> bool:
+    """Whether what stands before a word in -s makes it a noun: "the old ladies", "in jeans", "dogs and cats"."""
+    before = tokens[i - 1].lower()
+    if before in _DETERMINERS | _QUANTITIES | _PREPOSITIONS | {"and", "or"}:
+        return not (before == "that" or before in _QUANTITIES and i > 1)
+    described = _describes(tokens[i - 1]) and before not in _NO_ADJECTIVES - _ADJECTIVES
+    return described and (i == 1 or tokens[i - 2].lower() in _DETERMINERS | _QUANTITIES | _ADJECTIVES)
+
+
+def _describes(token: str) -> bool:
+    """Whether a word may be an adjective."""
+    return token.lower() in _ADJECTIVES or _ADJECTIVE.fullmatch(token) is not None
+
+
+def _reverses(token: str) -> bool:
+    return token.lower() in _REVERSING or token.lower().replace("’", "'").endswith("n't")
+
+
 def _is_adverb(token: str) -> bool:
-    return token.lower() in _ADVERBS or bool(re.fullmatch(r"[a-z]{3,}ly", token)) and token not in ("only", "family")
+    low = token.lower()
+    return low in _ADVERBS or bool(re.fullmatch(r"[a-z]{3,}ly", token)) and low not in _NO_ADVERBS | _REVERSING
 
 
 def _is_sentence(tokens: list[str]) -> bool:
     """Whether what is left has a subject, a finite verb, and an end that does not hang in the air."""
-    while tokens and tokens[-1] in ",;":
-        return False
-    if len(tokens) < 2 or tokens[0] in ",;":
+    if len(tokens) < 2 or tokens[0] in ",;" or tokens[-1] in ",;":
         return False
     verb = _verb(tokens)
     if verb is None or tokens[0].lower() in ("and", "then", "but"):
@@ -220,10 +387,7 @@ def _is_sentence(tokens: list[str]) -> bool:
     for i, token in enumerate(tokens[:-1]):  # "hurls the hat, winces": a list without its "and"
         if token == "," and i > verb and _finite(tokens[i + 1]) and not {"and", "then"} & set(tokens[i:]):
             return False
-    hanging = (
-        _DETERMINERS | _JOINERS | frozenset(("and", "then", "but", "of", "with", "to", "from", "at", "into", "by"))
-    )
-    return tokens[-1].lower() not in hanging
+    return tokens[-1].lower() not in _HANGING
 
 
 def _join(tokens: list[str]) -> str:

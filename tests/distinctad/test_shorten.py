@@ -43,6 +43,65 @@ def test_the_distinctive_word_decides_what_stays() -> None:
     assert shorten(text, at_most(6), {"lip"}) == "Elena bites her lip."
 
 
+@pytest.mark.parametrize(
+    ("text", "own", "cuts"),
+    [
+        # what reverses the meaning stays, and so does what it bears on
+        ("She almost falls into the river.", "", []),
+        ("Mara barely holds the rope.", "", []),
+        ("She never smiles in public.", "", []),
+        ("Mara doesn't run to the house.", "", []),
+        ("The train nearly hits the car and slowly stops.", "", [
+            "The train nearly hits the car and stops.", "The train nearly hits the car.",
+        ]),
+        ("Mara smiles, but only at Tom.", "", []),
+        ("If he moves, the bomb explodes.", "", []),
+        # no noun goes for an adjective, no adjective goes without its noun
+        ("She watches as the boy runs.", "", ["She watches."]),
+        ("He turns as the music starts.", "", ["He turns."]),
+        ("He gives the lady her hat.", "", []),
+        ("He lifts a toy gun.", "", []),
+        ("He rubs his belly.", "", []),
+        # a verb keeps what it needs
+        ("Mara is on the roof.", "", []),
+        ("The door is behind him.", "", []),
+        ("Mara is not in the car.", "", []),
+        ("Mara is up on the roof.", "", []),
+        ("Mara is on the roof with Tom.", "", ["Mara is on the roof."]),
+        ("Mara waves and is on the roof.", "", []),
+        ("Mara has blood on her hands.", "", []),
+        ("She seems to sleep.", "", []),
+        ("He sees that Tom lies.", "", []),
+        ("He gets into the car.", "", []),
+        ("He gets up with a groan.", "", ["He gets up."]),
+        ("She runs once he sleeps.", "", []),
+        ("He turns the light on with a smile.", "", []),
+        # a plural is no verb
+        ("She carries apples and pears.", "pears", ["She carries apples."]),
+        ("She carries boxes and bags away.", "", []),
+        ("The old ladies in the yard wait.", "", []),
+        ("Several dogs in the yard bark.", "", []),
+        ("The man who lies on the floor gets up.", "", []),
+        ("She waits as the man in the hat sings.", "", ["She waits."]),
+        # "Mr." closes no sentence
+        ("Mara meets Mr. Smith.", "", []),
+        ("J. R. Smith waits for Mrs. Lee.", "", ["J. R. Smith waits."]),
+        ("Mara follows Dr. Grant into the house.", "", ["Mara follows Dr. Grant."]),
+        ("Mara walks to Main St. in Rome.", "", ["Mara walks to Main St.", "Mara walks."]),
+        # quotation marks are left whole
+        ('A sign reads "Do not enter, danger ahead" above the door.', "", [
+            'A sign reads "Do not enter, danger ahead".',
+        ]),
+        ("A sign reads \u2018Don't stop. Or else\u2019 in red.", "", ["A sign reads \u2018Don't stop. Or else\u2019."]),
+        ('Tom says "Stop. Go." to Ann.', "", ['Tom says "Stop. Go."']),
+        ('Tom says "Stop, and leaves.', "", []),
+    ],
+)  # fmt: skip
+def test_only_what_stays_true_is_cut(text: str, own: str, cuts: list[str]) -> None:
+    assert shortened(text) == cuts
+    assert shorten(text, at_most(len(words(text)) - 1), {own}) == (cuts[0] if cuts else None)
+
+
 @pytest.mark.parametrize("wrong", ["winces.", "the", "Mara runs with.", "and runs."])
 def test_no_fragment_comes_out(wrong: str) -> None:
     text = "Ayesha hurls the hat, winces in pain and moves on with the dog."
