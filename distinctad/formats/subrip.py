@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
+from typing import TYPE_CHECKING
 
 from distinctad.errors import UserError
-from distinctad.formats.script import Script, ScriptCue
+from distinctad.formats.script import Script, ScriptCue, clock
 
-_BREAK = re.compile(r"\\(?=[Nnh])")  # the library's own marks for breaks; SubRip has no way to escape them
+if TYPE_CHECKING:
+    from pysubs2.formats.subrip import SubripFormat
+
+_BREAK = re.compile(r"\\(?=[Nnh])")  # the library's own marks for breaks; it has no way to write them
+_MARK = re.compile(r"\\([\\N])")
+_NEXT_NUMBER = re.compile(r"\n[ \t]*\n[ \t]*\d+\Z")
 
 
 def write(script: Script) -> str:
-    """Write a script as SubRip.
+    """Write a script as SubRip, from 100 hours on with hours of three digits.
 
     Args:
         script: the script; cues without a text are left out.
@@ -27,7 +34,9 @@ def write(script: Script) -> str:
             text = "\n".join(line for line in cue.text.split("\n") if line.strip())
             text = _BREAK.sub("/", text)
             subtitles.append(pysubs2.SSAEvent(start=cue.start_ms, end=cue.end_ms, text=text))
-    return subtitles.to_string("srt", keep_ssa_tags=True).rstrip("\n") + "\n"
+    out = io.StringIO()
+    _format().to_file(subtitles, out, "srt", keep_ssa_tags=True)
+    return out.getvalue().rstrip("\n") + "\n"
 
 
 def read(text: str, name: str) -> Script:
@@ -49,7 +58,26 @@ def read(text: str, name: str) -> Script:
         raise UserError(
             f"the script '{name}' is no SubRip", "Give a file with lines like 00:00:01,000 --> 00:00:02,000."
         )
-    options = {"keep_html_tags": True, "keep_unknown_html_tags": True, "keep_ssa_tags": True}
-    events = pysubs2.SSAFile.from_string(text, "srt", **options).events
-    cues = tuple(ScriptCue(event.start, event.end, event.text.replace("\\N", "\n")) for event in events)
-    return Script(cues)
+    # The library takes a number in the last line for the next cue's, so it gets one; it marks breaks with \N.
+    text = _NEXT_NUMBER.sub("", text.rstrip()).replace("\\", "\\\\") + "\n\n0\n"
+    subtitles = pysubs2.SSAFile()
+    _format().from_file(subtitles, io.StringIO(text), "srt", keep_html_tags=True)
+    return Script(tuple(ScriptCue(event.start, event.end, _MARK.sub(_meant, event.text)) for event in subtitles))
+
+
+def _meant(mark: re.Match[str]) -> str:
+    return "\n" if mark.group(1) == "N" else "\\"
+
+
+def _format() -> type[SubripFormat]:
+    """The library's SubRip with as many hours as there are: its own ends at 99:59:59,999, whatever it is given."""
+    from pysubs2.formats.subrip import SubripFormat
+
+    class AllHours(SubripFormat):
+        TIMESTAMP = re.compile(r"(?<!\d)(\d{1,9}):(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
+
+        @staticmethod
+        def ms_to_timestamp(ms: int) -> str:
+            return clock(ms, ",")
+
+    return AllHours

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from distinctad.errors import UserError
+from distinctad.formats import subrip
 from distinctad.formats.convert import convert, read_script
+from distinctad.formats.script import Script, ScriptCue
 
 
 @pytest.mark.parametrize(
@@ -24,3 +27,29 @@ def test_a_language_that_is_none_is_not_written(tmp_path: Path, header: str, lan
     said = f"its language is {noted}, expected a tag like en or de-CH; und (not known) is taken"
     assert notes == ([f"the script 'a.vtt': {said}"] if noted else [])
     assert convert(tmp_path / "a.vtt", tmp_path / "b.srt") == ([] if language in ("en", "und") else ["language"])
+
+
+def test_subrip_goes_beyond_99_hours() -> None:
+    one = Script((ScriptCue(359_999_999, 360_010_000, "He runs."), ScriptCue(999_999_000, 1_000_000_000, "He sits.")))
+    written = subrip.write(one)
+    assert "99:59:59,999 --> 100:00:10,000" in written and "277:46:39,000 --> 277:46:40,000" in written
+    assert subrip.read(written, "a.srt") == one
+
+
+def test_what_no_script_lasts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.srt").write_text("1\n1000:00:01,000 --> 1000:00:02,000\nHe runs.\n")
+    with pytest.raises(UserError, match="a cue that ends after 277 hours"):
+        read_script(tmp_path / "a.srt")
+
+
+@pytest.mark.parametrize(
+    ("end", "text"),
+    [
+        ("", "The sign reads\n1984"), ("\n\n", "The sign reads\n1984"), ("\n\n3\n", "The sign reads\n1984"),
+        ("", "1984"), ("\n\n3", "1984"), ("\n", "C:\\New\\nothing \\\\ \\h"),
+    ],
+)  # fmt: skip
+def test_every_word_of_subrip_is_read(end: str, text: str) -> None:
+    times = "00:00:0{0},000 --> 00:00:0{0},500"
+    read = subrip.read(f"1\n{times.format(1)}\n{text}\n\n2\n{times.format(2)}\n{text}{end}", "a.srt")
+    assert [cue.text for cue in read.cues] == [text, text]
