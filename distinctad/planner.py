@@ -212,7 +212,10 @@ def slots(gaps: Sequence[Gap], rules: GapRules) -> list[Interval]:
         for i in range(1, len(edges) - 1):
             near = [cut for cut in gap.cuts_s if abs(cut - edges[i]) <= _ANCHOR_S]
             near = [
-                cut for cut in near if cut - edges[i - 1] >= rules.min_gap_s and edges[i + 1] - cut >= rules.min_gap_s
+                cut
+                for cut in near
+                if min(cut - edges[i - 1], edges[i + 1] - cut) >= rules.min_gap_s
+                and max(cut - edges[i - 1], edges[i + 1] - cut) <= rules.max_length_s
             ]
             edges[i] = min(near, key=lambda cut: abs(cut - edges[i]), default=edges[i])
         found += [Interval(round(a, 3), round(b, 3), "gap") for a, b in zip(edges, edges[1:], strict=False)]

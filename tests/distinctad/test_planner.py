@@ -18,7 +18,7 @@ from distinctad.cli import app
 from distinctad.errors import UserError
 from distinctad.formats.convert import read_script
 from distinctad.intervals import GapRules, Interval
-from distinctad.planner import advise, find_gaps, plan_time, slots
+from distinctad.planner import Gap, advise, find_gaps, plan_time, slots
 from distinctad.planner_fit import BREATH_S, Room, fit, rooms
 from distinctad.planner_rate import SENTENCES, Rate, assumed, calibrate
 from distinctad.planner_shots import shot_cuts
@@ -49,6 +49,14 @@ def test_long_gaps_are_split_at_a_near_cut() -> None:
         assert [found[0].start_s, *(slot.end_s for slot in found)] == edges
     short = find_gaps([Speech(1.4, 3.0)], 3.0, rules, RATE)
     assert [(slot.start_s, slot.end_s) for slot in slots(short, rules)] == [(0.0, 1.25)]
+
+
+@pytest.mark.parametrize("cuts", [(5.1, 12.9), (6.8, 11.1), (5.5,), (5.1, 11.1, 12.9)])
+def test_no_part_of_a_gap_is_longer_than_the_longest(cuts: tuple[float, ...]) -> None:
+    for length_s in (17.0, 18.0):
+        found = slots([Gap(0.0, length_s, "between", cuts, 0)], GapRules())
+        assert max(slot.end_s - slot.start_s for slot in found) <= 6.0 + 1e-9
+        assert [slot.end_s for slot in found[:-1]] == [slot.start_s for slot in found[1:]]
 
 
 def test_guards_wider_than_half_of_what_they_leave() -> None:
