@@ -246,7 +246,9 @@ def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
 
 
 def join_chunks(folder: Path, paths: list[Path], meta: dict[str, Any]) -> None:
-    """Writes the cache from its chunks; meta.json comes last and so marks a complete cache.
+    """Writes the cache from its chunks; meta.json goes first and comes last, and so marks a complete cache.
+
+    Who trains on an older cache in the folder keeps it: files are replaced, never written over.
 
     Args:
         folder: of the cache.
@@ -263,11 +265,15 @@ def join_chunks(folder: Path, paths: list[Path], meta: dict[str, Any]) -> None:
         if "faces" in row:  # the first row of a film
             first_row, face_offset, faces = number, face_offset + faces, row.pop("faces")
         row.update(first_row=first_row, face_offset=face_offset)
-    save_file({k: torch.cat([part[k] for part in tensors]) for k in tensors[0]}, folder / FEATURES)
-    (folder / ROWS).write_text(_lines(rows), encoding="utf-8")
-    partial = folder / (META + ".partial")
-    partial.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / META)
+    (folder / META).unlink(missing_ok=True)
+    joined = {k: torch.cat([part[k] for part in tensors]) for k in tensors[0]}
+    for name, write in (
+        (FEATURES, lambda path: save_file(joined, path)),
+        (ROWS, lambda path: path.write_text(_lines(rows), encoding="utf-8")),
+        (META, lambda path: path.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")),
+    ):
+        write(folder / f"{name}.partial")
+        (folder / f"{name}.partial").replace(folder / name)
 
 
 def mapped_tensors(path: Path) -> dict[str, Tensor]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from datasets_scripts.pocket.story import make_film
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
@@ -23,7 +24,15 @@ from train.collators import (
     people_told,
     scheduled_windows,
 )
-from train.features import FeatureArguments, FeatureCache, build_cache, load_images, mapped_tensors, parse_seeds
+from train.features import (
+    FeatureArguments,
+    FeatureCache,
+    build_cache,
+    join_chunks,
+    load_images,
+    mapped_tensors,
+    parse_seeds,
+)
 from train.stage2 import Stage2Arguments, build_processor
 
 
@@ -300,3 +309,27 @@ def test_cached_frames_stay_on_disk(features: Path, tmp_path: Path) -> None:
         short.write_bytes(content)
         with pytest.raises(ValueError, match="shorter|no safetensors"):
             mapped_tensors(short)
+
+
+def test_a_cache_is_replaced_whole_or_not_at_all(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cache"
+    shutil.copytree(features, folder)
+    old = FeatureCache(folder)  # somebody trains on it
+    before = old.frames.clone()
+    chunk = tmp_path / "chunk.safetensors"
+    save_file({"frames": torch.zeros(2, 3, 4), "faces": torch.zeros(1, 4)}, chunk)
+    rows = [{"film": "1", "index": 0, "faces": 1}, {"film": "1", "index": 1}]
+    chunk.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    join_chunks(folder, [chunk], dict(old.meta))
+    assert torch.equal(old.frames, before) and FeatureCache(folder).frames.shape == (2, 3, 4)
+
+    def full(*_: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("train.features.save_file", full)
+    with pytest.raises(OSError, match="no space"):
+        join_chunks(folder, [chunk], dict(old.meta))
+    with pytest.raises(ValueError, match="no complete cache"):
+        FeatureCache(folder)
