@@ -144,7 +144,8 @@ def read_subtitles(path: Path) -> tuple[list[Speech], list[str]]:
     """Read the times of speech from a subtitle file.
 
     Repaired and said: lines that overlap (merged later, in `intervals.speech_gaps`), a line that ends before it starts
-    (its two times are swapped: speech lies between them either way). Sound captions are left out, they are no speech.
+    (its two times are swapped: speech lies between them either way), a line of TTML without an end (it runs to the next
+    line). Sound captions are left out, they are no speech.
 
     Args:
         path: a SubRip, WebVTT, ASS, SSA or TTML file.
