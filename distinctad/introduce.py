@@ -10,13 +10,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from datasets_scripts.words import words
+from datasets_scripts.words import CLOSED_CLASS, TITLES, cased_words, words
 from distinctad.subtitles import Speech
 
 Naming = Literal["early", "after-reveal"]
+
+_RUN = re.compile(r"[^\W_][\u0300-\u036f]*(?:['\u2019\u2018\u02bc\u2010\u2011\u00ad-]?[^\W_][\u0300-\u036f]*)*")
+_DESCRIBING = frozenset("first second young younger old older little big man woman boy girl".split())
+_NAMES_TOO = frozenset(("will", "may"))
+_NOTE = re.compile(r"\[[^\]]*\]|\([^)]*\)")
+_LABEL = re.compile(  # "MARA:", "- Mara and Tom:", at the start of what one person says
+    r"(?:^|(?<=[.!?\u2026\"\u201d])\s|\s[-\u2013\u2014]|>>)[-\u2013\u2014>\s]*"
+    r"[^\W\d_a-z][\w.'\u2019#-]*(?:\s+(?:and|&|[^\W_a-z][\w.'\u2019#-]*|#\d+)){0,3}\s*:(?=\s|$)"
+)
+_TITLED = re.compile(  # what goes with a name that goes
+    r"(?:\b(?:[Tt]he|[Aa]n?)\s+)?"
+    r"(?:\b(?:(?:Mrs?|Ms|Dr|Prof|Capt|Lt|Sgt|Det)\.?|Miss|Mister|Madam|Sir|Lord|Lady|Doctor|Professor|Captain|Lieutenant|"
+    r"Sergeant|Detective|Inspector|Officer|Agent|Aunt|Uncle|Father|Sister|Young|Old|Little|young|old|little)\s+)*$"
+)
 
 
 def reveals(names: Iterable[str], speech: Sequence[Speech]) -> dict[str, float]:
@@ -27,13 +42,18 @@ def reveals(names: Iterable[str], speech: Sequence[Speech]) -> dict[str, float]:
         speech: the lines with their words, in any order.
 
     Returns:
-        For each name the end, in seconds, of the first line that holds its first word; infinity if none does.
+        For each name the end, in seconds, of the first line that names this person and no other of the cast, by the
+        whole name or a part; infinity if none does. Who speaks ("MARA:", "[Mara]") is printed and not heard.
     """
-    lines = sorted(speech, key=lambda line: line.start_s)
-    found = {}
-    for name in names:
-        first = next(iter(words(name)), "")
-        found[name] = next((line.end_s for line in lines if first and first in words(line.text)), math.inf)
+    found = dict.fromkeys(names, math.inf)
+    forms = _forms(found)
+    lines = [(line.end_s, _heard(line.text)) for line in sorted(speech, key=lambda line: line.start_s)]
+    cased = any(text != text.lower() for _, text in lines)
+    for end_s, text in lines:
+        for start, end, name in _places(text, forms, telling=cased and text != text.upper()):
+            asks = text[start:end].lower() in _NAMES_TOO and _opens(text[:start]) and text[end : end + 1].isspace()
+            if math.isinf(found[name]) and not asks:  # "Will you come?"
+                found[name] = end_s
     return found
 
 
@@ -43,7 +63,7 @@ def introduce(
     known_from_s: Mapping[str, float],
     looks: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Take names out of descriptions that come before they are known.
+    """Take names out of descriptions that come before they are known, in part or whole, with a title before them.
 
     Args:
         texts: descriptions in order of time.
@@ -56,32 +76,112 @@ def introduce(
         "a woman ..., Mara," if nothing was said of her before, else "the woman ..., Mara,".
     """
     looks = looks or {}
+    forms = _forms(known_from_s)
     shown: set[str] = set()
     named: set[str] = set()
     told = []
     for text, time_s in zip(texts, times_s, strict=True):
-        for name in sorted(known_from_s, key=len, reverse=True):
-            pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
-            if not pattern.search(text):
-                continue
-            look = looks.get(name, "")
-            if time_s < known_from_s[name]:
-                text = _instead(text, pattern, look, name in shown)
-                shown.add(name)
-            elif look and name not in named and math.isfinite(known_from_s[name]) and known_from_s[name] > 0:
-                who = _definite(look) if name in shown else look
-                text = _capital(pattern.sub(lambda match, who=who: f"{who}, {match.group()},", text, count=1))  # type: ignore[misc]
-                text = re.sub(r",(?=[.!?,])", "", text)
-                shown.add(name)
+        new, last = "", 0
+        for start, end, name in _places(text, forms):
+            known_s, look = known_from_s[name], looks.get(name, "")
+            who = (_definite(look) if name in shown else look) or "someone"
+            titled = max(last, _TITLED.search(text, last, start).start())  # type: ignore[union-attr]
+            owns = re.match(r"['\u2019](?:s\b|(?=\s\w))", text[end:])  # "Mara's dog", "James' dog"
+            after = owns.end() if owns else 0
+            if time_s < known_s:
+                who += "'s" if owns else ""
+            elif look and name not in named and math.isfinite(known_s) and known_s > 0 and not owns:
+                who += f", {text[titled:end]}" + ("" if text[end : end + 1] in ".!?,;:" else ",")
                 named.add(name)
-        told.append(text)
+            else:
+                continue
+            shown.add(name)
+            new += text[last:titled] + (_capital(who) if _opens(text[:titled]) else who)
+            last = end + after
+        told.append(new + text[last:])
     return told
 
 
-def _instead(text: str, pattern: re.Pattern[str], look: str, seen: bool) -> str:
-    who = look if look and not seen else _definite(look) if look else "someone"
-    text = pattern.sub(lambda match: who, text, count=1)
-    return _capital(pattern.sub(lambda match: _definite(look) if look else "someone", text))
+def _forms(names: Iterable[str]) -> dict[tuple[str, ...], str]:
+    """The folded words that name each person: the whole name, it without titles, a word that no one else has.
+
+    The rule by which `evaluate_metrics/name_accuracy/people.py` counts names; the Space does not carry that folder.
+    """
+    own = {name: tuple(words(name)) for name in names}
+    bare = {name: tuple(word for word in whole if word not in TITLES) for name, whole in own.items()}
+    claims, holders = Counter(bare.values()), Counter(word for whole in own.values() for word in set(whole))
+    parts = CLOSED_CLASS - _NAMES_TOO
+    forms: dict[tuple[str, ...], str] = {}
+    for name, whole in own.items():
+        if len(whole) > 1 or not parts.issuperset(whole):
+            forms.setdefault(whole, name)
+    for name, whole in bare.items():
+        if claims[whole] == 1 and (len(whole) > 1 or not parts.issuperset(whole)):
+            forms.setdefault(whole, name)
+    for name, whole in own.items():
+        for word in whole:
+            if holders[word] == 1 and word[0].isalpha() and word not in TITLES | _DESCRIBING | parts:
+                forms.setdefault((word,), name)
+    return forms
+
+
+def _places(text: str, forms: Mapping[tuple[str, ...], str], telling: bool = True) -> Iterator[tuple[int, int, str]]:
+    """Where a text names whom, the longest name at each place.
+
+    Args:
+        text: any.
+        forms: of `_forms`.
+        telling: whether capitals tell a name from a word; if not, "will" is the word.
+
+    Yields:
+        (start, end, person), without a possessive 's.
+    """
+    read = [(match, cased_words(match.group())) for match in _RUN.finditer(text)]
+    runs = [(match, *found[0]) for match, found in read if found]
+    longest = max(map(len, forms), default=0)
+    i = 0
+    while i < len(runs):
+        for size in range(min(longest, len(runs) - i), 0, -1):
+            part = runs[i : i + size]
+            name = forms.get(tuple(word for _, word, _ in part))
+            cased = [(word, capital) for _, word, capital in part]
+            if name is not None and _is_name(cased, telling) and _is_together(text, [match for match, _, _ in part]):
+                match = part[-1][0]
+                owns = re.search(r"['\u2019]s$", match.group()) and not part[-1][1].endswith("'s")
+                yield part[0][0].start(), match.end() - (2 if owns else 0), name
+                i += size
+                break
+        else:
+            i += 1
+
+
+def _is_name(part: Sequence[tuple[str, bool]], telling: bool) -> bool:
+    """Whether words are written as a name is."""
+    own = [capital for word, capital in part if word not in CLOSED_CLASS | _DESCRIBING]
+    if not telling:
+        return bool(own)
+    marked = [capital for word, capital in part if word not in CLOSED_CLASS]
+    needed = all(capital or not word[0].isalpha() for word, capital in part if word not in CLOSED_CLASS | _DESCRIBING)
+    return needed and any(marked) if marked else all(capital for _, capital in part)
+
+
+def _is_together(text: str, part: Sequence[re.Match[str]]) -> bool:
+    """Whether no sentence and no clause ends between words: "Mr. Smith", not "... Mara. Smith ..."."""
+    for one, two in zip(part, part[1:], strict=False):
+        gap = text[one.end() : two.start()].strip()
+        if gap and (gap != "." or (one.group().lower() not in TITLES and len(one.group()) > 1)):
+            return False
+    return True
+
+
+def _heard(text: str) -> str:
+    """A line without notes in brackets and without who speaks."""
+    return _LABEL.sub(" ", _NOTE.sub(" ", text)).strip()
+
+
+def _opens(before: str) -> bool:
+    """Whether a sentence starts behind a text."""
+    return re.search(r"(?:^|[.!?][\"\u201d\u2019')]*\s)\s*[\"\u201c\u2018'(]*$", before) is not None
 
 
 def _definite(look: str) -> str:
