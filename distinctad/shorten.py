@@ -82,7 +82,7 @@ _HANGING = _DETERMINERS | _JOINERS | _REVERSING | _BE | (_DEGREES - {"all", "rig
 _HANGING |= frozenset(
     "and then but or than of with to from at into by for against toward towards upon like between".split()
 )
-_PARTS = frozenset("lot kind sort type couple number pair bunch rest bit".split())  # "a lot of": nothing without "of"
+_PARTS = frozenset("lot last kind sort type couple number pair bunch rest bit".split())  # "a lot of": nothing without "of"
 
 
 def shortened(text: str) -> list[str]:
@@ -272,7 +272,8 @@ def _is_closing(tokens: list[str], verb: int, i: int) -> bool:
         return False
     if ahead in ",;":
         return after.lower() not in ("but", "or", "if", "except") and after[0] not in "\"“'‘"
-    told = ahead in _RELATIVES or (last in _SEEMING and ahead in ("as", "like"))
+    told = ahead in _RELATIVES or (last in _SEEMING and ahead in ("as", "like", "for", "after"))
+    told = told or (last, ahead) == ("turns", "into")
     if ahead in ("that", "if") or (i == verb + 1 and told):  # "sees that she runs", "looks like a witch"
         return False
     if ahead == "as":
