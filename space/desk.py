@@ -206,14 +206,19 @@ class Desk:
             request: the server's.
 
         Returns:
-            The new file.
+            The new file. What was assumed or cannot be carried over is shown as a warning.
         """
         source = check_file(script, "script", SCRIPT_SUFFIXES, self.limits.text_mb)
         if to not in WRITERS:
             raise UserError(f"the format is '{one_line(str(to), 20)}'", f"Give one of {', '.join(WRITERS)}.")
         self.visits.holds(request.session_hash, source)
         target = self.visits.folder(request.session_hash) / f"script{to}"
-        convert(source, target)
+        notes: list[str] = []
+        gone = convert(source, target, notes=notes)
+        if gone:
+            notes.append(f"{to} cannot hold: {', '.join(gone)}")
+        for said in notes:
+            gr.Warning(one_line(said))
         return str(target)
 
     @told

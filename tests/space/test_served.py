@@ -80,6 +80,14 @@ def test_a_program_describes_edits_and_exports(client: Client, film: Path, srt: 
     assert "Nobody moves." in Path(dapt).read_text("utf-8") and "dapt" in Path(dapt).read_text("utf-8")
 
 
+def test_what_converting_leaves_out_is_told(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("space.desk.gr.Warning", told.append)
+    (tmp_path / "s.vtt").write_text("WEBVTT\nLanguage: English US\n\n00:01.000 --> 00:02.000\nHe runs.\n", "utf-8")
+    client.predict(script=handle_file(str(tmp_path / "s.vtt")), to=".xml", api_name="/convert_script")
+    assert any("language" in said for said in told), told
+
+
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 def test_every_file_is_made_with_the_film_and_refused_with_another(
     client: Client, film: Path, srt: Path, tmp_path: Path
