@@ -82,7 +82,7 @@ _HANGING = _DETERMINERS | _JOINERS | _REVERSING | _BE | (_DEGREES - {"all", "rig
 _HANGING |= frozenset(
     "and then but or than of with to from at into by for against toward towards upon like between".split()
 )
-_PARTS = frozenset("lot last kind sort type couple number pair bunch rest bit".split())  # "a lot of": nothing without "of"
+_PARTS = frozenset("lot last kind sort type couple number pair bunch rest bit".split())  # "a lot of"
 
 
 def shortened(text: str) -> list[str]:
