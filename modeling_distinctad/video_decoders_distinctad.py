@@ -104,7 +104,7 @@ class Film(ABC):
             )
         elif max(last_s, self.declared_s) + _SHORTFALL_S < asked_s:
             self._report(
-                f"{self.path}: ends at {last_s:.2f} s and was asked for {asked_s:.2f} s; expected a time within the "
+                f"{self.path}: ends at {last_s:.2f} s and was asked for {asked_s:.7g} s; expected a time within the "
                 "film; its last frame stands in; correct the times"
             )
 
