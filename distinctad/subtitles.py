@@ -189,8 +189,13 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
     if kind == "vtt":  # pysubs2 takes the next cue's id and the notes before it for words
         from distinctad.formats.webvtt_descriptions import cues_of, track_of
 
-        cues = cues_of(track_of(text.lstrip("\ufeff \n\t"), f"the subtitles '{name}'"))
-        return _speech([pysubs2.SSAEvent(cue.start_ms, cue.end_ms, cue.text) for cue in cues], name, fix)
+        text = _COMMA_TIMES.sub(r"\1.\2.\3", text.lstrip("\ufeff \n\t"))
+        cues = cues_of(track_of(text, f"the subtitles '{name}'"))
+        speech, notes = _speech([pysubs2.SSAEvent(cue.start_ms, cue.end_ms, cue.text) for cue in cues], name, fix)
+        lost = len(_ARROW.findall(text)) - len(cues)
+        if lost > 0:  # the parser passes them over; a description could fall on what is said there
+            notes.append(f"the subtitles '{name}': {lost} cue(s) without words or with times that cannot be read")
+        return speech, notes
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of styles, which say nothing about time
@@ -210,6 +215,11 @@ def _format_of(text: str) -> str | None:
     if head.startswith("<") and re.search(r"<(\w+:)?tt[\s>]", head):
         return "ttml"
     return "srt" if "-->" in text else None
+
+
+_ARROW = re.compile(r"^.*-->", re.MULTILINE)
+# Times as SubRip writes them, in a file that says it is WebVTT.
+_COMMA_TIMES = re.compile(r"^(\s*(?:\d+:)?\d+:\d+),(\d{3}\s*-->\s*(?:\d+:)?\d+:\d+),(\d{3})", re.MULTILINE)
 
 
 def _speech(events: list, name: str, fix: str) -> tuple[list[Speech], list[str]]:

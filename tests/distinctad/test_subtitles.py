@@ -125,6 +125,22 @@ def test_captions_of_sounds_are_told_from_speech(words: str, sound: bool) -> Non
     assert len(speech) == (1 if sound else 2)
 
 
+def test_webvtt_with_commas_is_read_and_a_cue_that_cannot_be_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "s.vtt"
+    cues = (
+        "00:00:01,000 --> 00:00:02,000\nHello.",
+        "00:03.000 -> x --> 4\nLost.",
+        "00:05,500 --> 00:06,250\nYes, 1,000.",
+    )
+    path.write_text("WEBVTT\n\n" + "\n\n".join(cues) + "\n", encoding="utf-8")
+    speech, notes = read_subtitles(path)
+    assert [(line.start_s, line.end_s, line.text) for line in speech] == [
+        (1.0, 2.0, "Hello."),
+        (5.5, 6.25, "Yes, 1,000."),
+    ]
+    assert len(notes) == 1 and "1 cue(s) without words or with times" in notes[0]
+
+
 def test_a_long_caption_that_is_no_sound_is_told_at_once() -> None:
     words = "- [a] " * 5_000 + "Mara?"
     assert len(parse_subtitles(f"WEBVTT\n\n00:01.000 --> 00:02.000\n{words}\n", "s.vtt")[0]) == 1
