@@ -14,7 +14,7 @@ from typing import Any
 
 from distinctad import __version__
 from distinctad.errors import UserError
-from distinctad.score_casts import read_actions, read_names, read_people
+from distinctad.score_casts import names_of, read_actions, read_names, read_people
 from distinctad.score_figures import DEALS, PURE, Figure, Options, ScoredSet
 from distinctad.score_models import ENCODED, load_encoder, recall_figures
 from distinctad.score_outside import OUTSIDE
@@ -71,9 +71,9 @@ def _add_slots(data: ScoredSet, truth: Path, against: Path, casts: Path | None) 
     for row, truth_row in zip(data.rows, found, strict=True):
         record = dict(truth_row.columns) if truth_row is not None else {}
         character = record.get("character") or ""
-        character = entries.get(row.film, {}).get(character, character)
+        character = dict(entries.get(row.film, [])).get(character, character)
         data.truths.append({**record, "film": row.film, "character": character})
-    data.casts = {film: list(dict.fromkeys(people.values())) for film, people in entries.items()}
+    data.casts = names_of(entries)
 
 
 def _chosen(options: Options, truth: Path | None, casts: Path | None) -> tuple[list[str], dict[str, str]]:

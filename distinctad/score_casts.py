@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ def _person(entry: Any) -> tuple[str, str]:
     """A person's id and name in the AD: the role where there is one (character banks name the actor in `name`)."""
     if isinstance(entry, dict):
         name = str(entry.get("role") or entry.get("name") or "").strip()
-        return str(entry.get("id", name)), name
+        return str(entry.get("id") or name), name
     name = str(entry).strip() if isinstance(entry, str) else ""
     return name, name
 
 
-def read_people(path: Path, films: Sequence[str]) -> dict[str, dict[str, str]]:
+def read_people(path: Path, films: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     """Ids and names of each film's cast.
 
     Args:
@@ -29,14 +29,15 @@ def read_people(path: Path, films: Sequence[str]) -> dict[str, dict[str, str]]:
         films: the films wanted.
 
     Returns:
-        film -> {id, or the name where there is none: name}; a film that the file does not list is left out.
+        film -> [(id, or the name where there is none; name)], an id twice where one plays two roles; a film that the
+        file does not list is left out.
 
     Raises:
         UserError: if the file is no such JSON or lists none of the films, or the folder lacks one of them.
     """
     if not path.is_file():
         entries = read_casts(path, films)
-        return {film: {str(p.get("id", p["name"])): p["name"] for p in people} for film, people in entries.items()}
+        return {film: [(str(p.get("id") or p["name"]), p["name"]) for p in people] for film, people in entries.items()}
     text = open_text(path)
     try:
         table = json.loads(text)
@@ -46,12 +47,17 @@ def read_people(path: Path, films: Sequence[str]) -> dict[str, dict[str, str]]:
     people = {film: [_person(entry) for entry in listed[film]] for film in films if isinstance(listed.get(film), list)}
     if not people:
         raise UserError(f"{path} lists none of the {len(films)} films, {films[0]} first", "Pass the casts of this set.")
-    return {film: {key: name for key, name in entries if name} for film, entries in people.items()}
+    return {film: [person for person in entries if person[1]] for film, entries in people.items()}
 
 
 def read_names(path: Path, films: Sequence[str]) -> dict[str, list[str]]:
     """The names of each film's cast; arguments and errors as of `read_people`."""
-    return {film: list(dict.fromkeys(people.values())) for film, people in read_people(path, films).items()}
+    return names_of(read_people(path, films))
+
+
+def names_of(people: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, list[str]]:
+    """The names of what `read_people` gives, each once."""
+    return {film: list(dict.fromkeys(name for _, name in entries)) for film, entries in people.items()}
 
 
 def read_actions(rows: Sequence[Row]) -> list[list[str]] | None:

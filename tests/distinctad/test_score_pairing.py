@@ -233,6 +233,9 @@ def test_casts_of_the_public_banks(cmd, tmp_path):
     bank.write_text(json.dumps({"tt0": cast, "tt1": ["Lisa"], "tt9": []}), encoding="utf-8")
     names = read_names(bank, ["tt0", "tt1", "tt2"])
     assert names == {"tt0": ["Lisa Jorgenson", "George", "Matty"], "tt1": ["Lisa"]}
+    twice = [{"id": "nm1", "role": "The King"}, {"id": "nm1", "role": "A Beggar"}, {"id": None, "name": "Tom"}]
+    bank.write_text(json.dumps({"tt0": twice}), encoding="utf-8")
+    assert read_names(bank, ["tt0"]) == {"tt0": ["The King", "A Beggar", "Tom"]}
     with pytest.raises(UserError, match="lists none of the 1 films"):
         read_names(bank, ["tt7"])
     bank.write_text("[", encoding="utf-8")
