@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
+from datasets_scripts.people import DESCRIBING, NAMES_TOO, Table, people_table, written_as_name
 from datasets_scripts.words import CLOSED_CLASS, TITLES, cased_words, words
 from distinctad.subtitles import Speech
 
 Naming = Literal["early", "after-reveal"]
 
 _RUN = re.compile(r"[^\W_][\u0300-\u036f]*(?:['\u2019\u2018\u02bc\u2010\u2011\u00ad-]?[^\W_][\u0300-\u036f]*)*")
-_DESCRIBING = frozenset("first second young younger old older little big man woman boy girl".split())
-_NAMES_TOO = frozenset(("will", "may"))
 _NOTE = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 _LABEL = re.compile(  # "MARA:", "- Mara and Tom:", at the start of what one person says
     r"(?:^|(?<=[.!?\u2026\"\u201d])\s|\s[-\u2013\u2014]|>>)[-\u2013\u2014>\s]*"
@@ -51,7 +49,7 @@ def reveals(names: Iterable[str], speech: Sequence[Speech]) -> dict[str, float]:
     cased = any(text != text.lower() for _, text in lines)
     for end_s, text in lines:
         for start, end, name in _places(text, forms, telling=cased and text != text.upper()):
-            asks = text[start:end].lower() in _NAMES_TOO and _opens(text[:start]) and text[end : end + 1].isspace()
+            asks = text[start:end].lower() in NAMES_TOO and _opens(text[:start]) and text[end : end + 1].isspace()
             if math.isinf(found[name]) and not asks:  # "Will you come?"
                 found[name] = end_s
     return found
@@ -102,27 +100,9 @@ def introduce(
     return told
 
 
-def _forms(names: Iterable[str]) -> dict[tuple[str, ...], str]:
-    """The folded words that name each person: the whole name, it without titles, a word that no one else has.
-
-    The rule by which `evaluate_metrics/name_accuracy/people.py` counts names; the Space does not carry that folder.
-    """
-    own = {name: tuple(words(name)) for name in names}
-    bare = {name: tuple(word for word in whole if word not in TITLES) for name, whole in own.items()}
-    claims, holders = Counter(bare.values()), Counter(word for whole in own.values() for word in set(whole))
-    parts = CLOSED_CLASS - _NAMES_TOO
-    forms: dict[tuple[str, ...], str] = {}
-    for name, whole in own.items():
-        if len(whole) > 1 or not parts.issuperset(whole):
-            forms.setdefault(whole, name)
-    for name, whole in bare.items():
-        if claims[whole] == 1 and (len(whole) > 1 or not parts.issuperset(whole)):
-            forms.setdefault(whole, name)
-    for name, whole in own.items():
-        for word in whole:
-            if holders[word] == 1 and word[0].isalpha() and word not in TITLES | _DESCRIBING | parts:
-                forms.setdefault((word,), name)
-    return forms
+def _forms(names: Iterable[str]) -> Table:
+    """The folded words that name each person, by the rule by which metrics count names."""
+    return people_table({name: words(name) for name in names})
 
 
 def _places(text: str, forms: Mapping[tuple[str, ...], str], telling: bool = True) -> Iterator[tuple[int, int, str]]:
@@ -157,12 +137,7 @@ def _places(text: str, forms: Mapping[tuple[str, ...], str], telling: bool = Tru
 
 def _is_name(part: Sequence[tuple[str, bool]], telling: bool) -> bool:
     """Whether words are written as a name is."""
-    own = [capital for word, capital in part if word not in CLOSED_CLASS | _DESCRIBING]
-    if not telling:
-        return bool(own)
-    marked = [capital for word, capital in part if word not in CLOSED_CLASS]
-    needed = all(capital or not word[0].isalpha() for word, capital in part if word not in CLOSED_CLASS | _DESCRIBING)
-    return needed and any(marked) if marked else all(capital for _, capital in part)
+    return written_as_name(part) if telling else any(word not in CLOSED_CLASS | DESCRIBING for word, _ in part)
 
 
 def _is_together(text: str, part: Sequence[re.Match[str]]) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from av.stream import Disposition
 
 from distinctad.audio.mix import Pause, delay
-from distinctad.audio.sound import Encoder, Programme, opened, url_of, writing
+from distinctad.audio.sound import Encoder, Programme, opened, origin_of, url_of, writing
 
 _MOST_WAITING = 64  # packets without a time of decoding at a stream's start; no codec makes so many wait
 _LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "pt": "por", "nl": "nld", "pl": "pol"}
@@ -112,7 +112,7 @@ def _packets(source: Any, streams: Sequence[Any]) -> Iterator[Any]:
     Matroska gives no time of decoding before it has seen as many pictures as wait for one another: the first ones,
     the key picture among them, get theirs counted back from the first that is known.
     """
-    origin_s = max(0.0, (source.start_time or 0) / 1e6)
+    origin_s = origin_of(source)
     waiting: dict[int, list[Any]] = {stream.index: [] for stream in streams}
     known: set[int] = set()
     for packet in source.demux(*streams):

@@ -92,6 +92,11 @@ def opened(film: Path) -> Any:
         raise UserError(f"the film '{film.name}' cannot be opened ({reason})", "Give a video that plays.") from error
 
 
+def origin_of(container: Any) -> float:
+    """Where an open film's clock starts, in seconds: what players, and descriptions, count from."""
+    return max(0.0, (container.start_time or 0) / 1e6)
+
+
 def blocks(film: Path, programme: Programme) -> Iterator[np.ndarray]:
     """Read a film's sound from its start to its end.
 
@@ -122,7 +127,7 @@ def _decoded(film: Path, programme: Programme) -> Iterator[np.ndarray]:
     """
     with opened(film) as container:
         stream = container.streams.audio[0]
-        origin_s = max(0.0, (container.start_time or 0) / 1e6)
+        origin_s = origin_of(container)
         resampler = av.AudioResampler(format="fltp", layout=programme.layout, rate=programme.rate_hz)
         out, early, begun = 0, 0, False
         for frame in _frames(container, stream):

@@ -1,6 +1,6 @@
 """Whom a name means: the table of a cast, and the people that a text names.
 
-Own design, the same file beside every metric that reads names:
+Own design, the same file beside the data room's words and every metric that reads names:
 
 * A person is named by the whole name. It leads, and the longest leads: "Rebecca's Mom" is not Rebecca, and "Hansel" is
   Hansel though there is a "Young Hansel" too.
@@ -35,17 +35,17 @@ def people_table(names: Mapping[str, Sequence[str]]) -> Table:
     """
     table: Table = {}
     for name, own in names.items():
-        if len(own) > 1 or (own and _may_stand_alone(own[0], whole=True)):
+        if _may_name(own):
             table.setdefault(tuple(own), name)
     bare = {name: tuple(word for word in own if word not in TITLES) for name, own in names.items()}
     claims = Counter(bare.values())
     for name, own in bare.items():
-        if claims[own] == 1 and (len(own) > 1 or (own and _may_stand_alone(own[0], whole=True))):
+        if claims[own] == 1 and _may_name(own):
             table.setdefault(own, name)
     holders = Counter(word for own in names.values() for word in set(own))
     for name, own in names.items():
         for word in own:
-            if holders[word] == 1 and word not in TITLES and _may_stand_alone(word, whole=False):
+            if holders[word] == 1 and _may_name([word]) and word[0].isalpha() and word not in TITLES | DESCRIBING:
                 table.setdefault((word,), name)
     return table
 
@@ -66,7 +66,7 @@ def people_in(words: Sequence[tuple[str, bool]], table: Mapping[tuple[str, ...],
         for size in range(min(longest, len(words) - place), 0, -1):
             part = words[place : place + size]
             name = table.get(tuple(word for word, _ in part))
-            if name is not None and _written_as_name(part):
+            if name is not None and written_as_name(part):
                 found.append((place, place + size, name))
                 place += size
                 break
@@ -75,18 +75,16 @@ def people_in(words: Sequence[tuple[str, bool]], table: Mapping[tuple[str, ...],
     return found
 
 
-def _may_stand_alone(word: str, whole: bool) -> bool:
-    """Whether one word can name someone: `whole` says that it is all of a name."""
-    if word in CLOSED_CLASS:
-        return word in NAMES_TOO
-    return whole or (word[0].isalpha() and word not in DESCRIBING)
+def _may_name(own: Sequence[str]) -> bool:
+    """Whether words can be a whole name: any several, and a single one that is not of the closed class."""
+    return len(own) > 1 or (len(own) == 1 and (own[0] not in CLOSED_CLASS or own[0] in NAMES_TOO))
 
 
-def _written_as_name(part: Sequence[tuple[str, bool]]) -> bool:
+def written_as_name(part: Sequence[tuple[str, bool]]) -> bool:
     """Whether the capitals are those of a name."""
     telling = [capital for word, capital in part if word not in CLOSED_CLASS]
     needed = [capital or not word[0].isalpha() for word, capital in part if word not in CLOSED_CLASS | DESCRIBING]
     return all(needed) and any(telling) if telling else all(capital for _, capital in part)
 
 
-__all__ = ["Table", "people_in", "people_table"]
+__all__ = ["DESCRIBING", "NAMES_TOO", "Table", "people_in", "people_table", "written_as_name"]
