@@ -31,14 +31,10 @@ class CharacterBank:
 
     Args:
         people: film -> people in billing order.
-        roles: (film, id) -> the cleaned role in full, for `oracle_characters`.
     """
 
-    def __init__(
-        self, people: Mapping[str, tuple[Character, ...]], roles: Mapping[tuple[str, str], str] | None = None
-    ) -> None:
+    def __init__(self, people: Mapping[str, tuple[Character, ...]]) -> None:
         self.people = dict(people)
-        self.roles = dict(roles or {})
 
     def __contains__(self, film: object) -> bool:
         return film in self.people
@@ -46,10 +42,6 @@ class CharacterBank:
     def cast(self, film: str, top: int | None = TOP) -> tuple[Character, ...]:
         """The first `top` people of a film (None: all), () for an unknown film."""
         return self.people.get(film, ())[:top]
-
-    def role(self, film: str, person: Character) -> str:
-        """The person's cleaned role in full."""
-        return self.roles.get((film, person.id), person.name)
 
 
 def read_bank(path: Path, portraits: Path | None = None) -> tuple[CharacterBank, Report]:
@@ -70,7 +62,6 @@ def read_bank(path: Path, portraits: Path | None = None) -> tuple[CharacterBank,
         raise TableError(f"{path.name} is no object film -> list of people, expected a character bank; give one")
     report = Report(path.name)
     people: dict[str, tuple[Character, ...]] = {}
-    roles: dict[tuple[str, str], str] = {}
     number = 0
     films = list(data.items()) + (data.again if isinstance(data, Repeated) else [])
     for film, entries in films:
@@ -80,15 +71,14 @@ def read_bank(path: Path, portraits: Path | None = None) -> tuple[CharacterBank,
             if film in people:
                 findings.append(("duplicate_id", f"film {short(film)} stood there before"))
             else:
-                person, role = _person(entry, place, {p.id for p in found}, portraits, findings)
+                person = _person(entry, place, {p.id for p in found}, portraits, findings)
                 if person is not None:
                     found.append(person)
-                    roles[film, person.id] = role
             report.row(film, number, findings)
             number += 1
         people.setdefault(film, tuple(found))
     report.facts.update(films=len(people), empty_films=sum(not found for found in people.values()))
-    return CharacterBank(people, roles), report
+    return CharacterBank(people), report
 
 
 def raw_roles(path: Path) -> set[tuple[str, str]]:
@@ -111,35 +101,36 @@ def raw_roles(path: Path) -> set[tuple[str, str]]:
 
 def _person(
     entry: object, place: int, seen: set[str], portraits: Path | None, findings: list[tuple[str, str]]
-) -> tuple[Character | None, str]:
+) -> Character | None:
     """Read one entry; None when a finding refuses it."""
     if isinstance(entry, str):
         entry = {"id": f"role_{place + 1}", "name": "", "role": entry}
     if isinstance(entry, Repeated):
         findings.append(("not_an_object", f"{short(entry.again[0][0])} stands twice in the entry"))
-        return None, ""
+        return None
     if not isinstance(entry, dict) or not all(isinstance(entry.get(k, ""), str) for k in ("id", "name", "role")):
         findings.append(("not_an_object", f"{short(str(entry))}, expected id, name and role"))
-        return None, ""
+        return None
     role, actor, key = (str(entry.get(name, "")).strip() for name in ("role", "name", "id"))
     if not _SAFE_ID.fullmatch(key):
         findings.append(("no_id", f"id is {short(key)}, expected something like nm0000123"))
-        return None, ""
+        return None
     if max(len(role), len(actor)) > MAX_ROLE:
         findings.append(("too_long", f"a role or name of over {MAX_ROLE} characters"))
-        return None, ""
+        return None
     if key in seen:
         findings.append(("duplicate_id", f"{key} stands twice in the film"))
-        return None, ""
+        return None
     name, full = prompt_name(role, actor), clean_role(role)
     if not name:
         findings.append(("empty_role", f"role is {short(role)}, actor {short(actor)}"))
-        return None, ""
+        return None
     if full != role:
         findings.append(("role_cleaned", f"{short(role)} became {short(full)}"))
     actor, strange = tidy(actor)
     findings += strange
-    return Character(key, name, actor, find_portrait(portraits, key) if portraits else ""), full
+    portrait = find_portrait(portraits, key) if portraits else ""
+    return Character(key, name, actor, portrait, full if full != name else "")
 
 
 def find_portrait(folder: Path, key: str) -> str:
@@ -164,12 +155,11 @@ def bank_for(bank: CharacterBank, path: Path | None) -> CharacterBank:
     keys = read_json(path)
     if not isinstance(keys, dict) or not all(isinstance(value, str) for value in keys.values()):
         raise TableError(f"{path.name} is no object film -> IMDb id; give mad2imdb.json")
-    people, roles = dict(bank.people), dict(bank.roles)
+    people = dict(bank.people)
     for key, other in [*keys.items(), *((v, k) for k, v in keys.items())]:
         if key not in people and other in bank.people:
             people[key] = bank.people[other]
-            roles.update({(key, p.id): bank.role(other, p) for p in bank.people[other]})
-    return CharacterBank(people, roles)
+    return CharacterBank(people)
 
 
 def _missing(film: str) -> list[tuple[str, str]]:
@@ -215,20 +205,20 @@ def oracle_characters(bank: CharacterBank, top: int | None = None) -> Characters
     """
 
     def of(film: str, text: str, cells: dict[str, Any]) -> tuple[tuple[Character, ...], list[tuple[str, str]]]:
-        named = [person for person in bank.cast(film, top) if names_person(text, person, bank.role(film, person))]
+        named = [person for person in bank.cast(film, top) if names_person(text, person)]
         return tuple(named), [] if film in bank else _missing(film)
 
     return of
 
 
-def names_person(text: str, person: Character, role: str = "") -> bool:
+def names_person(text: str, person: Character) -> bool:
     """Whether an AD names a person: by the prompt's name, or the role's surname, as a whole word.
 
     Names are matched with their capitals ("Will" is not "will"), describing roles without ("the bartender").
     """
-    if is_descriptive(role or person.name):
+    if is_descriptive(person.whole):
         return bool(re.search(rf"(?<!\w){re.escape(person.name)}(?!\w)", text, re.IGNORECASE))
-    wanted = {person.name, surname(role)} - {""}
+    wanted = {person.name, surname(person.role)} - {""}
     return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) for name in wanted)
 
 

@@ -102,7 +102,7 @@ def ad_features(num_frames: int = 0, width: int = 0) -> datasets.Features:
         "start_s": number,
         "end_s": number,
         "text": text,
-        "characters": datasets.List({"id": text, "name": text, "actor": text, "portrait": text}),
+        "characters": datasets.List({"id": text, "name": text, "actor": text, "portrait": text, "role": text}),
         "video": text,
         "provenance": {"file": text, "row": datasets.Value("int64")},
         "video_start_s": number,
@@ -123,7 +123,7 @@ def example(row: ADRow) -> dict[str, Any]:
         "start_s": row.start_s,
         "end_s": row.end_s,
         "text": row.text,
-        "characters": [{"id": c.id, "name": c.name, "actor": c.actor, "portrait": c.portrait} for c in row.characters],
+        "characters": [vars(character) for character in row.characters],
         "video": row.video,
         "provenance": {"file": row.provenance.file, "row": row.provenance.row},
         "video_start_s": row.video_start_s,
@@ -140,7 +140,7 @@ class ADBuilder(datasets.GeneratorBasedBuilder):
     """
 
     BUILDER_CONFIG_CLASS = ADConfig
-    VERSION = datasets.Version("1.0.0")
+    VERSION = datasets.Version("1.1.0")  # 1.1: characters have a role
     set_name: ClassVar[str]
     reader_class: ClassVar[type[AnnotationReader]]
 

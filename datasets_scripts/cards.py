@@ -27,7 +27,7 @@ COLUMNS = {
     "index": "place among the film's ADs in time order, from 0",
     "start_s, end_s": "seconds on the film's timeline",
     "text": "the AD, empty where only times are public",
-    "characters": "who a prompt may list: id, name as an AD says it, actor, portrait",
+    "characters": "who a prompt may list: id, name as an AD says it, actor, portrait, whole role where it is longer",
     "video": "video, frame folder or feature key",
     "provenance": "file and row that it was read from",
     "video_start_s, video_end_s": "seconds inside `video`, null where that has no timeline of its own",

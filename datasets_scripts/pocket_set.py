@@ -59,11 +59,10 @@ def pocket_bank(folder: Path) -> CharacterBank:
     bank, _ = read_bank(folder / "charbank.json")
     people = {}
     for film, cast in bank.people.items():
-        roles = [bank.role(film, person) for person in cast]
         pictures = [f"{film}/portraits/{person.id}.png" for person in cast]
         people[film] = tuple(
-            Character(person.id, role, person.actor, picture if (folder / picture).is_file() else "")
-            for person, role, picture in zip(cast, roles, pictures, strict=True)
+            Character(person.id, person.whole, person.actor, picture if (folder / picture).is_file() else "")
+            for person, picture in zip(cast, pictures, strict=True)
         )
     return CharacterBank(people)
 

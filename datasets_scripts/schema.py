@@ -56,12 +56,14 @@ class Character:
         name: role name as the AD says it.
         actor: actor's name, or "".
         portrait: image file relative to the data set's folder, or "".
+        role: the whole role where `name` is only what a prompt says of it, or "".
     """
 
     id: str
     name: str
     actor: str = ""
     portrait: str = ""
+    role: str = ""
 
     def __post_init__(self) -> None:
         """Check the types and that there is an id and a name."""
@@ -69,6 +71,12 @@ class Character:
         _check_text("Character", "name", self.name, may_be_empty=False)
         _check_text("Character", "actor", self.actor)
         _check_text("Character", "portrait", self.portrait)
+        _check_text("Character", "role", self.role)
+
+    @property
+    def whole(self) -> str:
+        """The name in full, as a bank has it."""
+        return self.role or self.name
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ class WindowCollator:
             listed = self._listed(epoch, film, numbers, frames, faces[rows[0]["film"]])
         else:
             listed = [self._listed_at_home(number) for number in numbers]
-        names = [name for row in casts.values() for name in row["names"]]
+        names = [name for row in casts.values() for name in (*row["names"], *row.get("roles", ()))]
         asked = {
             "frame_features": list(frames),
             "characters": [

@@ -101,6 +101,7 @@ class FilmEncoder:
         asked = self.asked
         texts = {**self.files, "bank": asked.bank, "keys": asked.keys}
         found: dict[str, Any] = {name: contents_sha256(Path(path)) for name, path in texts.items() if path}
+        found["rows"] = 2  # 2: with whole roles, whose words are no distinctive ones
         if asked.portraits:
             found["portraits"] = _digest(sorted(p.name for p in Path(asked.portraits).iterdir() if p.is_file()))
         if asked.feature_file:
@@ -140,7 +141,8 @@ class FilmEncoder:
             cells: dict[str, Any] = {
                 "film": f"{split}/{film}", "index": row.index, "text": row.text, "split": split,
                 "start_s": row.start_s, "end_s": row.end_s, "names": [person.name for person in cast],
-                "actors": [person.actor for person in cast], "portraits": [bool(p.portrait) for p in cast],
+                "roles": [person.whole for person in cast], "actors": [person.actor for person in cast],
+                "portraits": [bool(p.portrait) for p in cast],
             }  # fmt: skip
             if self.seen:
                 cells["predicted"] = [places[person.id] for person in found.get(row.provenance.row, ())]

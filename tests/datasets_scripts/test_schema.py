@@ -20,7 +20,7 @@ def test_a_row_survives_json():
     assert ADRow.from_dict(json.loads(json.dumps(full.to_dict()))) == full
     assert ADRow.from_dict(row().to_dict()) == row()
     assert row().to_dict()["characters"][0] == {
-        "id": "p1", "name": "Ann", "actor": "A. Actor", "portrait": "portraits/p1.png",
+        "id": "p1", "name": "Ann", "actor": "A. Actor", "portrait": "portraits/p1.png", "role": "",
     }  # fmt: skip
 
 

@@ -173,6 +173,19 @@ def test_changed_inputs_are_never_answered_from_an_old_cache(
     assert rows[0]["names"] == (["Tessa"] if changed == "bank" else ["Mara"])
 
 
+def test_no_word_of_a_role_is_distinctive_though_the_prompt_has_the_first_only(
+    cmd: tuple[SetArguments, list[str]], towers: dict[str, str], tmp_path: Path
+) -> None:
+    asked = cmd[0]
+    Path(asked.bank).write_text(json.dumps({"c": [{"id": "nm1", "name": "Ann Lee", "role": "Mara Lamp"}]}))
+    made = FeatureCache(build_set_cache(asked, str(tmp_path / "cache")))
+    assert made.rows[-1]["names"] == ["Mara"] and made.rows[-1]["roles"] == ["Mara Lamp"]
+    processor = build_processor(Stage2Arguments(clip=towers["clip"], language=towers["lm"], prompt="paper"))
+    window = consecutive_windows(made, ["train/c"], 4)[0]
+    told = WindowCollator(processor, made, WindowOptions(test_characters="all")).window(*window)
+    assert told["texts"] == ["Mara lifts lamp c1."] and told["distinctive_words"] == [{"lifts", "c1"}]
+
+
 def test_a_set_without_a_usable_row_is_refused(cmd: tuple[SetArguments, list[str]], tmp_path: Path) -> None:
     for video in (tmp_path / "videos").iterdir():
         video.unlink()
