@@ -152,6 +152,7 @@ def _open(
         if name not in SETS:
             raise UserError(f"'{path.name}' holds no annotations but {name}", "Give an annotation file.")
         options: dict[str, Any] = {}
+        _own_cast(name, bank, keys)
         if name == "pocket":
             if people == "predicted":
                 raise UserError(
@@ -164,6 +165,12 @@ def _open(
         return open_set(name, path, order=order, source=source, **options)
     except TableError as error:
         raise _refuse(error) from error
+
+
+def _own_cast(name: str, bank: Path | None, keys: Path | None) -> None:
+    """Refuse a bank that would not be read."""
+    if name == "pocket" and (bank or keys):
+        raise UserError(f"--{'bank' if bank else 'keys'} is given, but pocket films hold their cast", "Leave it out.")
 
 
 def _films(reader: AnnotationReader) -> list[str]:
@@ -244,11 +251,13 @@ def peek_command(
         some = one_line(", ".join(films), 120)
         raise UserError(f"'{annotations.name}' holds no film '{one_line(chosen, 60)}'", f"Choose one of: {some}")
     rows = reader.read(chosen)
+    if not rows:
+        raise UserError(f"film '{chosen}' has no row that can be used", "See `distinctad data validate`.")
     cut = windows(len(rows), size)
     if window >= len(cut):
         raise UserError(f"film '{chosen}' has {len(cut)} windows of {size}", f"Give --window below {len(cut)}.")
     shown = [rows[i] for i in cut[window]]
-    names = {person.name for row in rows for person in row.characters}
+    names = {name for row in rows for person in row.characters for name in (person.name, person.whole)}
     words = distinctive_words([row.text for row in shown], names)
     typer.echo(f"{chosen}, window {window} of {len(cut)}, {len(shown)} of {len(rows)} ADs")
     for row, own in zip(shown, words, strict=True):
@@ -315,6 +324,7 @@ def build_command(
         name = set_name or kind_of(annotations)
         if name not in SETS:
             raise UserError(f"'{annotations.name}' holds no annotations but {name}", "Give an annotation file.")
+        _own_cast(name, bank, keys)
         given = {"bank": bank, "keys": keys, "portraits": portraits, "root": root, "feature_file": features}
         paths = {key: str(path) for key, path in given.items() if path is not None}
         with tempfile.TemporaryDirectory() as cache:

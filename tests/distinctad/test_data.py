@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,24 @@ def test_peek_shows_a_window_with_its_words(pocket: Path) -> None:
     assert result.output.count("distinctive: ") == 8 and film.cast[0].name in result.output
     assert "Choose one of: film_3" in refused(run("peek", "--annotations", pocket, "--film", "x"))
     assert "below 2" in refused(run("peek", "--annotations", pocket, "--window", 9))
+
+
+def test_peek_says_that_no_row_of_a_film_can_be_used(pocket: Path, tmp_path: Path) -> None:
+    rows = list(csv.DictReader((pocket / "annotations.csv").read_text(encoding="utf-8").splitlines()))
+    with (tmp_path / "annotations.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows({**row, "sentence": "" if row["movie"] == "film_3" else row["sentence"]} for row in rows)
+    shutil.copy(pocket / "charbank.json", tmp_path)
+    said = refused(run("peek", "--annotations", tmp_path, "--film", "film_3"))
+    assert "film_3' has no row that can be used" in said and "data validate" in said
+
+
+@pytest.mark.parametrize("command", ["peek", "stats", "build"])
+def test_a_bank_that_would_not_be_read_is_refused(pocket: Path, tmp_path: Path, command: str) -> None:
+    to = ["--out", tmp_path / "new"] if command == "build" else []
+    said = refused(run(command, "--annotations", pocket, "--bank", pocket / "charbank.json", *to))
+    assert "--bank is given, but pocket films hold their cast" in said and not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("command", ["peek", "stats"])
