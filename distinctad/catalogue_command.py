@@ -18,6 +18,7 @@ from distinctad.feature_tower import FeatureSettings, Fit
 from distinctad.intervals import GapRules
 from distinctad.introduce import Naming
 from distinctad.plan import Characters, Overlaps, Settings, probe_film
+from distinctad.track import Export, TrackSettings, refuse_unread
 
 Engine = Literal["local", "ray"]
 Progress = Callable[[str, int, int], None]  # what, how many done, how many in all
@@ -26,7 +27,7 @@ GAPS = GapRules()
 MAX_WORKERS = 256
 # Seconds of work a second of film: the pocket checkpoint, 640x360, one x86 core (see docs/scale.md). It is what a dry
 # run says before the folder has times of its own.
-DEFAULT_PACE: dict[Task, float] = {"describe": 0.02, "features": 0.05}
+DEFAULT_PACE = {"describe": 0.02, "all": 0.15, "features": 0.05}
 
 
 @dataclass
@@ -115,6 +116,7 @@ def _todo(catalogue: Catalogue, store: Store, shard: Shard, tell: Progress) -> t
 
 
 def catalogue_command(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A folder of films; NAME.srt, NAME.cast.json beside NAME.mp4.")],
     task: Annotated[Task, typer.Option(help="What is done with each film.")] = "describe",
     out: Annotated[Path | None, typer.Option(help="Output folder; a run goes on with what it holds.")] = None,
@@ -146,6 +148,14 @@ def catalogue_command(
     naming: Annotated[
         Naming, typer.Option(help="describe: name people at once, or once the subtitles have.")
     ] = "early",
+    export: Annotated[
+        Export, typer.Option(help="describe: text: four files a film; all: also DAPT, transcript, sound, films, page.")
+    ] = "text",
+    voice: Annotated[str, typer.Option(help="--export all only: who speaks; auto, espeak-ng, ...")] = "auto",
+    duck: Annotated[
+        float, typer.Option(help="--export all only: gain of a film's sound under a description (dB).")
+    ] = -10.0,
+    candidates: Annotated[int, typer.Option(help="--export all only: texts a clip to choose among (1 to 4).")] = 1,
     dtype: Annotated[str, typer.Option(help="describe: auto, float32, bfloat16 or float16.")] = "auto",
     batch_windows: Annotated[int, typer.Option(help="describe: windows that run at once.")] = 1,
     fps: Annotated[float, typer.Option(help="features: frames a second.")] = 5.0,
@@ -153,6 +163,9 @@ def catalogue_command(
     batch: Annotated[int, typer.Option(help="features: frames encoded at once.")] = 32,
 ) -> None:
     """Describe or encode a whole folder of films; exit code 1 if any of them could not be done."""
+    refuse_unread(context, export)
+    if export == "all" and task != "describe":
+        raise UserError(f"--export all has nothing to do with --task {task}", "Leave one of them out.")
     describing = Settings(
         device=device, dtype=dtype, seed=seed, batch_windows=batch_windows, num_beams=num_beams, contrast=contrast,
         characters=characters, max_people=max_people, overlaps=overlaps,
@@ -162,7 +175,8 @@ def catalogue_command(
     if out is None and not dry_run:
         raise UserError("--out is missing", "Give a folder to write to, or --dry-run to see what would be done.")
     part = parse_shard(shard)
-    job = Job(task, out or Path(), model, describing, encoding, naming)
+    track = TrackSettings(voice, duck, candidates, naming)
+    job = Job(task, out or Path(), model, describing, encoding, export, track)
     if dry_run:
         _print_plan(folder, job, part, workers, out is not None)
         return
@@ -182,7 +196,7 @@ def _print_plan(folder: Path, job: Job, shard: Shard, workers: int, has_out: boo
         catalogue = find_catalogue(folder, store.book, shard, lambda done, total: step("hashing", done, total))
         report, todo = _todo(catalogue, store, shard, step)
     measured = store.pace()
-    pace = measured[0] if measured else DEFAULT_PACE[job.task]
+    pace = measured[0] if measured else DEFAULT_PACE["all" if job.export == "all" else job.task]
     total_s = 0.0
     for film in todo:
         beside = [path.name for path in (film.subtitles, film.cast, film.intervals) if path is not None]

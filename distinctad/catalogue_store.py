@@ -74,7 +74,7 @@ class Store:
             (self.folder / "locks").mkdir(parents=True, exist_ok=True)
             with self._settled():
                 self._agree(read_json(there), about)
-                _write(there, json.dumps(about, indent=1, sort_keys=True) + "\n")
+                _write(there, json.dumps(about, indent=1) + "\n")
             for name in ("films", "failed", "work"):
                 (self.folder / name).mkdir(exist_ok=True)
         self._about = about

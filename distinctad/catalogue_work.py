@@ -22,12 +22,10 @@ from distinctad.catalogue import Film
 from distinctad.catalogue_store import Store
 from distinctad.describe import describe
 from distinctad.errors import UserError, one_line
-from distinctad.exports import FILES
 from distinctad.feature_tower import FeatureSettings
-from distinctad.introduce import Naming
 from distinctad.loading import CHECKPOINT, locate
 from distinctad.plan import Settings, name_of, sha256_of
-from distinctad.track import TrackSettings
+from distinctad.track import Export, TrackSettings, heard_voice
 
 Task = Literal["describe", "features"]
 
@@ -47,7 +45,8 @@ class Job:
         model: a checkpoint folder or hub id; None is the pocket checkpoint.
         describing: how films are described.
         encoding: how films are encoded; its `model` is not looked at.
-        naming: of described people, see `distinctad/introduce.py`.
+        export: what is written of a described film, as `describe` has it.
+        track: how drafts become a track; for "text" its `naming` alone counts.
     """
 
     task: Task
@@ -55,20 +54,24 @@ class Job:
     model: str | None = None
     describing: Settings = field(default_factory=Settings)
     encoding: FeatureSettings = field(default_factory=FeatureSettings)
-    naming: Naming = "early"
+    export: Export = "text"
+    track: TrackSettings = field(default_factory=TrackSettings)
 
     def about(self) -> dict[str, Any]:
         """What must be the same for all films of an output folder, as plain values.
 
         Raises:
-            UserError: if the model is a folder without a configuration or, for describing, cannot be one of ours.
+            UserError: if the model is a folder without a configuration or, for describing, cannot be one of ours; or if
+                there is no voice for what is to be spoken.
         """
         if self.task == "describe":
             locate(self.model)
+            if self.export == "all":
+                heard_voice(self.track)
         how = asdict(self.describing if self.task == "describe" else self.encoding)
         how = {name: value for name, value in how.items() if name not in ("model", "film_id")}
-        if self.task == "describe" and self.naming != "early":  # folders from before there was a choice go on
-            how["naming"] = self.naming
+        if self.task == "describe":
+            how |= self._choices()
         folder = CHECKPOINT if self.model is None else Path(self.model)
         model = str(self.model)
         if folder.is_dir():
@@ -77,6 +80,13 @@ class Job:
                 raise UserError(f"the model folder '{folder}' has no config.json", "Give a checkpoint folder.")
             model = sha256_of(*files)
         return {"format": "distinctad.catalogue", "format_version": 1, "task": self.task, "model": model, "how": how}
+
+    def _choices(self) -> dict[str, Any]:
+        """What a folder from before there was a choice does not hold, so that it goes on."""
+        track = asdict(self.track)
+        naming = track.pop("naming")
+        spoken = {"export": self.export, **track} if self.export == "all" else {}
+        return spoken | ({"naming": naming} if naming != "early" else {})
 
 
 @dataclass(frozen=True)
@@ -162,14 +172,16 @@ class FilmWorker:
         import transformers
 
         transformers.set_seed(self.job.describing.seed)  # for each film: it must not depend on those before it
-        document = describe(
+        made = describe(
             film.path, work, subtitles=film.subtitles, cast=film.cast, intervals=film.intervals,
             settings=self.job.describing, pipe=self.reader, about=self.about, overwrite=True,
-            track=TrackSettings(naming=self.job.naming),
-        ).document  # fmt: skip
+            export=self.job.export, track=self.job.track,
+        )  # fmt: skip
+        document = made.document
         if document["film"]["sha256"] != film.sha256:
             raise UserError(f"the film '{film.name}' changed while it was described", "Run the command again.")
-        return FILES, document["warnings"], document["film"]["duration_s"]
+        names = [path.name for path in made.files]
+        return names, document["warnings"], document["film"]["duration_s"]
 
     def _encode(self, film: Film, work: Path) -> tuple[Sequence[str], list[str], float]:
         from datasets_scripts.mad_features import read_films

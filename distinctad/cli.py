@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from distinctad import __version__
 from distinctad.catalogue_command import catalogue_command
 from distinctad.data import data_app
-from distinctad.describe import Described, Export, rehearse
+from distinctad.describe import Described, rehearse
 from distinctad.describe import describe as describe_film
 from distinctad.errors import UserError
 from distinctad.exports import REVIEW
@@ -34,11 +34,10 @@ from distinctad.planner_command import plan_command
 from distinctad.pocket import pocket_command
 from distinctad.publish_command import publish_command
 from distinctad.score_command import score_command
-from distinctad.track import TrackSettings
+from distinctad.track import Export, TrackSettings, refuse_unread
 from distinctad.words import words_command
 
 GAPS = GapRules()
-FOR_ALL = ("voice", "duck", "candidates")  # options of `describe` that only --export all reads
 # Settings name their fields; who sits at the keyboard knows options. Where the two differ by more than dashes:
 _OPTIONS = {
     "duck_db": "duck",
@@ -48,6 +47,7 @@ _OPTIONS = {
     "even_s": "every",
 }
 _FIELDS = {field.name for kind in (Settings, GapRules, TrackSettings, FeatureSettings) for field in fields(kind)}
+_FIELDS.add("export")
 
 
 class _Group(TyperGroup):
@@ -167,7 +167,7 @@ def describe_command(
         characters=characters, max_people=max_people, overlaps=overlaps, film_id=film_id,
         gaps=GapRules(min_gap, guard, max_length, every),
     )  # fmt: skip
-    _refuse_unread(context, export)
+    refuse_unread(context, export)
     given: dict[str, Any] = {"subtitles": subtitles, "cast": cast, "intervals": intervals, "settings": settings}
     given |= {"export": export, "track": TrackSettings(voice, duck, candidates, naming)}
     if dry_run:
@@ -178,13 +178,6 @@ def describe_command(
     with _progress() as step:
         described = describe_film(film, out, **given, model=model, overwrite=overwrite, progress=step)
     _print_described(described)
-
-
-def _refuse_unread(context: typer.Context, export: Export) -> None:
-    """Refuse options that would do nothing: whoever gave one expects to hear of it."""
-    given = [f"--{name}" for name in FOR_ALL if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"]
-    if given and export != "all":
-        raise UserError(f"{given[0]} counts for --export all only", f"Add --export all, or leave {given[0]} out.")
 
 
 @contextlib.contextmanager

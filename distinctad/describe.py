@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from datasets_scripts.memory import is_out_of_memory
 from distinctad import exports
@@ -23,11 +23,10 @@ from distinctad.plan import PathLike, Plan, Settings, name_of, plan, reason_of, 
 from distinctad.planner import find_gaps
 from distinctad.planner_rate import Rate
 from distinctad.subtitles import Speech, read_subtitles
-from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
+from distinctad.track import MEDIA_FILES, TEXT_FILES, Export, Track, TrackSettings, heard_voice
 
 Pipe = Callable[..., list[dict[str, Any]]]
 Progress = Callable[[int, int], None]
-Export = Literal["text", "all"]
 Options = list[list[tuple[str, float]]]  # for each cue its texts with scores
 
 PLACEHOLDER = "No description."
@@ -142,8 +141,7 @@ def rehearse(
 def _spoken(job: Plan, subtitles: PathLike | None, settings: TrackSettings | None) -> Track:
     """The track of `--export all`, which needs a voice that can be heard."""
     settings = settings or TrackSettings()
-    if settings.voice == "none":
-        raise UserError("--export all has no voice to speak with", "Give another --voice, or --export text.")
+    heard_voice(settings)
     return Track(job, subtitles, settings)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from distinctad.errors import UserError
 from distinctad.formats import dapt
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from distinctad.audio.mix import Pause, Spot
     from distinctad.audio.sound import Programme
 
+Export = Literal["text", "all"]
+
+FOR_ALL = ("voice", "duck", "candidates")  # options of command lines that only --export all reads
 TEXT_FILES = ("descriptions.dapt.xml", "transcript.txt", "script-for-narrator.txt", "player.html")
 MEDIA_FILES = ("narration.wav", "mix.wav", "described.mp4", "extended.mp4")
 _END_S = 0.1  # the last pause comes before the last picture
@@ -55,6 +58,34 @@ class TrackSettings:
             raise UserError(f"candidates is {self.candidates}", "Give a whole number from 1 to 4.")
         if self.naming not in ("early", "after-reveal"):
             raise UserError(f"naming is '{self.naming}'", "Give early or after-reveal.")
+
+
+def heard_voice(settings: TrackSettings) -> Any:
+    """The voice of `--export all`, which must be heard.
+
+    Raises:
+        UserError: if nobody would speak, or there is no such voice.
+    """
+    from distinctad.audio.voice import find_voice
+
+    if settings.voice == "none":
+        raise UserError("--export all has no voice to speak with", "Give another --voice, or --export text.")
+    return find_voice(settings.voice)
+
+
+def refuse_unread(context: Any, export: Export) -> None:
+    """Refuse options of a command line that would do nothing: whoever gave one expects to hear of it.
+
+    Args:
+        context: typer's.
+        export: what is to be written.
+
+    Raises:
+        UserError: for an option that only `--export all` reads.
+    """
+    given = [f"--{name}" for name in FOR_ALL if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"]
+    if given and export != "all":
+        raise UserError(f"{given[0]} counts for --export all only", f"Add --export all, or leave {given[0]} out.")
 
 
 class Track:

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from stand_ins import FakePipe
+from stand_ins import FakePipe, Hum
 from typer.testing import CliRunner
 
 from distinctad.audio import mix, sound
@@ -25,16 +25,6 @@ from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
 RATE_HZ = 16_000
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello, Mara.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
 TEXTS = ("Mara runs.", "An old man, smiling, waits here.", "Tom opens the door.")
-
-
-class Hum:
-    """A voice that hums: a third of a second a word."""
-
-    name, rate_hz = "hum", RATE_HZ
-
-    def speak(self, text: str) -> np.ndarray:
-        count = round(RATE_HZ * 0.33 * len(text.split()))
-        return (0.3 * np.sin(np.arange(count) / 20)).astype(np.float32)
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import stand_ins
-from stand_ins import FakePipe, write_film
+from stand_ins import FakePipe, Hum, write_film
 from typer.testing import CliRunner
 
 from distinctad import catalogue_command, catalogue_work
+from distinctad.audio import voice
 from distinctad.catalogue import Film, HashBook, Shard, find_catalogue
 from distinctad.catalogue_command import run_catalogue
 from distinctad.catalogue_store import Store
@@ -25,6 +26,7 @@ from distinctad.cli import app
 from distinctad.errors import UserError
 from distinctad.exports import FILES
 from distinctad.plan import Settings, sha256_of
+from distinctad.track import MEDIA_FILES, TEXT_FILES, TrackSettings
 
 SUBTITLES = "1\n00:00:04,000 --> 00:00:05,000\nHello.\n"
 
@@ -228,7 +230,12 @@ def test_names_wait_for_the_dialogue_where_asked(films: Path, tmp_path: Path) ->
     film = next(film for film in find_catalogue(films).films if film.name == "b/two.mkv")
     told = {}
     for naming in ("early", "after-reveal"):
-        work = Job("describe", tmp_path / naming, describing=Settings(device="cpu", characters="all"), naming=naming)
+        work = Job(
+            "describe",
+            tmp_path / naming,
+            describing=Settings(device="cpu", characters="all"),
+            track=TrackSettings(naming=naming),
+        )
         worker = FilmWorker(work, FakePipe(lambda index, options: "Mara waits."))
         worker.store.open(work.about())
         assert worker.do(film).error == ""
@@ -237,6 +244,44 @@ def test_names_wait_for_the_dialogue_where_asked(films: Path, tmp_path: Path) ->
     assert told == {"early": "Mara waits.", "after-reveal": "Someone waits."}  # nobody says her name
     old = Job("describe", tmp_path / "early")
     assert "naming" not in old.about()["how"]  # folders of before there was a choice go on
+
+
+def test_films_are_spoken_where_asked(
+    films: Path, tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voice, "find_voice", lambda name="auto": voice.Remembering(Hum()))
+    out, words = tmp_path / "out", ["catalogue", str(films), "--device", "cpu", "--min-gap", "1", "--guard", "0.2"]
+    given = [*words, "--out", str(out), "--export", "all", "--duck", "-6"]
+    assert CliRunner().invoke(app, given).exit_code == 1 and len(asked) == 4  # half.mp4
+    found = summary(out)
+    folder = out / found["b/two.mkv"]["folder"]
+    record = json.loads((folder / "film.json").read_text())
+    assert set(record["outputs"]) == {*FILES, *TEXT_FILES, *MEDIA_FILES}
+    assert {path.name for path in folder.iterdir()} == {"film.json", *record["outputs"]}
+    before = outputs(out)
+    (folder / "mix.wav").write_bytes(b"damaged")
+    assert CliRunner().invoke(app, given).exit_code == 1 and asked[4:] == ["b/two.mkv", "half.mp4"]
+    assert outputs(out) == before  # the same bytes again
+    for option, value in (("--duck", "-10"), ("--candidates", "2")):
+        result = CliRunner().invoke(app, [*given, option, value])
+        assert result.exit_code == 2 and f"was made with {option}" in result.stderr
+    assert "was made with --export all, not the default" in CliRunner().invoke(app, [*words, "--out", str(out)]).stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--duck", "-6"], "--duck counts for --export all only"),
+        (["--export", "all", "--voice", "none"], "no voice to speak with"),
+        (["--export", "all", "--voice", "nobody"], "nobody"),
+        (["--export", "all", "--task", "features"], "--export all has nothing to do with --task features"),
+    ],
+)
+def test_what_nobody_would_read_or_speak_is_refused_before_any_film(
+    films: Path, tmp_path: Path, asked: list[str], given: list[str], said: str
+) -> None:
+    result = CliRunner().invoke(app, ["catalogue", str(films), "--out", str(tmp_path / "out"), *given])
+    assert result.exit_code == 2 and said in result.stderr and not asked and not (tmp_path / "out").exists()
 
 
 def test_a_film_that_ends_its_worker_is_named(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

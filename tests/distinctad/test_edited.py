@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import pytest
-from stand_ins import FakePipe
+from stand_ins import FakePipe, Hum
 
 from distinctad.audio import voice as voices
 from distinctad.describe import Draft, describe, draft
@@ -21,16 +20,6 @@ from distinctad.review import Edit, read_document, read_log, replay
 from distinctad.track import MEDIA_FILES, TEXT_FILES, TrackSettings
 
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello, Mara.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
-
-
-class Hum:
-    """A voice that hums: a third of a second a word."""
-
-    name, rate_hz = "hum", 16_000
-
-    def speak(self, text: str) -> np.ndarray:
-        count = round(16_000 * 0.33 * len(text.split()))
-        return (0.3 * np.sin(np.arange(count) / 20)).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)
