@@ -376,6 +376,7 @@ def _print_check(report: dict[str, Any]) -> None:
         ("the same, knowing how stories go", f"{report['knowing_clip']:.3f}", "single-clip recall"),
         ("distinctive-word recall, window", f"{report['window']:.3f}", ""),
         ("window above clip", f"{report['gain']:.3f}", "window recall above single-clip"),
+        ("ADs whose person no frame shows half of", f"{report['unseen']:.3f}", ""),
         ("windows with two equal ADs", f"{text['equal_windows']:.3f}", "windows with two equal ADs"),
         ("equal pairs within windows", f"{text['equal_pairs']:.4f}", ""),
         ("ADs with distinctive words", f"{text['distinctive']:.3f}", "ADs with distinctive words"),

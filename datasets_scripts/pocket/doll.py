@@ -276,7 +276,7 @@ def _scarf(build: _Builder, colour: RGB) -> None:
 
 
 def accessory_colour(look: Look) -> RGB:
-    """The colour of a scarf or cap: clear of the garment's and the hair's, fixed per look."""
+    """The colour of a scarf or cap: clear of the garment's, fixed per look (not of the hair's)."""
     choices = [c for c in ("red", "yellow", "green", "blue", "white") if c != look.garment_colour]
     return COLOURS[choices[(look.index * 3 + 1) % len(choices)]]
 

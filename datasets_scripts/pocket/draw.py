@@ -73,7 +73,7 @@ def _grade(light: str, grade: tuple[float, float, float]) -> np.ndarray:
     return matrix
 
 
-def _camera_at(shot: Shot, progress: float) -> tuple[float, float, float, bool]:
+def camera_at(shot: Shot, progress: float) -> tuple[float, float, float, bool]:
     """(centre x, centre y, zoom, moving) at a moment; the view is kept inside the backdrop."""
     if not shot.cuts:
         raise ValueError("shot.cuts is empty, expected (end, camera) pairs; use ((1.0, Camera()),)")
@@ -227,7 +227,7 @@ def draw_shot(shot: Shot, progress: float, width: int = 640, height: int = 360) 
     if width < 16 or height < 16:
         raise ValueError(f"frame is {width} x {height} pixels, expected at least 16 x 16; ask for 320 x 180")
     progress = min(max(float(progress), 0.0), 1.0)
-    view = _camera_at(shot, progress)
+    view = camera_at(shot, progress)
     canvas = _seen_backdrop(shot, view, width, height)
     painter = Painter(canvas, view[:2], view[2] * width / STAGE_WIDTH)
     for prop in shot.props:

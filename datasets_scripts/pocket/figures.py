@@ -62,6 +62,12 @@ class Posed:
     mouth: int
     blink: bool
 
+    @property
+    def joints(self) -> np.ndarray:
+        """The points (joints, 2) among `controls`."""
+        found: np.ndarray = self.controls[_IS_POINT[:, 0] > 0]
+        return found
+
 
 def cycle_phase(figure: Figure, progress: float) -> float:
     """Phase 0..1 of the action's cycle at `progress` (0..1) of the shot; a finished cycle stays at 1."""

@@ -19,6 +19,7 @@ MIN_WORDS, MAX_WORDS = 4, 16
 FIRST_PHRASE_PROBABILITY = 0.6  # the first synonym of a slot is the commonest
 ADJECTIVE_PROBABILITY = 0.4
 KEEP_PROBABILITY = 0.7  # of each part of a caption
+MAX_DRAWS = 10_000  # of one sentence; most take one or two
 ALSO: tuple[str, ...] = ("", "place", "light", "colour")
 
 _POSSESSIVES = {"he": "his", "she": "her"}
@@ -162,12 +163,12 @@ def tell(
         One sentence of 4 to 16 words that ends with a full stop.
 
     Raises:
-        ValueError: if the fact lacks what its action or `also` needs.
+        ValueError: if the fact lacks what its action or `also` needs, or no sentence can hold the names.
     """
     _check(fact, names, pronouns, place, light, also)
     subject = pronouns[fact.person] if use_pronoun else names[fact.person]
     partner = names[fact.partner] if ACTIONS[fact.action].takes_partner else ""
-    while True:  # ends: every group has templates of a fitting length for every action
+    for _ in range(MAX_DRAWS):  # every group has templates of a fitting length for every action
         details: dict[str, str] = {}
         if also == "place":
             details["place"] = _prefer_first(tables.PLACE_PHRASES[place], rng)
@@ -177,6 +178,7 @@ def tell(
         sentence = _draw(fact, subject, partner, possessive, details, also == "colour", rng)
         if _well_formed(sentence, names):
             return sentence
+    raise ValueError(f"no sentence of {MAX_DRAWS} fits the names {list(names)}; expected names of one word, each once")
 
 
 def _hair(look: Look) -> str:

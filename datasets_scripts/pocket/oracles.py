@@ -2,8 +2,9 @@
 
 An AD is worth describing within its window only if its own clip does not give it away. Oracles that see every true
 fact bound that: one knows the clip alone and must guess which fact is told, one guesses better because it knows how
-stories are written, as a trained model may, and one knows the window and takes what is rare in it. Source: design,
-"Pocket films" (gates); the measures and the second oracle are our own.
+stories are written, as a trained model may, and one knows the window and takes what is rare in it. All three know
+what the camera misses, too (`visibility.py`). Source: design, "Pocket films" (gates); the measures and the second
+oracle are our own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from datasets_scripts.pocket.language import slot_words
 from datasets_scripts.pocket.phrases import TEMPLATES
 from datasets_scripts.pocket.story import PRESETS
+from datasets_scripts.pocket.visibility import unseen_share
 from datasets_scripts.pocket.world import Clip, Fact, Film
 from datasets_scripts.windows import windows
 from datasets_scripts.words import distinctive_words, name_words, words
@@ -227,9 +229,9 @@ def check(films: Sequence[Film], size: int = WINDOW_SIZE) -> dict[str, Any]:
 
     Returns:
         preset, films, ads, seconds (mean length of a film), single_clip, knowing_clip, window (recall), gain (of the
-        window over the better of the two that see one clip), text (`text_figures`), chance (`chance_levels`), gates:
-        name -> {"value", "limit", "at_most", "passed"}, passed (all of them). The two recall gates hold for "crowded"
-        only, for the better of the two that see one clip.
+        window over the better of the two that see one clip), unseen (`unseen_share`), text (`text_figures`), chance
+        (`chance_levels`), gates: name -> {"value", "limit", "at_most", "passed"}, passed (all of them). The two recall
+        gates hold for "crowded" only, for the better of the two that see one clip.
 
     Raises:
         ValueError: without films or ADs, or with films of several presets.
@@ -258,6 +260,7 @@ def check(films: Sequence[Film], size: int = WINDOW_SIZE) -> dict[str, Any]:
         "knowing_clip": knowing,
         "window": window,
         "gain": window - alone,
+        "unseen": unseen_share(films),
         "text": text,
         "chance": chance_levels(films),
         "gates": gates,

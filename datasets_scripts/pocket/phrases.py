@@ -2,8 +2,9 @@
 
 Slot tables (actions, objects, colours, places, lights) are the published synonym table. In each tuple the first
 entry is the commonest. No phrase of one action matches a text of another one, but for "shakes" inside "shakes hands
-with" and "dances" inside "dances with", where the longest literal match wins. Modifiers hold no slot words, so
-whatever an AD says of a slot, it says on purpose. Semicolons separate phrases of several words.
+with" and "dances" inside "dances with", where the longest literal match wins, and "gives a wave to", which the scorer
+tells from giving. Modifiers hold no words of objects, colours, places and lights, so whatever an AD says of these, it
+says on purpose. Semicolons separate phrases of several words.
 """
 
 from __future__ import annotations
@@ -281,4 +282,3 @@ TEMPLATES: tuple[tuple[str, float, str], ...] = (
     ("light", 1, "{light}, {s} {v} {tail}."),
     ("light", 1, "{light}, {state}, {s} {v}."),
 )
-TEMPLATE_COUNT: int = len(TEMPLATES)

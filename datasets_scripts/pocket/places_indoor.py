@@ -1,4 +1,4 @@
-"""The nine indoor backdrops. Nothing in them looks like one of the 32 objects: no lamps, clocks, seats or books."""
+"""The nine indoor backdrops. Nothing in them looks like one of the 32 objects: no lamps, clocks, seats, lone books."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seven outdoor backdrops. Nothing in them looks like one of the 32 objects: no street lamps, seats or kites."""
+"""The seven outdoor backdrops. Nothing in them looks like one of the 32 objects: no street lamps or kites."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 A pose is written in the figure's own frame: x forward (the way it looks), y up, the origin on the floor between
 the feet, lengths in stage units. Hands and feet are targets, joints follow by `figures.solve`. All shapes and
 timings are our own choice; the rules behind them: silhouettes as distinct as possible, the telling pose held for at
-least a third of the cycle, and twins (`world.Action.twin`) exact time reversals of each other.
+least a third of the cycle, and twins (`world.Action.twin`) exact time reversals of each other, but for "shake" and
+"inspect", which go between the same two poses at their own speeds.
 """
 
 from __future__ import annotations

@@ -198,7 +198,7 @@ class Figure:
         thing: the object of the action, or None.
         partner: index into `Shot.figures` of the other person of a two-person action, or -1. Only the
             first of the two carries the action; the other one has action "partner" and the same pair.
-        cycles: how often the action repeats within the shot (background people loop).
+        cycles: how often the action repeats within the shot.
         phase: offset of the cycle, 0..1.
     """
 

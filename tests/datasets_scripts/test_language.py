@@ -95,7 +95,7 @@ def test_tables_cover_the_world() -> None:
     assert list(phrases.ACTION_KEYWORDS) == list(ACTIONS)
     assert len(set(phrases.ACTION_KEYWORDS.values())) == len(ACTIONS)
     assert not set(phrases.ACTION_KEYWORDS.values()) & {*OBJECTS, *COLOURS, *PLACES, *LIGHTS}
-    assert phrases.TEMPLATE_COUNT == len({text for _, _, text in phrases.TEMPLATES}) >= 60
+    assert len(phrases.TEMPLATES) == len({text for _, _, text in phrases.TEMPLATES}) >= 60
     assert len({*phrases.ADVERBS_NEUTRAL, *phrases.ADVERBS_CALM, *phrases.ADVERBS_LIVELY}) >= 60
 
 
@@ -277,6 +277,12 @@ def test_captions() -> None:
         assert look.garment_colour in full and look.skin in full
         assert language.portrait_caption(look, rng).count(" ") >= 3
     assert len({language.describe_look(look) for look in LOOKS}) == len(LOOKS)
+
+
+def test_names_that_no_sentence_can_hold_are_refused() -> None:
+    fact = Fact(0, "wave")
+    with pytest.raises(ValueError, match="no sentence"):
+        language.tell(fact, ["Anna Maria Maria", "Jo"], ["she", "he"], "kitchen", "day", "", False, random.Random(1))
 
 
 def test_dialogue_gives_nothing_away() -> None:
