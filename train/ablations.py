@@ -6,7 +6,9 @@ learning rate for every arm, A0 included.
 
 Run: `python train/ablations.py TABLE|all|list CONFIG.yaml [--key value]`, e.g. `table5
 train/configs/ablations_synthetic.yaml`. Finished runs are kept on a restart; `--part 0/2` and `--part 1/2` share the
-work between two processes; a run that another table of the same folder has already is copied, not repeated.
+work between two processes; a run that another table of the same folder has already is copied, not repeated, and one
+that the table's JSON file has, of equal settings, features and language model, is taken from there: a table goes on
+from a clone, and one with `--arms` keeps its other rows.
 """
 
 from __future__ import annotations
@@ -21,15 +23,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 
+from datasets_scripts.builders import contents_sha256
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
+from modeling_distinctad.towers_distinctad import load_language
 from train.ablation_tables import TABLES, Table
 from train.arguments import RunArguments, parse_run
 from train.arm_training import numbers, search, split_overrides
 from train.experiments.film_sets import film_sets
-from train.experiments.report import Column, Report, log_text, plot_arms, plot_sweep, write_table
-from train.experiments.runs import Arm, Figures, Record, RunOne, missing, parse_part, run_arms
+from train.experiments.report import Column, Report, log_text, plot_arms, plot_sweep, read_runs, write_table
+from train.experiments.runs import Arm, Figures, Record, RunOne, key_of, missing, parse_part, run_arms
 from train.experiments.summary import summarise
-from train.features import parse_seeds
+from train.features import FEATURES, ROWS, parse_seeds
+from train.run_record import fingerprint
 from train.stops import plain_refusals
 from train.synthetic import TEST, VALIDATION, SyntheticSettings, SyntheticWorld, build_model, language_model
 
@@ -157,6 +162,12 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
     return Report(title, table.arms, parse_seeds(asked.seeds), told, table.baseline, notes, levels)
 
 
+def inputs_of(asked: AblationArguments) -> str:
+    """Fingerprint of the films' features and the language model."""
+    files = [Path(asked.features) / name for name in (FEATURES, ROWS)]
+    return fingerprint(*map(contents_sha256, files), load_language(asked.language)[1])
+
+
 def sees_truth(asked: AblationArguments) -> bool:
     """Whether the pocket films' features are codes of true facts."""
     from train.features import FeatureCache
@@ -214,14 +225,23 @@ def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: R
     settings: dict[str, Any] = {**vars(asked), "batch_size": run.batch_size}
     for left in ("seeds", "tables", "arms", "part", "quick"):
         settings.pop(left)  # decide which runs there are and where, not what one run finds
+    if asked.source == "pocket":
+        settings["inputs"] = inputs_of(asked)
     if not asked.search_steps:
         settings.pop("search_steps")  # records of before this option stay valid
     folder = Path(run.output_dir) / asked.source / name
     arms = [bare(arm, asked.window_size) for arm in table.arms]
-    records = run_arms(arms, seeds, run_one, folder, settings, part)
+    target = folder if asked.quick else Path(asked.tables)
+    keys = {arm.name: key_of(bare(arm, asked.window_size), settings) for arm in TABLES[name].arms}
+    held = read_runs(target / f"{name}_{asked.source}.json")
+    held = [record for record in held if keys.get(record.arm) == record.data]
+    records = run_arms(arms, seeds, run_one, folder, settings, part, held)
+    others = [r for r in held if (r.arm, r.seed) not in {(own.arm, own.seed) for own in records}]
     if records:
-        report = make_report(name, table, asked, run)
-        target = folder if asked.quick else Path(asked.tables)
+        shown = {arm.name for arm in arms} | {record.arm for record in others}
+        wider = replace(table, arms=tuple(arm for arm in TABLES[name].arms if arm.name in shown))
+        report = make_report(name, wider, asked, run)
+        records += others
         write_results(f"{name}_{asked.source}", report, records, table, target)
         command = f"python train/ablations.py {name}"
         print(log_text(report, records, command, datetime.date.today().isoformat()), flush=True)

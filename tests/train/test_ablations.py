@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 
 from datasets_scripts.pocket.story import make_film
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
+from modeling_distinctad.towers_distinctad import load_language
 from train import ablations
 from train.ablation_tables import A0, TABLES
 from train.arguments import RunArguments
@@ -179,6 +180,47 @@ def test_a_table_is_run_written_and_resumed(
     assert "set --source pocket" in refused(ablations.main, ["table4c", *words])
     assert "table is 'table9'" in refused(ablations.main, ["table9", *words])
     assert "expected i/n" in refused(ablations.main, ["table6", *words, "--part", "half"])
+
+
+def test_a_table_goes_on_from_its_file_and_keeps_the_rows_that_were_not_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[tuple[str, int]] = []
+
+    def run_one(arm: Any, seed: int, folder: Path) -> Any:
+        calls.append((arm.name, seed))
+        return {"all": {"recall": 10.0 * seed, "constant": 1.0, "repeated": 2.0, "foreign": 3.0}}
+
+    monkeypatch.setattr(ablations, "synthetic_run", lambda asked, run: run_one)
+
+    def ask(runs: str, *words: str) -> dict[str, Any]:
+        (tmp_path / "c.yaml").write_text(f"output_dir: {tmp_path / runs}\n", encoding="utf-8")
+        told = ["table5", str(tmp_path / "c.yaml"), "--tables", str(tmp_path / "tables"), *words]
+        assert ablations.main(told) == 0
+        return dict(json.loads((tmp_path / "tables" / "table5_synthetic.json").read_text(encoding="utf-8")))
+
+    ask("one", "--arms", "B1,C3", "--seeds", "1-2")
+    assert len(calls) == 6
+    found = ask("elsewhere", "--arms", "C3", "--seeds", "1-3")  # as in a clone: no run's folder is at hand
+    assert calls[6:] == [("A0", 3), ("C3", 3)] and list(found["arms"]) == ["A0", "B1", "C3"]
+    assert [found["estimates"]["recall"][name]["seeds"] for name in ("A0", "B1", "C3")] == [3, 2, 3]
+    other = ask("third", "--arms", "C3", "--seeds", "1", "--steps", "5")  # other settings: nothing is taken over
+    assert calls[8:] == [("A0", 1), ("C3", 1)] and list(other["arms"]) == ["A0", "C3"] and len(other["runs"]) == 2
+
+
+def test_runs_on_other_films_or_another_language_model_are_others(towers: dict[str, str], tmp_path: Path) -> None:
+    asked = ablations.AblationArguments(features=str(tmp_path), language=towers["lm"])
+    found = set()
+    for features, rows in (("a", "b"), ("c", "b"), ("a", "d")):
+        (tmp_path / "features.safetensors").write_text(features)
+        (tmp_path / "rows.jsonl").write_text(rows)
+        found.add(ablations.inputs_of(asked))
+    again = ablations.inputs_of(asked)
+    model = load_language(towers["lm"])[0]
+    next(model.parameters()).data[0] += 1
+    model.save_pretrained(tmp_path / "lm")
+    assert len(found) == 3 and again in found
+    assert ablations.inputs_of(replace(asked, language=str(tmp_path / "lm"))) not in found
 
 
 def test_controls_change_order_or_neighbours_and_lose_no_clip() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.experiments.report import Column, Report, markdown_table, plot_arms, plot_sweep, write_table
+from train.experiments.report import Column, Report, markdown_table, plot_arms, plot_sweep, read_runs, write_table
 from train.experiments.runs import Arm, Record, missing, run_arms, run_folder
 from train.experiments.summary import Estimate, interval, paired_difference, summarise, t_quantile
 
@@ -186,6 +186,17 @@ def test_oracles_are_rows_under_the_metrics_they_have(tmp_path: Path) -> None:
     assert [cell.strip() for cell in row.strip("|").split("|")] == ["oracle", "", "", "42.5", "", "", ""]
     assert json.loads((tmp_path / "t.json").read_text("utf-8"))["levels"] == {"oracle": {"slots": 42.54}}
     assert plot_arms(tmp_path / "t.png", report, records).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"runs": [{"arm": "a"}]}', '{"runs": 3}'])
+def test_a_file_that_is_no_table_is_refused_not_written_over(tmp_path: Path, text: str) -> None:
+    assert read_runs(tmp_path / "t.json") == []
+    records = [Record("A0", 1, figures(1.0), 2.5, "key")]
+    write_table(tmp_path / "t.md", Report("T", [Arm("A0")], [1], [Column("cider", "CIDEr")]), records)
+    assert read_runs(tmp_path / "t.json") == records
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(ValueError, match="holds no table of runs"):
+        read_runs(tmp_path / "t.json")
 
 
 def test_plots_are_pictures(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ def write_table(path: Path, report: Report, records: Sequence[Record]) -> str:
             column.metric: {arm: e.to_json() for arm, e in summarise(records, column.metric).items()}
             for column in report.columns
         },
-        "runs": [{"arm": r.arm, "seed": r.seed, "figures": r.figures, "wall_s": r.wall_s} for r in records],
+        "runs": [asdict(record) for record in records],
         "levels": {name: dict(values) for name, values in report.levels.items()},
         "missing": missing(records, report.arms, report.seeds),
         "notes": list(report.notes),
@@ -159,6 +159,23 @@ def write_table(path: Path, report: Report, records: Sequence[Record]) -> str:
     write_whole(path, text)
     write_whole(path.with_suffix(".json"), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return text
+
+
+def read_runs(path: Path) -> list[Record]:
+    """The runs that a table's JSON file holds, so that a table goes on where its runs' folder is not at hand.
+
+    Args:
+        path: as `write_table` writes it beside the table; none need be there.
+
+    Raises:
+        ValueError: the file is no table of ours.
+    """
+    if not path.is_file():
+        return []
+    try:
+        return [Record(**run) for run in json.loads(path.read_text(encoding="utf-8"))["runs"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds no table of runs ({error!r}); expected one; move it away") from error
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -54,12 +54,14 @@ class Record:
         seed: its seed.
         figures: film set -> metric -> value.
         wall_s: how long it took, seconds.
+        data: fingerprint of its configuration.
     """
 
     arm: str
     seed: int
     figures: Figures
     wall_s: float = 0.0
+    data: str = ""
 
 
 RunOne = Callable[[Arm, int, Path], Figures]
@@ -78,6 +80,7 @@ def run_arms(
     folder: Path,
     settings: Mapping[str, Any] | None = None,
     part: tuple[int, int] = (0, 1),
+    known: Sequence[Record] = (),
 ) -> list[Record]:
     """Runs what is not finished, seed by seed (so that a broken-off table has whole rows), and reads the rest.
 
@@ -90,9 +93,10 @@ def run_arms(
         folder: of all runs.
         settings: common configuration; a finished run of another one is refused.
         part: (i, n): this process takes every n-th unfinished run, from the i-th.
+        known: runs that were finished elsewhere (`read_runs`): the same arm, seed and configuration is not repeated.
 
     Returns:
-        The finished runs, those of other parts included; compare with `missing`.
+        The finished runs, known ones and those of other parts included; compare with `missing`.
 
     Raises:
         ValueError: no or double arms or seeds, an impossible part, or a finished run of another configuration.
@@ -103,13 +107,18 @@ def run_arms(
     jobs = [(arm, seed) for seed in seeds for arm in arms]
     for arm, seed in jobs:
         _read(folder, arm, seed, settings)  # refuses another configuration before any work
-    todo = [job for job in jobs[part[0] :: part[1]] if not (run_folder(folder, *job) / RECORD).is_file()]
+    told = {(record.arm, record.seed, record.data): record for record in known}
+
+    def finished(arm: Arm, seed: int) -> Record | None:
+        return _read(folder, arm, seed, settings) or told.get((arm.name, seed, key_of(arm, settings)))
+
+    todo = [job for job in jobs[part[0] :: part[1]] if finished(*job) is None]
     with tqdm(todo, unit="run", desc=folder.name) as bar:
         for arm, seed in bar:
             bar.set_postfix_str(f"{arm.name}, seed {seed}")
             if not _copy_equal(folder, arm, seed, settings):
                 _run(arm, seed, run_one, run_folder(folder, arm, seed), settings)
-    found = [_read(folder, arm, seed, settings) for arm, seed in jobs]
+    found = [finished(*job) for job in jobs]
     return [record for record in found if record is not None]
 
 
@@ -140,15 +149,15 @@ def _check(arms: Sequence[Arm], seeds: Sequence[int], part: tuple[int, int]) -> 
         raise ValueError(f"part is {part}; expected (i, n) with 0 <= i < n; mend it")
 
 
-def _key(arm: Arm, settings: Mapping[str, Any] | None) -> str:
-    """Names the configuration of a run."""
+def key_of(arm: Arm, settings: Mapping[str, Any] | None) -> str:
+    """Fingerprint of the configuration of a run."""
     return fingerprint(dict(settings or {}), dict(arm.overrides))
 
 
 def _run(arm: Arm, seed: int, run_one: RunOne, own: Path, settings: Mapping[str, Any] | None) -> None:
     """Does one run and writes its record, or its failure."""
     own.mkdir(parents=True, exist_ok=True)
-    record = RunRecord("experiment", {**(settings or {}), **arm.overrides}, seed, _key(arm, settings))
+    record = RunRecord("experiment", {**(settings or {}), **arm.overrides}, seed, key_of(arm, settings))
     record.content["arm"] = arm.name
     try:
         figures = {name: {k: float(v) for k, v in values.items()} for name, values in run_one(arm, seed, own).items()}
@@ -164,7 +173,7 @@ def _copy_equal(folder: Path, arm: Arm, seed: int, settings: Mapping[str, Any] |
     """Takes over a finished run of the same configuration and seed from a folder beside this one, if there is any."""
     for path in sorted(folder.parent.glob(f"*/*/seed_{seed}/{RECORD}")):
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["data"] != _key(arm, settings):
+        if content["data"] != key_of(arm, settings):
             continue
         own = run_folder(folder, arm, seed)
         shutil.copytree(path.parent, own, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
@@ -182,8 +191,8 @@ def _read(folder: Path, arm: Arm, seed: int, settings: Mapping[str, Any] | None)
     if not path.is_file():
         return None
     content = json.loads(path.read_text(encoding="utf-8"))
-    if content["data"] != _key(arm, settings):
+    if content["data"] != key_of(arm, settings):
         raise ValueError(
             f"{path} is a run of another configuration; expected the present one; name another folder or delete it"
         )
-    return Record(arm.name, seed, content["metrics"]["figures"], content["wall_s"])
+    return Record(arm.name, seed, content["metrics"]["figures"], content["wall_s"], content["data"])
