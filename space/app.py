@@ -42,7 +42,13 @@ Your film goes to this server, is deleted when you close or reload this page, at
 is kept nowhere else. Your script and your edits stay in this browser.
 """
 SCRIPTS = ("page.js", "editor_words.js", "editor_new.js", "editor_kept.js", "editor_row.js", "editor.js")
-TAKE = "() => [window.distinctad.take()]"
+TAKE = "() => { window.distinctad.making('Making the text files…'); return [window.distinctad.take()]; }"
+TAKE_ALL = (
+    "(work, film, duck) => { window.distinctad.making('Making all files: this takes minutes…'); "
+    "return [window.distinctad.take(), film, duck]; }"
+)
+MADE = "() => { window.distinctad.making('', 'The files are there, below their buttons.'); }"
+NOT_MADE = "() => { window.distinctad.making('', 'No files were made.'); }"
 OPEN = "(work) => { window.distinctad.open(work); }"
 SHOW_FILM = "(film) => { window.distinctad.film(film ? film.url : ''); }"
 
@@ -142,18 +148,19 @@ def _exports(desk: Desk, work: gr.JSON, film: gr.File) -> None:
     # Mounted once there is something in it: an empty list of files has a contrast of its own making.
     made = gr.File(label="Files to download", file_count="multiple", interactive=False, visible=False, elem_id="made")
 
-    done = texts.click(desk.export_texts, work, made, js=TAKE, api_name="export_texts")
-    done.success(_mount, None, made, api_visibility="private")
-    done = everything.click(
+    texts_done = texts.click(desk.export_texts, work, made, js=TAKE, api_name="export_texts")
+    all_done = everything.click(
         desk.export_all,
         [work, film, duck],
         made,
-        js="(work, film, duck) => [window.distinctad.take(), film, duck]",
+        js=TAKE_ALL,
         api_name="export_all",
         concurrency_limit=1,
         concurrency_id="model",
     )
-    done.success(_mount, None, made, api_visibility="private")
+    for done in (texts_done, all_done):
+        done.success(_mount, None, made, api_visibility="private").success(None, None, None, js=MADE)
+        done.failure(None, None, None, js=NOT_MADE)
 
 
 def _mount() -> Any:

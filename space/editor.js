@@ -6,11 +6,14 @@ window.distinctad = (function () {
   const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, make = R.make, clock = R.clock, row = R.row, BREATH = 0.2, NEIGHBOURS = 4;
   const byId = (id) => document.getElementById("dad-" + id);
   const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
-  let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, address = "", fresh = null;
+  let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, address = "", fresh = null, busy = "";
   let id = "", dirty = false, stored = false;  // the draft's name; whether the log has what storage lacks; whether it is there
 
   function later(name, ms, what) { clearTimeout(timers[name]); timers[name] = setTimeout(what, ms); }
-  function say(text) { byId("live").textContent = text; later("said", 10000, () => byId("live").replaceChildren()); }
+  function say(text) { byId("live").textContent = text; later("said", 10000, () => { byId("live").textContent = busy; }); }
+  // What the server is at: a long script's files take it seconds and more, in which nothing else of the page would tell
+  // that a press was taken. It stands until the end, comes back after other messages, and "" ends it.
+  function making(what, end) { busy = what; say(what || end); }
 
   // ---- keeping
   function keepWork() {
@@ -387,5 +390,5 @@ window.distinctad = (function () {
       if (!fits) { say("The edits that this browser kept belong to another draft: they are left out."); }
     } catch (error) { say("The script that this browser kept cannot be read."); }
   }
-  return { open, take, film, restore, close: (list) => W.close(list) };
+  return { open, take, making, film, restore, close: (list) => W.close(list) };
 }());

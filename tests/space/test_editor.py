@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from visitor import Visitor
 
 from datasets_scripts.words import words
+from distinctad.errors import UserError
 from distinctad.exports import to_json
 from distinctad.planner_rate import SENTENCES, Rate
 from distinctad.review import closed_class, read_document, read_log, replay, why
@@ -275,6 +277,42 @@ def test_messages_move_nothing_and_things_are_called_by_what_they_are(visitor: V
         "a.download-link, button", "all => all.map((one) => one.getAttribute('aria-label') || one.innerText.trim())"
     )
     assert {"Clear: Film", "Clear: Subtitles", "Download film_7.srt, 83.0 B ⇣"} <= set(names) and "Clear" not in names
+
+
+def test_a_press_is_answered_at_once_and_until_its_files_are_there(
+    visitor: Visitor, film: Path, srt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is held: a long script's files take it longer than a person waits without a word."""
+    from space import desk as desks
+
+    quick, go, begun = desks.export_edited, threading.Event(), []
+
+    def held(*args: Any, **given: Any) -> Any:
+        begun.append(1)
+        assert go.wait(300), "nobody let it go"
+        if len(begun) > 1:
+            raise UserError("the disk is full", "Try again.")
+        return quick(*args, **given)
+
+    monkeypatch.setattr(desks, "export_edited", held)
+    tab, making = visitor.tab, "#dad-live:has-text('Making the text files')"
+    describe(visitor, film, srt)
+    try:
+        tab.click("#make-texts")
+        tab.wait_for_selector(making)
+        tab.click("#dad-undo")  # another message takes its place, but not for good
+        tab.wait_for_selector("#dad-live:has-text('nothing to undo')")
+        tab.wait_for_selector(making)
+        tab.click("#make-texts")
+    finally:
+        go.set()
+    tab.wait_for_selector("#made a")
+    tab.wait_for_selector("#dad-live:has-text('The files are there')")
+    assert len(begun) == 1  # a second press while they are made begins nothing
+    tab.click("#make-texts")
+    tab.wait_for_selector(".toast-body:has-text('the disk is full')")
+    tab.wait_for_selector("#dad-live:has-text('No files were made')")
+    assert visitor.errors == []
 
 
 def test_hostile_texts_stay_texts(visitor: Visitor, film: Path, srt: Path, tmp_path: Path) -> None:

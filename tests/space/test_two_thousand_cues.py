@@ -50,6 +50,7 @@ def test_it_loads_and_judges_edits_in_time(browser: Any, served: str, desk: Any,
     (tmp_path / "descriptions.json").write_text(to_json(work.draft), encoding="utf-8")
     visitor = Visitor(browser, served)
     tab = visitor.tab
+    tab.set_default_timeout(600_000)  # 5 s of the server's time; 156 s on a machine with other work
     tab.locator("button.label-wrap", has_text="Open earlier work").click()
     tab.wait_for_timeout(500)
     with tab.expect_file_chooser() as chooser:
