@@ -253,13 +253,11 @@ def _encode(job: FilmJob, tower: Tower, batch: int, parts: Path, progress: Progr
     if about["whole"]:
         return said
     done = _cut(_row_file(parts, job), tower, batch)
-    fps = tower.about["fps"]
-    blocks = [(first / fps, (first + batch) / fps) for first in range(done, job.frames, batch)]
     with warnings.catch_warnings(record=True) as caught, _row_file(parts, job).open("ab") as file:
         warnings.simplefilter("always", VideoWarning)
         try:
-            for images in tower.read_clips(str(job.path), blocks, batch):
-                rows = tower.embed(images[: job.frames - done]).astype(tower.about["stored"])
+            for images in _blocks(job, tower, done, batch):
+                rows = tower.embed(images).astype(tower.about["stored"])
                 file.write(rows.tobytes())
                 file.flush()
                 done += len(rows)
@@ -272,6 +270,14 @@ def _encode(job: FilmJob, tower: Tower, batch: int, parts: Path, progress: Progr
     said += [f"the film '{name_of(job.path)}': {without_path(message, job.path)}" for message in mended]
     _write(marker, {"print": job.print, "whole": True, "warnings": said})
     return said
+
+
+def _blocks(job: FilmJob, tower: Tower, done: int, batch: int) -> Iterator[Sequence[Any]]:
+    """The film's pictures from `done` on: whole batches, then what is left (a whole one would ask beyond its end)."""
+    fps, whole = tower.about["fps"], job.frames // batch * batch
+    for count, firsts in ((batch, range(done, whole, batch)), (job.frames - whole, range(whole, job.frames, batch))):
+        if firsts:
+            yield from tower.read_clips(str(job.path), [(at / fps, (at + count) / fps) for at in firsts], count)
 
 
 def _marked(marker: Path, job: FilmJob) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -104,6 +105,16 @@ def test_the_layout_is_mads(made: Path, clip: Path, films: Path) -> None:
     }  # fmt: skip
     assert read_films(made)["one"]["duration_s"] == pytest.approx(4.0)
     assert not list(made.parent.glob("*.part*"))
+
+
+@pytest.mark.parametrize("batch", [1, 13, 16])
+def test_no_batch_asks_beyond_the_end_of_a_film(
+    made: Path, clip: Path, films: Path, tmp_path: Path, batch: int
+) -> None:
+    how = dataclasses.replace(settings(clip, stored="float32"), batch=batch)
+    assert encode_films([films], tmp_path / "x.h5", how).warnings == []
+    with h5py.File(made) as one, h5py.File(tmp_path / "x.h5") as other:
+        assert all(np.allclose(one[name][:], other[name][:], atol=1e-5) for name in ("one", "two"))
 
 
 def sha256(path: Path) -> str:
