@@ -21,6 +21,7 @@ from train.stage2 import Stage2Arguments
 TRAIN = Path(__file__).resolve().parents[2] / "train"
 CONFIGS = {
     "pocket_stage1.yaml": Stage1Arguments,
+    "stage1_clip.yaml": Stage1Arguments,
     "pocket_stage2.yaml": Stage2Arguments,
     "pocket_features.yaml": FeatureArguments,
     "ablations_synthetic.yaml": AblationArguments,
