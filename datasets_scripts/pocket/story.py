@@ -38,7 +38,9 @@ from .world import (
     Shot,
 )
 
-BLIND_SEED = 900_000  # films of larger seeds show what training never saw; they are for blind evaluation only
+# Films of larger seeds, for blind evaluation only, show people, places and colours of things that no training picture
+# shows; the language model has read of such places and colours.
+BLIND_SEED = 900_000
 HELD_OUT_PLACES: tuple[str, ...] = PLACES[5::2]
 HELD_OUT_LOOKS: tuple[int, ...] = tuple(range(4, len(LOOKS), 5))
 ONE_PERSON: tuple[str, ...] = tuple(key for key, action in ACTIONS.items() if not action.takes_partner)
