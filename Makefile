@@ -63,8 +63,7 @@ audit: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
-	$(BIN)/python tools/fuzz.py
-	$(BIN)/python tools/fuzz.py --report
+	$(BIN)/python tools/fuzz.py; found=$$?; $(BIN)/python tools/fuzz.py --report && exit $$found
 
 mutations: $(STAMP)
 	$(BIN)/python tools/mutations.py

@@ -47,7 +47,7 @@ def build(out: Path, modules: tuple[str, ...] = MODULES) -> list[str]:
         module = import_module(name)
         vars(module).update({public: getattr(module, public) for public in getattr(module, "__all__", ())})
         if hasattr(module, "__all__"):  # then pdoc leaves out the modules that it does not name
-            parts = (part.name for part in pkgutil.iter_modules(module.__path__))
+            parts = (part.name for part in pkgutil.iter_modules(getattr(module, "__path__", ())))
             pages += [f"{name}.{part}" for part in parts if part not in module.__all__]
     pdoc.render.configure(docformat="google", show_source=False)
     with warnings.catch_warnings(record=True) as caught:
@@ -58,14 +58,26 @@ def build(out: Path, modules: tuple[str, ...] = MODULES) -> list[str]:
     return sorted(line for line in told if not any(known in line for known in NOT_OURS))
 
 
+def is_module(name: str) -> bool:
+    """Whether Python finds a module of this name."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):  # one of its packages is not there; the name is none
+        return False
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Build and say; exit status 1 on warnings, 2 without pdoc."""
+    """Build and say; exit status 1 on warnings, 2 without pdoc or for a module that is not there."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("modules", nargs="*", help=f"default: {' '.join(MODULES)}")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "api", help="folder of the pages")
     asked = parser.parse_args(argv)
     if importlib.util.find_spec("pdoc") is None:
         print("error: pdoc is not installed; expected it for the reference; run `pip install pdoc`", file=sys.stderr)
+        return 2
+    unknown = [name for name in asked.modules if not is_module(name)]
+    if unknown:
+        print(f"error: no module {', '.join(unknown)}; expected ones like {MODULES[0]}; mend the name", file=sys.stderr)
         return 2
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     wrong = build(asked.out, tuple(asked.modules) or MODULES)

@@ -11,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,9 +26,9 @@ def _key(name: str) -> str:
 
 
 def pins(root: Path) -> dict[str, str]:
-    """Package -> version of requirements-ci.txt and of the Makefile's torch."""
+    """Package -> version of requirements-ci.txt and of what the Makefile itself installs: torch, packages of data."""
     lines = (root / "requirements-ci.txt").read_text(encoding="utf-8").splitlines()
-    lines += re.findall(r"\btorch==[\d.]+", (root / "Makefile").read_text(encoding="utf-8"))
+    lines += re.findall(r"[\w.-]+==[\w.]+", (root / "Makefile").read_text(encoding="utf-8"))
     found = {}
     for line in lines:
         name, mark, exact = line.partition("==")
@@ -60,13 +61,16 @@ def advisories(root: Path) -> tuple[list[str], int]:
     """Advisories on the pins, and how many pins they were looked up for."""
     if importlib.util.find_spec("pip_audit") is None:
         return [], 0
-    words = [sys.executable, "-m", "pip_audit", "--requirement", str(root / "requirements-ci.txt"), "--no-deps",
-             "--disable-pip", "--progress-spinner", "off", "--format", "json"]  # fmt: skip
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-        answered = json.loads(done.stdout)["dependencies"]
-    except (subprocess.TimeoutExpired, ValueError, KeyError):
-        return [], 0
+    with tempfile.TemporaryDirectory(prefix="audit_") as folder:
+        asked = Path(folder) / "pins.txt"
+        asked.write_text("".join(f"{name}=={exact}\n" for name, exact in pins(root).items()), encoding="utf-8")
+        words = [sys.executable, "-m", "pip_audit", "--requirement", str(asked), "--no-deps",
+                 "--disable-pip", "--progress-spinner", "off", "--format", "json"]  # fmt: skip
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+            answered = json.loads(done.stdout)["dependencies"]
+        except (subprocess.TimeoutExpired, ValueError, KeyError):
+            return [], 0
     known = [entry for entry in answered if "skip_reason" not in entry]
     found = [f"{e['name']} {e['version']}: {v['id']}" for e in known for v in e.get("vulns", [])]
     return found, len(known)

@@ -4,18 +4,21 @@ Draws `clear` films of seeds above 900,000 (never trained on, tuned on or chosen
 without metadata into new names, portraits saved anew, intervals stripped to start and end, casts in another order),
 describes them, and scores. Controls: black pictures, the first two names of each cast swapped, the cast reversed.
 
-Run: `python tools/blind.py --out DIR [--seed 900301] [--films 20] [--model M] [--record]`. Goes on where it stopped.
+Run: `python tools/blind.py --out DIR [--seed 900301] [--films 20] [--model M] [--record]`. Goes on where it stopped;
+DIR/asked.json says whose texts the folder holds, and another question is refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import hashlib
 import json
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +27,65 @@ import cv2
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from tools.record_scores import RECORD, blind_figures, write_figures  # noqa: E402
+from distinctad.plan import sha256_of  # noqa: E402
+from train.run_record import _commit  # noqa: E402
 
 CHECKPOINT = ROOT / "distinctad" / "checkpoint"
+RECORD = CHECKPOINT / "run_record.json"
 DISTINCTAD = Path(sys.executable).with_name("distinctad")
 GATES = {"character (truth names one)": 80.0, "action": 60.0, "object": 60.0}
+SWAPPED_FLOOR, REORDERED_CEILING = 80.0, 2.0  # percent
+
+ASKED = "asked.json"
+CODE = ("modeling_distinctad/*.py", "datasets_scripts/pocket/*.py", "train/predict.py")
+"""What draws and describes: a text of other code is another text."""
+
+
+def question(seed: int, films: int, model: Path, preset: str) -> dict[str, Any]:
+    """Everything that decides the predictions.
+
+    Args:
+        seed: first film.
+        films: how many.
+        model: folder of the model.
+        preset: of the films.
+
+    Returns:
+        The arguments, and hashes or versions of what they are read by, as `asked.json` holds them.
+
+    Raises:
+        ValueError: the folder holds no weights.
+    """
+    files = [path for path in sorted(model.glob("*")) if path.suffix in (".json", ".safetensors")]
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise ValueError(f"--model {model} holds no .safetensors; expected a folder of train/stage2.py; mend the path")
+    # The record is written after the texts and decides none of them.
+    weights = sha256_of(*(path for path in files if path.name != RECORD.name))
+    code = sha256_of(*(path for pattern in CODE for path in sorted(ROOT.glob(pattern))))
+    libraries = {name: version(name) for name in ("torch", "transformers")}
+    return {"model": weights, "seed": seed, "films": films, "preset": preset, "code": code, **libraries}
+
+
+def claim(out: Path, asked: dict[str, Any]) -> None:
+    """Writes a folder's question beside its texts, so that no other one is ever answered with them.
+
+    Args:
+        out: the folder; made if it is missing.
+        asked: of `question`.
+
+    Raises:
+        ValueError: the folder was asked something else, or holds films or texts and does not say whose.
+    """
+    path = out / ASKED
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        other = [key for key in {**asked, **before} if asked.get(key) != before.get(key)]
+        if other:
+            raise ValueError(f"{path} says another {', '.join(other)}; expected the same; give another --out")
+    elif (out / "drawn").exists() or any(out.glob("*.csv")):
+        raise ValueError(f"{out} holds films or texts and no {ASKED}; expected it to say whose; give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
 
 
 def copy_streams(source: Path, target: Path) -> None:
@@ -131,9 +188,44 @@ def score(predictions: Path, drawn: Path, out: Path) -> dict[str, Any]:
     return found
 
 
-def measure(seed: int, films: int, model: Path, out: Path, preset: str) -> dict[str, Any]:
-    """All figures and controls; see the module."""
-    drawn = out / "drawn"
+def blind_figures(scores: dict[str, Any]) -> dict[str, Any]:
+    """Value, interval and chance of every figure, with the number of films and ADs."""
+    figures: dict[str, Any] = {"films": scores["counts"]["n_films"], "ads": scores["counts"]["n_expected"]}
+    for figure in scores["figures"]:
+        figures[figure["label"]] = {"value": figure["value"], "low": figure["lower"], "high": figure["upper"]}
+        figures[f"{figure['label']}, chance"] = figure["chance"]
+    return figures
+
+
+def provenance(asked: dict[str, Any]) -> dict[str, str]:
+    """Where figures come from, in words only: numbers in a record are figures to whoever prints it."""
+    with contextlib.chdir(ROOT):  # the commit is this project's, wherever the command was given
+        commit = _commit()
+    flags = f"--seed {asked['seed']} --films {asked['films']} --preset {asked['preset']}"
+    told = {"first seed": asked["seed"], "films": asked["films"], "preset": asked["preset"], "model": asked["model"]}
+    told |= {"commit": commit, "command": f"python tools/blind.py --out DIR {flags}"}
+    return {key: str(value) for key, value in told.items()}
+
+
+def write_figures(record: Path, name: str, figures: dict[str, Any]) -> None:
+    """Puts figures under `metrics.<name>` of a run record."""
+    content = json.loads(record.read_text(encoding="utf-8"))
+    content["metrics"][name] = figures
+    partial = record.with_suffix(".json.partial")
+    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(record)
+
+
+def measure(asked: dict[str, Any], model: Path, out: Path) -> dict[str, Any]:
+    """All figures and controls, and where they come from; see the module.
+
+    Args:
+        asked: of `question`.
+        model: folder of the model.
+        out: folder that is claimed for the question.
+    """
+    drawn, seed, films, preset = out / "drawn", asked["seed"], asked["films"], asked["preset"]
+    origin = provenance(asked)  # before the work: what is changed in the meantime is not what was measured
     _run(DISTINCTAD, "pocket", "--seed", seed, "--films", films, "--preset", preset, "--out", drawn)
     names = disguise(drawn, out / "films", backwards=False)
     disguise(drawn, out / "reversed", backwards=True)
@@ -152,7 +244,12 @@ def measure(seed: int, films: int, model: Path, out: Path, preset: str) -> dict[
     figures["names swapped with the cast, percent"] = round(100 * kept / max(named, 1), 2)
     figures["texts that name one of the two"] = named
     figures["texts changed by the cast's order, percent"] = round(100 * changed / len(texts["plain"]), 2)
+    figures["provenance"] = origin
     return figures
+
+
+def _said(met: bool) -> str:
+    return "met" if met else "NOT met"
 
 
 def verdict(figures: dict[str, Any]) -> list[str]:
@@ -163,12 +260,15 @@ def verdict(figures: dict[str, Any]) -> list[str]:
         met = found["value"] >= floor and found["low"] >= 3 * chance
         lines.append(
             f"{label}: {found['value']:.1f} [{found['low']:.1f}, {found['high']:.1f}], chance {chance:.1f}; "
-            f"asked {floor:.0f} and a lower bound of {3 * chance:.1f}: {'met' if met else 'NOT met'}; "
+            f"asked {floor:.0f} and a lower bound of {3 * chance:.1f}: {_said(met)}; "
             f"black {figures['black pictures'][label]['value']:.1f}"
         )
     swap, order = figures["names swapped with the cast, percent"], figures["texts changed by the cast's order, percent"]
-    lines.append(f"names swapped: {swap:.1f} % of {figures['texts that name one of the two']}; asked 80")
-    lines.append(f"changed by the cast's order: {order:.1f} %; asked at most 2")
+    named = figures["texts that name one of the two"]
+    met = named > 0 and swap >= SWAPPED_FLOOR  # a share of no texts is none
+    lines.append(f"names swapped: {swap:.1f} % of {named}; asked {SWAPPED_FLOOR:.0f}: {_said(met)}")
+    said = f"changed by the cast's order: {order:.1f} %; asked at most {REORDERED_CEILING:.0f}"
+    lines.append(f"{said}: {_said(order <= REORDERED_CEILING)}")
     return lines
 
 
@@ -178,16 +278,25 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of films, texts and scores")
     parser.add_argument("--seed", type=int, default=900301, help="first film; above 900,000")
     parser.add_argument("--films", type=int, default=20)
-    parser.add_argument("--preset", default="clear", help="clear | crowded")
+    parser.add_argument("--preset", default="clear", choices=("clear", "crowded"))
     parser.add_argument("--model", type=Path, default=CHECKPOINT)
     parser.add_argument("--record", action="store_true", help="write the figures into the checkpoint's run record")
     given = parser.parse_args(arguments)
-    if given.seed <= 900_000:
-        print(f"error: --seed is {given.seed}; expected above 900000, which training never sees", file=sys.stderr)
+    model, out = given.model.resolve(), given.out.resolve()
+    try:
+        if given.seed <= 900_000:
+            raise ValueError(f"--seed is {given.seed}; expected above 900000, which training never sees; give another")
+        if given.films < 2:  # intervals are drawn over films, and the gates ask for them
+            raise ValueError(f"--films is {given.films}; expected at least 2; give more")
+        if given.record and model != CHECKPOINT.resolve():
+            raise ValueError(f"--model is {given.model}; expected {CHECKPOINT} with --record; leave one of them out")
+        asked = question(given.seed, given.films, model, given.preset)
+        claim(out, asked)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    given.out.mkdir(parents=True, exist_ok=True)
-    figures = measure(given.seed, given.films, given.model.resolve(), given.out.resolve(), given.preset)
-    (given.out / "blind.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    figures = measure(asked, model, out)
+    (out / "blind.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print("\n".join(verdict(figures)))
     if given.record:
         write_figures(RECORD, "blind" if given.preset == "clear" else f"blind {given.preset}", figures)

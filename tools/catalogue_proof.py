@@ -3,7 +3,8 @@
 `python tools/catalogue_proof.py --out DIR [--films 200] [--kills 5]` draws tiny films (pocket stories of six ADs at
 320x180, 8 pictures a second), describes them undisturbed with one worker, again with kills at random moments, with four
 workers and on Ray, and compares the SHA-256 of every csv, json, srt and vtt. It writes DIR/proof.json, prints each kill
-with the films that it hit, and ends with 1 if anything differs. A run that was stopped goes on where it was.
+with the films that it hit, and ends with 1 if anything differs or no kill hit a film in work. Drawn films are used
+again; a run's folder that holds finished films is refused, for what is finished proves nothing.
 """
 
 from __future__ import annotations
@@ -128,6 +129,35 @@ def kill_once(words: list[str], out: Path, log: Path, until: int, how: random.Ra
     }  # fmt: skip
 
 
+def moments(films: int) -> range:
+    """Numbers of finished films after which a run of so many is killed: neither at its start nor near its end."""
+    return range(max(1, films // 20), films * 3 // 4)
+
+
+def check(out: Path, films: int, kills: int, runs: list[str]) -> None:
+    """Refuse what would prove nothing, before any work.
+
+    Args:
+        out: folder for films and runs.
+        films: how many.
+        kills: how often the run "killed" is killed.
+        runs: of `RUNS`.
+
+    Raises:
+        ValueError: more kills than moments for them, or a run's folder with finished films.
+    """
+    most = len(moments(films))
+    if "killed" in runs and not 1 <= kills <= most:
+        raise ValueError(f"--kills is {kills}; expected 1 to {most} with {films} films; change it or --films")
+    for name in runs:
+        if done := len(finished(_folder(out, name))):
+            raise ValueError(f"'{_folder(out, name)}' holds {done} finished films; expected none; give another --out")
+
+
+def _folder(out: Path, name: str) -> Path:
+    return out / name.replace(" ", "_")
+
+
 def run_killed(words: list[str], out: Path, log: Path, films: int, kills: int, seed: int) -> list[dict[str, Any]]:
     """Run to the end with kills on the way.
 
@@ -139,7 +169,7 @@ def run_killed(words: list[str], out: Path, log: Path, films: int, kills: int, s
     """
     how = random.Random(seed)
     done: list[dict[str, Any]] = []
-    for until in sorted(how.sample(range(max(1, films // 20), films * 3 // 4), kills)):
+    for until in sorted(how.sample(moments(films), kills)):
         moment = kill_once(words, out, log, until, how)
         if moment is None:
             raise RuntimeError(f"the run ended before its kill at {until} films; expected more films; see '{log}'")
@@ -184,15 +214,19 @@ def prove(out: Path, films: int, kills: int, runs: list[str], options: list[str]
 
     Returns:
         For each run its seconds, files and whether all are equal; the kills; the hash over all hashes.
+
+    Raises:
+        ValueError: see `check`.
     """
+    check(out, films, kills, runs)
     (out / "films").mkdir(parents=True, exist_ok=True)
     for number in range(films):
         draw(FIRST_SEED + number, out / "films" / f"film_{FIRST_SEED + number}")
     report: dict[str, Any] = {"films": films, "options": options, "runs": {}}
     first: dict[str, str] = {}
     for name in runs:
-        folder = out / name.replace(" ", "_")
-        words, log = command(out / "films", folder, [*RUNS[name], *options]), out / f"{name.replace(' ', '_')}.log"
+        folder = _folder(out, name)
+        words, log = command(out / "films", folder, [*RUNS[name], *options]), folder.with_suffix(".log")
         begin_s = time.monotonic()
         if name == "killed":
             report["kills"] = run_killed(words, folder, log, films, kills, seed)
@@ -210,7 +244,7 @@ def prove(out: Path, films: int, kills: int, runs: list[str], options: list[str]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prove, print, write DIR/proof.json."""
+    """Prove, print, write DIR/proof.json; returns the exit status: 1 if nothing is proved, 2 for a wrong question."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for films, runs and proof.json")
     parser.add_argument("--films", type=int, default=200)
@@ -220,11 +254,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--num-beams", default="1", help="beams of every run; 1 is quick")
     asked = parser.parse_args(argv)
     options = ["--num-beams", asked.num_beams]
-    report = prove(asked.out, asked.films, asked.kills, asked.runs, options, asked.seed)
+    try:
+        report = prove(asked.out, asked.films, asked.kills, asked.runs, options, asked.seed)
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
     (asked.out / "proof.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     inside = sum(bool(kill["inside"]) for kill in report.get("kills", []))
     equal = all(run["equal"] for run in report["runs"].values())
     print(json.dumps({"equal": equal, "kills": len(report.get("kills", [])), "kills_inside_a_film": inside}))
+    if "kills" in report and not inside:
+        print("error: no kill hit a film in work; expected one that did; give another --seed", file=sys.stderr)
+        return 1
     return 0 if equal else 1
 
 

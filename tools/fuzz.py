@@ -3,8 +3,9 @@
 `python tools/fuzz.py [--parser NAME ...] [--executions N] [--seconds S] [--seed K]` runs Atheris (libFuzzer under
 Python; `pip install atheris`) on each parser of `tools/fuzz_targets.py` until it has N executions or S seconds in all,
 earlier runs counted. What is kept lies in `runs/fuzz/<parser>`; inputs that break a parser are written to
-`tests/faults/crashes/<parser>`, one a place in the code. `--report` replays what was kept, counts lines and writes
-docs/fuzzing.md.
+`tests/faults/crashes/<parser>`, one a place in the code, and every one that libFuzzer itself died of. Exit code 1 if
+anything broke that is not said to be mended (`--mended`), or if a parser's processes died before it had what was asked.
+`--report` replays what was kept, counts lines and writes docs/fuzzing.md.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ CRASHES = ROOT / "tests" / "faults" / "crashes"
 PACKAGES = ["distinctad", "datasets_scripts", "space", "train", "modeling_distinctad", "evaluate_metrics", "pysubs2"]
 SLOW_S = 5.0  # of the processor, for one input: a busy machine is no finding
 SAVE_EVERY_S = 2.0
+MOST_DEATHS = 50
+MENDED = "mended: "
+ARTIFACTS = ("crash", "leak", "oom", "timeout")  # what libFuzzer calls the files of inputs that end its process
 WEIRD: tuple[Any, ...] = (
     None, True, 0, -1, 1e308, float("inf"), float("nan"), 10**400, "", "\0", "\ud800", "x" * 2000, [], {}, [[]], "1",
     "../x", "<", {"a": 1},
@@ -69,6 +73,34 @@ def changed_json(data: bytes, rng: random.Random) -> bytes:
         other, name = rng.choice(places)
         node[key] = rng.choice(WEIRD) if rng.random() < 0.7 else json.loads(json.dumps(other[name]))
     return json.dumps(whole[""], ensure_ascii=rng.random() < 0.5).encode("utf-8", "replace")
+
+
+def keep_input(name: str, data: bytes) -> str:
+    """Write an input that broke a parser to where the tests replay it.
+
+    Args:
+        name: of the parser.
+        data: the input.
+
+    Returns:
+        The start of its hash, which is its file's name.
+    """
+    digest = hashlib.sha256(data).hexdigest()[:12]
+    (CRASHES / name).mkdir(parents=True, exist_ok=True)
+    (CRASHES / name / f"{digest}.bin").write_bytes(data)
+    return digest
+
+
+def keep_artifacts(name: str) -> None:
+    """Keep the inputs that libFuzzer's process died of: it writes them itself, no Python code sees the end."""
+    for kind in ARTIFACTS:
+        for path in sorted((KEPT / name).glob(f"{kind}-*")):
+            state, key = _state(name), f"{kind} of the process, input {keep_input(name, path.read_bytes())}"
+            if key not in state["crashes"]:
+                state["crashes"].append(key)
+                _write(name, state)
+                print(f"CRASH {name}: {key}", file=sys.stderr, flush=True)
+            path.unlink()
 
 
 class Session:
@@ -123,8 +155,7 @@ class Session:
         if key in self.state["crashes"]:
             return
         self.state["crashes"].append(key)
-        (CRASHES / self.name).mkdir(parents=True, exist_ok=True)
-        (CRASHES / self.name / f"{hashlib.sha256(data).hexdigest()[:12]}.bin").write_bytes(data)
+        keep_input(self.name, data)
         print(f"CRASH {self.name}: {key}: {str(error)[:200]!r}", file=sys.stderr, flush=True)
         _write(self.name, self.state)
 
@@ -163,25 +194,45 @@ def fuzz_one(name: str, executions: int, seconds: float, seed: int) -> None:
         atheris.Fuzz()
 
 
-def fuzz(names: list[str], executions: int, seconds: float, seed: int) -> None:
-    """Fuzz parsers one after the other, each in a process of its own; one that dies is started again."""
+def fuzz(names: list[str], executions: int, seconds: float, seed: int) -> list[str]:
+    """Fuzz parsers one after the other, each in a process of its own; one that dies is started again.
+
+    Args:
+        names: of the parsers.
+        executions: of each, earlier runs counted.
+        seconds: of each, earlier runs counted.
+        seed: of the mutations.
+
+    Returns:
+        The parsers that something broke which is not mended, and those that did not reach what was asked.
+    """
+    wrong = []
     for name in names:
         (KEPT / name).mkdir(parents=True, exist_ok=True)
         deaths = 0
-        while (state := _state(name))["executions"] < executions and state["seconds"] < seconds and deaths < 50:
+        while (short := _is_short(_state(name), executions, seconds)) and deaths < MOST_DEATHS:
             words = [sys.executable, str(Path(__file__).resolve()), "--child", "--parser", name, "--executions",
                      str(executions), "--seconds", str(seconds), "--seed", str(seed + deaths)]  # fmt: skip
             with (KEPT / name / "log.txt").open("ab") as log:
                 done = subprocess.run(words, stdout=log, stderr=log, check=False)
             deaths += done.returncode != 0
+        keep_artifacts(name)
         state = _state(name)
         rate = state["executions"] / max(state["seconds"], 0.1)
+        unmended = [key for key in state["crashes"] if not key.startswith(MENDED)]
+        if short or unmended:
+            wrong.append(name)
         print(f"{name}: {state['executions']} executions, {state['seconds']:.0f} s, {rate:.0f} a second, "
-              f"{len(state['crashes'])} crash(es), died {deaths} time(s)", flush=True)  # fmt: skip
+              f"{len(state['crashes'])} crash(es), {len(unmended)} not mended, died {deaths} time(s)"
+              f"{': did not reach what was asked, see its log.txt' if short else ''}", flush=True)  # fmt: skip
+    return wrong
 
 
-def main() -> None:
-    """Read the command line."""
+def _is_short(state: dict[str, Any], executions: int, seconds: float) -> bool:
+    return state["executions"] < executions and state["seconds"] < seconds
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--parser", action="append", help="only this one; may be repeated")
     parser.add_argument("--executions", type=int, default=50_000, help="of each parser, earlier runs counted")
@@ -190,33 +241,40 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="count lines and write docs/fuzzing.md")
     parser.add_argument("--mended", action="store_true", help="what broke so far is mended: say it if it comes again")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the command line; returns the exit code: 1 if anything broke or died, 2 for what cannot be asked."""
+    given = _parser().parse_args(argv)
     from tools.fuzz_targets import TARGETS
 
     names = given.parser or list(TARGETS)
     unknown = [name for name in names if name not in TARGETS]
     if unknown:
-        sys.exit(f"error: no parser {', '.join(unknown)}; expected of {', '.join(TARGETS)}; choose one")
+        print(f"error: no parser {', '.join(unknown)}; expected of {', '.join(TARGETS)}; choose one", file=sys.stderr)
+        return 2
     if given.child:
         fuzz_one(names[0], given.executions, given.seconds, given.seed)
     if given.mended:
         for name in names:
             state = _state(name)
-            state["crashes"] = [f"mended: {key.removeprefix('mended: ')}" for key in state["crashes"]]
+            state["crashes"] = [f"{MENDED}{key.removeprefix(MENDED)}" for key in state["crashes"]]
             (KEPT / name).mkdir(parents=True, exist_ok=True)
             _write(name, state)
-        return
+        return 0
     if given.report:
         from tools.fuzz_report import report
 
         report(KEPT)
-        return
+        return 0
     import importlib.util
 
     if importlib.util.find_spec("atheris") is None:
-        sys.exit("error: atheris is not installed; expected it for fuzzing; pip install atheris")
-    fuzz(names, given.executions, given.seconds, given.seed)
+        print("error: atheris is not installed; expected it for fuzzing; pip install atheris", file=sys.stderr)
+        return 2
+    return 1 if fuzz(names, given.executions, given.seconds, given.seed) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

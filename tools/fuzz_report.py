@@ -44,7 +44,7 @@ def lines_reached(name: str, kept: Path) -> tuple[int, int]:
         watch = coverage.Coverage(data_file=None, include=files, config_file=False)
         watch.start()
         inputs = [*target.seeds(Path(scratch))]
-        inputs += [path.read_bytes() for path in sorted((kept / name / "corpus").iterdir())[:MOST_REPLAYED]]
+        inputs += [path.read_bytes() for path in sorted((kept / name / "corpus").glob("*"))[:MOST_REPLAYED]]
         for data in inputs:
             attempt(target, data, Path(scratch))
         watch.stop()
@@ -107,7 +107,7 @@ def report(kept: Path) -> None:
             continue
         state = json.loads(path.read_text(encoding="utf-8"))
         state["reached"], state["lines"] = in_fresh_process(name, kept)
-        state["kept"] = len(list((kept / name / "corpus").iterdir()))
+        state["kept"] = len(list((kept / name / "corpus").glob("*")))
         states[name] = state
         print(f"{name}: {state['reached']} of {state['lines']} lines", file=sys.stderr, flush=True)
     notes = DOCUMENT.read_text(encoding="utf-8").partition("<!-- notes -->")[2] if DOCUMENT.is_file() else "\n"

@@ -5,7 +5,6 @@ What a hostile file is known to try (deep nesting, huge numbers, entities, other
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import tarfile
@@ -220,10 +219,3 @@ def adrows() -> bytes:
     people = (Character("p1", "Mara"),)
     row = ADRow("7", "c", 0, 0.0, 1.0, "He runs.", people, "7.mp4", Provenance("a.csv", 0)).to_dict()
     return _json(row) + b"\n" + _json({**row, "index": 1}) + b"\n"
-
-
-def tabular(rows: Sequence[Sequence[Any]], mark: str = ",") -> bytes:
-    """Rows as CSV."""
-    text = io.StringIO(newline="")
-    csv.writer(text, delimiter=mark, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()

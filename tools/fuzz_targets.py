@@ -151,6 +151,7 @@ def attempt(target: Target, data: bytes, folder: Path) -> BaseException | None:
         data: the input.
         folder: a scratch folder.
     """
+    level = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.disable()
@@ -160,4 +161,6 @@ def attempt(target: Target, data: bytes, folder: Path) -> BaseException | None:
             return None
         except Exception as error:  # whatever it is, it is the finding
             return error
+        finally:
+            logging.disable(level)
     return None

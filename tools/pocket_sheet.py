@@ -39,6 +39,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "pocket.png")
     parser.add_argument("--truth", type=Path, help="JSON of who, action, object and text of every frame")
     given = parser.parse_args(arguments)
+    for path, ending in ((given.out, ".png"), (given.truth, ".json")):  # first: nothing old is lost to a wrong path
+        if path is not None and (path.suffix != ending or not path.parent.is_dir() or path.is_dir()):
+            print(f"error: {path} cannot be written; expected a {ending} in a folder that exists", file=sys.stderr)
+            return 2
     clips = chosen_clips()
     sheet = contact_sheet([(c.shot, MOMENT, f"{seed} / {c.index}") for seed, c in clips], columns=5, tile_width=320)
     if not cv2.imwrite(str(given.out), sheet[..., ::-1]):

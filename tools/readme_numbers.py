@@ -1,13 +1,15 @@
 """Writes the README's numbers from the checkpoint's run record and from generated tables, between markers.
 
-A marker is `<!-- run-record:NAME -->`; NAME is metrics, run or one of `TABLES`.
+A section lies between `<!-- run-record:NAME -->` and `<!-- /run-record -->`, each alone on its line; NAME is one of
+`NAMES`. Anything else that looks like a marker is refused, for what it holds would go stale unseen.
 
 Run: `python tools/readme_numbers.py [--check]`. With `--check` nothing is written; the exit status is 1 if the README
-differs from what the record says.
+differs from what the record says, 2 if its markers are wrong.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import re
@@ -21,8 +23,13 @@ README = ROOT / "README.md"
 RECORD = ROOT / "distinctad" / "checkpoint" / "run_record.json"
 TABLES = {"bench": ROOT / "docs" / "bench.md", "synthetic": ROOT / "docs" / "tables" / "table5_synthetic.md"}
 """Files whose first table the README shows."""
+NAMES = ("metrics", "run", *TABLES)
 NOTHING = "no checkpoint committed yet"
-MARKED = re.compile(r"<!-- run-record:(?P<name>[a-z]+) -->\n(?P<body>.*?)<!-- /run-record -->", re.DOTALL)
+MARKED = re.compile(r"<!-- run-record:(?P<name>\w+) -->\n(?P<body>.*?)<!-- /run-record -->", re.DOTALL)
+LIKE_A_MARKER = re.compile(r"[^\n]*<!--\s*/?\s*run[-_ ]?record[^\n]*", re.IGNORECASE)
+"""A whole line, with whatever stands beside the marker."""
+LARGEST_SHORT = 999.5
+"""From here on three digits would be written as a power of ten."""
 
 
 def rows(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -45,24 +52,26 @@ def _is_number(value: Any) -> bool:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3g}" if abs(value) < LARGEST_SHORT else f"{value:,.0f}"
 
 
 def section(name: str, record: Mapping[str, Any] | None) -> str:
     """Writes the Markdown that belongs between the markers of one name.
 
     Raises:
-        ValueError: for a name that is neither "metrics" nor "run" nor a table's.
+        ValueError: for a name that is none of `NAMES`.
     """
+    if name not in NAMES:
+        raise ValueError(
+            f"the marker is run-record:{name}; expected metrics, run or one of {', '.join(TABLES)}; correct the README"
+        )
     if name in TABLES:
         lines = TABLES[name].read_text(encoding="utf-8").splitlines()
         first = next(i for i, line in enumerate(lines) if line.startswith("|"))
         table = itertools.takewhile(lambda line: line.startswith("|"), lines[first:])
         return "\n".join(table) + "\n"
-    if name not in ("metrics", "run"):
-        raise ValueError(
-            f"the marker is run-record:{name}; expected metrics, run or one of {', '.join(TABLES)}; correct the README"
-        )
     if record is None:
         return f"{NOTHING}\n"
     if name == "metrics":
@@ -71,12 +80,58 @@ def section(name: str, record: Mapping[str, Any] | None) -> str:
     hardware = ", ".join(f"{key} {value}" for key, value in record["hardware"].items())
     return (
         f"Stage `{record['stage']}`, commit `{record['commit']}`, seed {record['seed']}, data `{record['data']}`, "
-        f"{record['wall_s'] / 60:.0f} minutes on {hardware}.\n"
+        f"{record['wall_s'] / 60:.0f} minutes on {hardware}.\n{_measured(record['metrics'])}"
     )
 
 
+def _measured(metrics: Mapping[str, Any]) -> str:
+    """One line for each measurement that says where it comes from; older ones do not."""
+    lines = []
+    for key, value in metrics.items():
+        if isinstance(value, Mapping) and "provenance" in value:
+            told = value["provenance"]
+            lines.append(
+                f"\nFigures `{key}`: {told['films']} `{told['preset']}` films from seed {told['first seed']}, commit "
+                f"`{told['commit']}`, model files `{told['model'][:16]}`, `{told['command']}`.\n"
+            )
+    return "".join(lines)
+
+
+def check_markers(readme: str) -> None:
+    """Makes sure that each section has a known name, a beginning and its own end.
+
+    Raises:
+        ValueError: with the line, for a marker that is unknown, not alone on its line, or without its other half.
+    """
+    opened = ""
+    for found in LIKE_A_MARKER.finditer(readme):
+        line, number = found.group(), readme.count("\n", 0, found.start()) + 1
+        name = re.fullmatch(r"<!-- run-record:(\w+) -->", line)
+        if name and name[1] in NAMES and not opened:
+            opened = name[1]
+        elif line == "<!-- /run-record -->" and opened:
+            opened = ""
+        else:
+            wanted = "<!-- /run-record -->" if opened else f"<!-- run-record:NAME -->, NAME of {', '.join(NAMES)},"
+            raise ValueError(f"line {number} is {line!r}; expected {wanted} alone on its line; correct the README")
+    if opened:
+        raise ValueError(f"run-record:{opened} has no end; expected <!-- /run-record --> after it; correct the README")
+
+
 def render(readme: str, record: Mapping[str, Any] | None) -> str:
-    """Returns the README's text with every marked section written anew; `record` None means there is no checkpoint."""
+    """Writes every marked section anew.
+
+    Args:
+        readme: the text.
+        record: the checkpoint's; None: there is no checkpoint.
+
+    Returns:
+        The new text.
+
+    Raises:
+        ValueError: a marker is wrong, see `check_markers`.
+    """
+    check_markers(readme)
     return MARKED.sub(
         lambda m: f"<!-- run-record:{m['name']} -->\n{section(m['name'], record)}<!-- /run-record -->", readme
     )
@@ -89,9 +144,16 @@ def read_record() -> dict[str, Any] | None:
 
 def main(arguments: list[str]) -> int:
     """Writes or checks the README; returns the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if something would change")
+    given = parser.parse_args(arguments)
     old = README.read_text(encoding="utf-8")
-    new = render(old, read_record())
-    if "--check" in arguments:
+    try:
+        new = render(old, read_record())
+    except ValueError as error:
+        print(f"error: {README.name}: {error}", file=sys.stderr)
+        return 2
+    if given.check:
         if new != old:
             print("README.md differs from its sources: run `python tools/readme_numbers.py`", file=sys.stderr)
         return int(new != old)

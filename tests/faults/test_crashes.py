@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def test_first_inputs_are_read_or_refused(name: str, tmp_path: Path) -> None:
 def test_a_target_that_raises_something_else_is_a_finding(tmp_path: Path) -> None:
     broken = TARGETS["cast"].__class__("x", lambda data, folder: 1 // 0, TARGETS["cast"].errors, (), lambda folder: [])
     assert isinstance(attempt(broken, b"", tmp_path), ZeroDivisionError)
+
+
+def test_an_attempt_leaves_logging_as_it_was(tmp_path: Path) -> None:
+    heard: list[int] = []
+    noisy = TARGETS["cast"].__class__(
+        "x", lambda data, folder: heard.append(logging.root.manager.disable) or 1 // len(data),
+        TARGETS["cast"].errors, (), lambda folder: [],
+    )  # fmt: skip
+    before = logging.root.manager.disable
+    for data in (b"x", b""):  # read, and broken by
+        attempt(noisy, data, tmp_path)
+        assert logging.root.manager.disable == before
+    assert heard == [logging.CRITICAL] * 2
 
 
 def test_json_is_changed_as_json() -> None:

@@ -46,6 +46,70 @@ def test_an_unknown_marker_is_refused() -> None:
         readme_numbers.section("prices", None)
 
 
+START, END = "<!-- run-record:metrics -->\n", "<!-- /run-record -->\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{START}old\nprose\n{START}old\n{END}", "line 4 .* expected <!-- /run-record -->"),
+        (f"{START}old\nprose\n", "run-record:metrics has no end"),
+        (f"{END}old\n{START}old\n{END}", "line 1 "),
+        (f"<!-- run-record:table_5 -->\nstale\n{END}", "line 1 is '<!-- run-record:table_5 -->'"),
+        (f"<!-- run-record:metrics-->\nstale\n{END}", "alone on its line"),
+        (f"<!--run_record:metrics -->\nstale\n{END}", "alone on its line"),
+        (f"<!-- Run-Record:metrics -->\nstale\n{END}", "alone on its line"),
+        (f"see <!-- run-record:metrics -->\nstale\n{END}", "alone on its line"),
+        (f"{START}stale\nand more {END}", "alone on its line"),
+        (f"{START}stale\n{END}".replace("\n", "\r\n"), "alone on its line"),
+    ],
+)
+def test_a_marker_that_would_go_stale_or_take_prose_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        readme_numbers.render(text, {"metrics": {"a": 1}})
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [(999.7, "1,000"), (-999.5, "-1,000"), (999.4, "999"), (1e3, "1,000"), (999, "999")]
+)
+def test_no_figure_is_written_as_a_power_of_ten(value: float, written: str) -> None:
+    assert list(readme_numbers.rows({"a": value})) == [("a", written)]
+
+
+def test_only_a_known_command_line_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "README.md"
+    monkeypatch.setattr(readme_numbers, "README", path)
+    monkeypatch.setattr(readme_numbers, "read_record", lambda: None)
+    path.write_text(f"{START}by hand\n{END}", encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        readme_numbers.main(["--chek"])
+    assert ended.value.code == 2 and "by hand" in path.read_text(encoding="utf-8")
+    assert readme_numbers.main(["--check"]) == 1 and "by hand" in path.read_text(encoding="utf-8")
+    assert readme_numbers.main([]) == 0 and "by hand" not in path.read_text(encoding="utf-8")
+    path.write_text(START, encoding="utf-8")
+    capsys.readouterr()
+    assert readme_numbers.main([]) == 2 and path.read_text(encoding="utf-8") == START
+    assert capsys.readouterr().err.startswith("error: README.md: run-record:metrics has no end")
+
+
+def test_the_run_says_where_blind_figures_come_from_if_the_record_does() -> None:
+    told = {"first seed": "900301", "films": "20", "preset": "clear", "model": "0123456789abcdef0123", "commit": "abc",
+            "command": "python tools/blind.py --out DIR"}  # fmt: skip
+    record: dict[str, Any] = {"stage": "s", "commit": "c", "seed": 1, "data": "d", "wall_s": 60.0, "hardware": {}}
+    without = readme_numbers.section("run", {**record, "metrics": {"loss": 1.0, "blind": {"ads": 3}}})
+    assert "blind" not in without
+    metrics = {"blind": {"ads": 3, "provenance": told}, "blind crowded": {"provenance": {**told, "preset": "crowded"}}}
+    new = readme_numbers.section("run", {**record, "metrics": metrics})
+    assert new.startswith(without)
+    assert (
+        "Figures `blind`: 20 `clear` films from seed 900301, commit `abc`, model files `0123456789abcdef`, "
+        "`python tools/blind.py --out DIR`." in new
+    )
+    assert "Figures `blind crowded`: 20 `crowded` films" in new
+
+
 def test_paths_exist() -> None:
     quoted = re.findall(r"`([\w.-]+(?:/[\w.-]+)*/?)`|\]\(([\w./-]+)\)", README)
     made = {"hub/model", "work/"}  # by the README's own commands

@@ -1,0 +1,86 @@
+"""The fuzzer's command: what it found or did not reach is in its exit code, and what ended its process is kept."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools import fuzz, fuzz_report
+
+ASKED = ["--parser", "literals", "--executions", "10", "--seconds", "5"]
+Child = Callable[..., Any]
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(fuzz, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(fuzz, "CRASHES", tmp_path / "crashes")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())  # atheris may not be installed
+    (tmp_path / "kept" / "literals").mkdir(parents=True)
+    return tmp_path / "kept" / "literals"
+
+
+def ending(kept: Path, code: int, executions: int, crashes: list[str], artifact: str = "") -> Child:
+    """A child that leaves a state and a file behind."""
+
+    def run(*given: Any, **more: Any) -> Any:
+        state = {"executions": executions, "seconds": 0.1, "crashes": crashes}
+        (kept / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        if artifact:
+            (kept / artifact).write_bytes(b"[[")
+        return subprocess.CompletedProcess([], code)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("code", "executions", "crashes", "status"),
+    [
+        (0, 10, [], 0),
+        (0, 10, ["mended: ValueError in a.py:f"], 0),
+        (0, 10, ["ValueError in a.py:f"], 1),
+        (0, 10, ["mended: ValueError in a.py:f", "ValueError in a.py:f"], 1),
+        (1, 10, [], 0),  # died, but not before it had what was asked
+        (1, 3, [], 1),
+    ],
+)
+def test_the_exit_code_tells_what_was_found_and_not_reached(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, code: int, executions: int, crashes: list[str], status: int
+) -> None:
+    monkeypatch.setattr(fuzz.subprocess, "run", ending(kept, code, executions, crashes))
+    assert fuzz.main(ASKED) == status
+
+
+@pytest.mark.parametrize("kind", ["timeout", "crash", "oom"])
+def test_an_input_that_ended_the_process_is_kept_and_told_once(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, kind: str, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fuzz.subprocess, "run", ending(kept, 1, 10, [], f"{kind}-0123"))
+    assert fuzz.main(ASKED) == 1
+    (found,) = (tmp_path / "crashes" / "literals").glob("*.bin")
+    assert found.read_bytes() == b"[[" and not (kept / f"{kind}-0123").exists()
+    key = f"{kind} of the process, input {found.stem}"
+    assert json.loads((kept / "state.json").read_text(encoding="utf-8"))["crashes"] == [key]
+    assert fuzz.main(ASKED) == 1  # not mended, though nothing was left to run
+    assert fuzz.main([*ASKED, "--mended"]) == 0 == fuzz.main(ASKED)
+
+
+def test_an_unknown_parser_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fuzz.main(["--parser", "nosuch"]) == 2
+    assert "no parser nosuch" in capsys.readouterr().err
+
+
+def test_a_parser_that_was_never_fuzzed_can_be_reported(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fuzz_report, "DOCUMENT", tmp_path / "fuzzing.md")
+    monkeypatch.setattr(fuzz_report, "TARGETS", {"literals": fuzz_report.TARGETS["literals"]})
+    monkeypatch.setattr(fuzz_report, "in_fresh_process", fuzz_report.lines_reached)  # its lines are counted elsewhere
+    assert fuzz.main(["--parser", "literals", "--mended"]) == 0 == fuzz.main(["--report"])
+    assert "| literals | literal cells | 0 | 0 | 0 | " in (tmp_path / "fuzzing.md").read_text(encoding="utf-8")
