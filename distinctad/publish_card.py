@@ -106,7 +106,7 @@ def _is_number(value: Any) -> bool:
 def _text(value: Any) -> str:
     if not _is_number(value):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
 def _of_pocket_films(record: Mapping[str, Any]) -> bool:

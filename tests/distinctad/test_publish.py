@@ -141,7 +141,9 @@ def test_a_card_for_other_data_claims_neither_its_licence_nor_figures_that_are_n
     config = json.loads((CHECKPOINT / "config.json").read_text(encoding="utf-8"))
     record["config"] |= {"prompt": "paper", "clip": "some/clip", "language": "some/llama"}
     del record["metrics"]["blind"]
+    record["metrics"]["odd"] = 999.7
     card = model_card(record, config, "lab/model")
+    assert "1,000" in card and "e+" not in card
     assert "license: other" in card and "`some/llama`" in card and "pocket" not in card.split("## Training")[0]
     assert "No figures on films held out" in card and "model-index" not in card
 
