@@ -293,8 +293,12 @@ def _is_closing(tokens: list[str], verb: int, i: int) -> bool:
 
 def _word_cuts(tokens: list[str], verb: int) -> Iterator[list[str]]:
     """Adverbs anywhere, adjectives of objects."""
+    denied = False
     for i, token in enumerate(tokens):
         before = tokens[i - 1].lower() if i else ""
+        denied = _reverses(before) or (denied and before not in ("and", "then", "but", ",", ";"))
+        if denied:  # "never wears a red coat": the word may be all that is denied
+            continue
         lone = i == 0 and len(tokens) > 2 and tokens[2] in ",;"  # "Still anxious, ...": the word is part of it
         if _is_adverb(token) and not lone and (i != 0 or len(tokens) > 2) and _is_loose(tokens, i):
             yield tokens[:i] + tokens[i + 1 :]
@@ -310,7 +314,7 @@ def _is_loose(tokens: list[str], i: int) -> bool:
     """Whether an adverb can go: no word before it belongs to it, and it opens nothing ("once he sleeps")."""
     before = tokens[i - 1].lower() if i else ""
     after = tokens[i + 1] if i + 1 < len(tokens) else "."
-    if _reverses(before) or before in _DEGREES | _DETERMINERS | _PREPOSITIONS or before in _BE and after == ".":
+    if before in _DEGREES | _DETERMINERS | _PREPOSITIONS or before in _BE and after == ".":
         return False
     opens = after.lower() in _SUBJECTS | _JOINERS | _DEGREES or after[0].isupper()
     return tokens[i].lower().endswith("ly") or not opens

@@ -218,7 +218,7 @@ class Desk:
         if gone:
             notes.append(f"{to} cannot hold: {', '.join(gone)}")
         for said in notes:
-            gr.Warning(one_line(said))
+            gr.Warning(html.escape(one_line(said), quote=False))  # the page shows messages as HTML
         return str(target)
 
     @told
