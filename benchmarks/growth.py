@@ -1,4 +1,4 @@
-"""Growth curves: what a window, a film and a catalogue cost when they grow, and a 10-minute film end to end.
+"""Growth curves: what a window, a film and a catalogue cost when they grow, and a 10-minute film whole.
 
 `python benchmarks/growth.py [--quick]`; last line: JSON. Films are one pocket film repeated without encoding it anew,
 so that every length holds the same pictures. Seconds are the processor's (a busy machine does not count), on one
@@ -12,7 +12,7 @@ import csv
 import json
 import math
 import os
-import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +27,7 @@ import av
 import torch
 
 from benchmarks.stage2 import make_inputs, make_model, step
+from benchmarks.usage import processor_s
 from datasets_scripts.pocket.film import write_film
 from datasets_scripts.pocket.story import make_film
 from distinctad import describe
@@ -42,14 +43,9 @@ WINDOWS, CATALOGUES = (4, 16, 64), (1, 2, 4)
 
 def spent(work: Callable[[], Any]) -> tuple[float, float]:
     """Seconds of the processor, of children too, and of the clock."""
-
-    def processor() -> float:
-        own, children = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-
-    cpu, wall = processor(), time.perf_counter()
+    cpu, wall = processor_s(), time.perf_counter()
     work()
-    return processor() - cpu, time.perf_counter() - wall
+    return processor_s() - cpu, time.perf_counter() - wall
 
 
 def repeat_film(source: Path, path: Path, copies: int, title: str = "") -> None:
@@ -100,7 +96,7 @@ def windows() -> dict[str, float]:
 
 
 def film_lengths(source: Path, subtitles: Path | None, cast: Path | None, folder: Path, copies: Sequence[int]) -> dict:
-    """Describe the film repeated so often, each length whole: reading, planning, decoding, describing, writing."""
+    """Describe the film repeated so often, each length whole but for loading the model and finding intervals."""
     job = plan(source, subtitles=subtitles, cast=cast)
     pipe, about = load_pipeline(None, "cpu", "auto", 0)
     found: dict[str, Any] = {"lengths_s": [], "describe_s": [], "describe_wall_s": [], "describe_clips": []}
@@ -139,10 +135,14 @@ def catalogues(source: Path, cast: Path | None, subtitles: Path | None, folder: 
     for count in CATALOGUES:
         films = folder / f"catalogue_{count}"
         films.mkdir()
+        if cast is not None:  # its portraits are named from where it stands
+            shutil.copytree(cast.parent / "portraits", films / "portraits")
         for number in range(count):
             repeat_film(source, films / f"film_{number}.mp4", 1, f"copy {number}")
             if subtitles is not None:
-                (films / f"film_{number}.srt").write_bytes(subtitles.read_bytes())
+                shutil.copyfile(subtitles, films / f"film_{number}.srt")
+            if cast is not None:
+                shutil.copyfile(cast, films / f"film_{number}.cast.json")
         command = [sys.executable, "-m", "distinctad", "catalogue", str(films), "--out", f"{films}_out",
                    "--device", "cpu"]  # fmt: skip
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

@@ -6,7 +6,8 @@
 * `memory_ratio`: peak memory of a step over the process's size before it, whole batch over chunks, each in a process of
   its own, tower of the pocket checkpoint's size in bfloat16. 512 clips of 8 frames in chunks of 32; `--quick` takes
   fewer (`clips`, `chunk`). `whole_measured_clips` below `clips` says that the whole batch did not fit and its peak was
-  extended, linearly, from that many clips and 16.
+  extended, linearly, from that many clips and 16. `whole_s` and `chunked_same_s` are seconds of a step over
+  `whole_measured_clips` in both ways; `chunked_s` over all `clips`.
 * `loss_memory_growth`: peak memory of the fine-grained loss when the clips double: 2 is linear; `_plain` is the formula
   with all similarities at once.
 * `frames_per_s_over_sequential`: frames that the loader delivers over those of plain sequential decoding, on one drawn
@@ -36,6 +37,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.usage import forget_peak, resident
 from modeling_distinctad.losses_distinctad import fine_grained_loss, stage1_loss
 from train.gradient_cache import cached_backward
 
@@ -111,20 +113,6 @@ def gradient_error(clips: int, chunk: int) -> float:
 
 
 # ---------------------------------------------------------------------- memory, each measure in its own process
-def resident(field: str) -> int:
-    """Memory of this process in bytes: "VmRSS" is now, "VmHWM" the peak since `forget_peak` (Linux)."""
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/self/status holds no {field}; expected a Linux kernel; run this there")
-
-
-def forget_peak() -> int:
-    """Starts a new peak; returns the size now, in bytes."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-    return resident("VmRSS")
-
-
 def measure_step(clips: int, chunk: int) -> dict[str, float]:
     """Peak over the size before, in bytes, and seconds of one step."""
     torch.manual_seed(0)
@@ -183,14 +171,15 @@ def memory_figures(quick: bool) -> dict[str, Any]:
         while measured > 32 and small["bytes"] / 16 * measured * 1.3 > available_bytes():
             measured //= 2
     whole = elsewhere("step", measured, 0)
-    peak = whole["bytes"]
+    peak, same = whole["bytes"], parts
     if measured < clips:
+        same = elsewhere("step", measured, chunk)  # seconds are compared over as many clips
         peak += (peak - small["bytes"]) / (measured - 16) * (clips - measured)
     return {
         "memory_ratio": round(peak / parts["bytes"], 2), "clips": clips, "frames": FRAMES, "chunk": chunk,
         "whole_mb": round(peak / SIZE_MB), "whole_measured_clips": measured,
         "chunked_mb": round(parts["bytes"] / SIZE_MB), "whole_s": round(whole["seconds"], 2),
-        "chunked_s": round(parts["seconds"], 2),
+        "chunked_s": round(parts["seconds"], 2), "chunked_same_s": round(same["seconds"], 2),
     }  # fmt: skip
 
 
