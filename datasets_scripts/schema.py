@@ -74,6 +74,11 @@ class Character:
         _check_text("Character", "role", self.role)
 
     @property
+    def names(self) -> tuple[str, str]:
+        """What a prompt says and the name in full: no word of either is a distinctive one."""
+        return self.name, self.whole
+
+    @property
     def whole(self) -> str:
         """The name in full, as a bank has it."""
         return self.role or self.name

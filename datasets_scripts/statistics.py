@@ -57,7 +57,7 @@ def distinctive_shares(films: dict[str, list[ADRow]], size: int = WINDOW) -> dic
     """
     total = kept = stopped = empty = count = 0
     for rows in films.values():
-        names = {name for row in rows for person in row.characters for name in (person.name, person.whole)}
+        names = {name for row in rows for person in row.characters for name in person.names}
         for window in windows(len(rows), size):
             texts = [rows[i].text for i in window]
             plain, strict = distinctive_words(texts, stop_list=False), distinctive_words(texts, names)

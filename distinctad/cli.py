@@ -46,8 +46,9 @@ _OPTIONS = {
     "max_length_s": "max-length",
     "even_s": "every",
 }
-_FIELDS = {field.name for kind in (Settings, GapRules, TrackSettings, FeatureSettings) for field in fields(kind)}
-_FIELDS.add("export")
+_FIELDS = {"export"}.union(
+    f.name for kind in (Settings, GapRules, TrackSettings, FeatureSettings) for f in fields(kind)
+)
 
 
 class _Group(TyperGroup):

@@ -257,7 +257,7 @@ def peek_command(
     if window >= len(cut):
         raise UserError(f"film '{chosen}' has {len(cut)} windows of {size}", f"Give --window below {len(cut)}.")
     shown = [rows[i] for i in cut[window]]
-    names = {name for row in rows for person in row.characters for name in (person.name, person.whole)}
+    names = {name for row in rows for person in row.characters for name in person.names}
     words = distinctive_words([row.text for row in shown], names)
     typer.echo(f"{chosen}, window {window} of {len(cut)}, {len(shown)} of {len(rows)} ADs")
     for row, own in zip(shown, words, strict=True):
