@@ -162,6 +162,20 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
     return Report(title, table.arms, parse_seeds(asked.seeds), told, table.baseline, notes, levels)
 
 
+def settings_of(asked: AblationArguments, run: RunArguments) -> dict[str, Any]:
+    """What decides what a run finds, beside its arm and seed."""
+    settings: dict[str, Any] = {**vars(asked), "batch_size": run.batch_size}
+    for left in ("seeds", "tables", "arms", "part", "quick"):
+        settings.pop(left)  # decide which runs there are and where
+    if asked.source == "pocket":
+        settings["inputs"] = inputs_of(asked)
+        if not run.bf16:
+            settings["bf16"] = False  # said only then: records of before it was said are of bfloat16
+    if not asked.search_steps:
+        settings.pop("search_steps")  # records of before this option stay valid
+    return settings
+
+
 def inputs_of(asked: AblationArguments) -> str:
     """Fingerprint of the films' features and the language model."""
     files = [Path(asked.features) / name for name in (FEATURES, ROWS)]
@@ -222,13 +236,7 @@ def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: R
     """
     table, seeds = chosen_arms(TABLES[name], asked.arms), parse_seeds(asked.seeds)
     part = parse_part(asked.part)
-    settings: dict[str, Any] = {**vars(asked), "batch_size": run.batch_size}
-    for left in ("seeds", "tables", "arms", "part", "quick"):
-        settings.pop(left)  # decide which runs there are and where, not what one run finds
-    if asked.source == "pocket":
-        settings["inputs"] = inputs_of(asked)
-    if not asked.search_steps:
-        settings.pop("search_steps")  # records of before this option stay valid
+    settings = settings_of(asked, run)
     folder = Path(run.output_dir) / asked.source / name
     arms = [bare(arm, asked.window_size) for arm in table.arms]
     target = folder if asked.quick else Path(asked.tables)

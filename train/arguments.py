@@ -74,6 +74,15 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
     return parsed[0], parsed[1]
 
 
+def tell_slow_bf16(bf16: bool, use_cpu: bool) -> None:
+    """Says on stderr that bfloat16 costs time where it should save some: on a processor without its instructions."""
+    on_cpu = use_cpu or not torch.accelerator.is_available()
+    native = any("bf16" in name and has for name, has in torch.cpu.get_capabilities().items())
+    if bf16 and on_cpu and not native:
+        print("bf16 is true, but this processor has no instructions for it: --bf16 false took a third of the time on "
+              "such a one, and changes figures as another seed does (docs/LOG.md)", file=sys.stderr)  # fmt: skip
+
+
 def _words(value: Any) -> list[str]:
     """A YAML value as command-line words: a list gives one each."""
     return [str(part) for part in value] if isinstance(value, list) else [str(value)]
@@ -112,6 +121,7 @@ def training_arguments(run: RunArguments, **more: Any) -> TrainingArguments:
         ddp_find_unused_parameters=False,
     )
     made = TrainingArguments(**{**settings, **more})
+    tell_slow_bf16(made.bf16, made.use_cpu)
     if made.n_gpu > 1:
         raise ValueError(
             f"one process sees {made.n_gpu} accelerators; expected one each: start with accelerate launch or torchrun, "

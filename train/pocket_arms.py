@@ -30,7 +30,7 @@ from evaluate_metrics.recall_at_k_within_n.recall import Setting, recall_table
 from evaluate_metrics.repetition.repeats import repetition
 from evaluate_metrics.slot_accuracy import slots
 from modeling_distinctad.towers_distinctad import load_language, load_vision
-from train.arguments import RunArguments
+from train.arguments import RunArguments, tell_slow_bf16
 from train.arm_training import numbers, search
 from train.collators import Window, WindowCollator, consecutive_windows, scheduled_windows
 from train.describe_cache import describe_windows
@@ -246,6 +246,7 @@ def pocket_run(asked: Any, run: RunArguments) -> RunOne:
     Raises:
         ValueError: the cache is not there, lacks a film or holds films of several presets.
     """
+    tell_slow_bf16(run.bf16, run.use_cpu)
     cache = FeatureCache(asked.features)
     sets = [*film_sets(asked.film_sets).values(), parse_seeds(asked.films), parse_seeds(asked.validation_films)]
     if lost := [str(s) for seeds in sets for s in seeds if str(s) not in cache.films]:

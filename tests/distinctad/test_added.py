@@ -97,6 +97,7 @@ def test_a_removed_line_leaves_its_place() -> None:
         replay(draft(), many)
 
 
+@pytest.mark.no_cover
 def test_there_are_not_more_than_can_be_held_against_each_other() -> None:
     edits = [added(4 + i * 0.051, 4 + (i + 1) * 0.051, cue=4 + i) for i in range(MOST_ADDED + 1)]
     first = draft("Mara runs.", "Tom waits.", "Night falls.")

@@ -120,6 +120,7 @@ def test_line_breaks_shift_nothing(films, break_, quoting):
     assert figure(scores, "action")["value"] == 100.0
 
 
+@pytest.mark.no_cover
 def test_pandas_files_and_very_long_texts(films):
     pandas = pytest.importorskip("pandas")
     rows = predicted({("film_1", 0): "Mara picks up the red cup " + "again and " * 30_000, ("film_1", 1): "a\rb"})

@@ -150,6 +150,7 @@ def test_the_order_of_the_rows_changes_nothing(drawn):
     assert mixed_repeats == straight_repeats
 
 
+@pytest.mark.no_cover
 def test_ten_thousand_odd_texts_never_crash():
     rng = random.Random(11)
     alphabet = [*WORDS, *BREAKS, *ODD, "nan", "None", "'s", "," * 40, "x" * 500, "{reference}"]

@@ -242,6 +242,7 @@ def test_a_template_without_system_messages(tiny_chat):
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_a_real_chat_model_answers():
     """SmolLM2-135M, greedy, by its own template: the line runs; no parse rate is asked of it."""
     transformers = pytest.importorskip("transformers")

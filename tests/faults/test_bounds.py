@@ -74,6 +74,7 @@ def test_casts_and_their_portraits(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read_cast(path)
 
 
+@pytest.mark.no_cover
 def test_rows_of_intervals_and_edits() -> None:
     table = "start,end\n" + "1,2\n" * 200_001
     with pytest.raises(UserError, match="more than 200000 rows"):

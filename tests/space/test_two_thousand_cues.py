@@ -44,6 +44,7 @@ def long_work() -> Work:
     return Work(made, [], speech, Rate("synthetic", 0.1, 0.05, 0.055, 0.2, 0.03), gaps)
 
 
+@pytest.mark.no_cover
 def test_it_loads_and_judges_edits_in_time(browser: Any, served: str, desk: Any, tmp_path: Path) -> None:
     work = long_work()
     assert unpack(work.packed(), desk.limits) == work

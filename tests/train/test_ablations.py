@@ -223,6 +223,15 @@ def test_runs_on_other_films_or_another_language_model_are_others(towers: dict[s
     assert ablations.inputs_of(replace(asked, language=str(tmp_path / "lm"))) not in found
 
 
+def test_runs_in_another_precision_are_others_and_older_records_stay_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablations, "inputs_of", lambda asked: "films")
+    half, full = (
+        ablations.settings_of(ablations.AblationArguments(source="pocket"), RunArguments(output_dir="x", bf16=bf16))
+        for bf16 in (True, False)
+    )
+    assert full == {**half, "bf16": False} and "bf16" not in half
+
+
 def test_controls_change_order_or_neighbours_and_lose_no_clip() -> None:
     windows = [
         (-1, film, list(range(10 * k, 10 * k + n))) for k, (film, n) in enumerate([("a", 4), ("b", 4), ("c", 3)])

@@ -13,7 +13,14 @@ from transformers import TrainingArguments
 
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from train.ablations import AblationArguments
-from train.arguments import RunArguments, latest_checkpoint, parse_run, resume_point, training_arguments
+from train.arguments import (
+    RunArguments,
+    latest_checkpoint,
+    parse_run,
+    resume_point,
+    tell_slow_bf16,
+    training_arguments,
+)
 from train.features import FeatureArguments
 from train.stage1 import Stage1Arguments
 from train.stage2 import Stage2Arguments
@@ -114,6 +121,18 @@ def test_training_arguments_take_the_run_and_overrides(tmp_path: Path) -> None:
     made = training_arguments(run, warmup_steps=5)
     assert made.per_device_train_batch_size == 3 and made.learning_rate == 0.25 and made.warmup_steps == 5
     assert made.seed == made.data_seed == 7 and made.remove_unused_columns is False
+
+
+@pytest.mark.parametrize(
+    ("bf16", "has", "told"),
+    [(True, {"avx2": True, "amx_bf16": False}, True), (True, {"avx512_bf16": True}, False), (False, {}, False)],
+)
+def test_slow_bfloat16_is_told(
+    bf16: bool, has: dict[str, bool], told: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    tell_slow_bf16(bf16, use_cpu=True)
+    assert ("--bf16 false" in capsys.readouterr().err) == told
 
 
 def test_the_latest_complete_checkpoint_is_found(tmp_path: Path) -> None:
