@@ -4,6 +4,7 @@
 window.distinctad = (function () {
   "use strict";
   const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, make = R.make, clock = R.clock, row = R.row, BREATH = 0.2, NEIGHBOURS = 4;
+  const APPLE = /Mac|iPhone|iPad/.test(navigator.platform);  // there Alt, and on Windows Control and Alt, type letters
   const byId = (id) => document.getElementById("dad-" + id);
   const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
   let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, address = "", fresh = null, busy = "";
@@ -69,8 +70,9 @@ window.distinctad = (function () {
     if (!gap) { return start; }
     let to = gap[1];
     if (line.added) { to = Math.min(to, line.cue.end_s + start - line.cue.start_s); }
-    for (let next = at + 1; next < lines.length; next += 1) {
-      if (!lines[next].removed) { to = Math.min(to, lines[next].start_s - BREATH); break; }
+    for (const next of lines) {  // the next one in time: a line may have been moved past others
+      const after = next.start_s > start || (next.start_s === start && next.cue.index > line.cue.index);
+      if (after && !next.removed) { to = Math.min(to, next.start_s - BREATH); }
     }
     return Math.max(start, to);
   }
@@ -88,7 +90,8 @@ window.distinctad = (function () {
   }
   const EMPTY = "Empty. Remove the line if nothing is to be said.";
   function judge(at) {
-    const line = lines[at], room = limit(at) - line.start_s, takes = W.seconds(work.rate, line.text);
+    const line = lines[at], room = limit(at) - line.start_s, measured = line.text === line.cue.text && line.cue.provenance.spoken_s;
+    const takes = measured || W.seconds(work.rate, line.text);
     const before = line.long;
     line.takes = takes;
     line.long = takes > room + 0.001;
@@ -144,7 +147,7 @@ window.distinctad = (function () {
   // ---- the log
   function commit(at, field, value, together) {
     const line = lines[at], before = line.logged[field];
-    if (value === before) { return; }
+    if (value === before || (field === "text" && value === clean(before))) { return; }
     const last = log[log.length - 1];
     if (together && last && last === session) {
       last.after = value;
@@ -217,7 +220,7 @@ window.distinctad = (function () {
     }
     line.start_s = value;
     commit(at, "start_s", value);
-    mark(at); update(at, true);
+    mark(at); update(at, true); lines.forEach((_, other) => judge(other));
   }
   function undo() {
     flush();
@@ -230,7 +233,7 @@ window.distinctad = (function () {
     line.logged[last.field] = last.before;
     line[last.field] = last.before;
     line.area.value = line.text; line.start.value = line.start_s;
-    save(); mark(at); update(at); sum();
+    save(); mark(at); update(at); lines.forEach((_, other) => judge(other)); sum();
     line.row.hidden = false;
     line.area.focus();
     say("Line " + last.cue + ": the last change is undone.");
@@ -309,8 +312,8 @@ window.distinctad = (function () {
     say(line.text);
   }
   function key(event, at) {
-    const name = event.key, line = lines[at];
-    if (name === "Enter") { typed(at); if (event.ctrlKey || event.metaKey) { setFlag(at, "reviewed", true); } go(at, 1); } else if (event.altKey && name === "ArrowDown") { go(at, 1); } else if (event.altKey && name === "ArrowUp") { go(at, -1); } else if (event.altKey && event.code === "KeyP") { play(at); } else if (event.altKey && event.code === "KeyH") { hear(at); } else if (event.altKey && event.code === "KeyA") { other(at); } else if (event.altKey && event.code === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (event.altKey && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
+    const name = event.key, line = lines[at], alt = event.altKey && !event.ctrlKey, letter = alt && !APPLE && event.code;
+    if (name === "Enter") { typed(at); if (event.ctrlKey || event.metaKey) { setFlag(at, "reviewed", true); } go(at, 1); } else if (alt && name === "ArrowDown") { go(at, 1); } else if (alt && name === "ArrowUp") { go(at, -1); } else if (letter === "KeyP") { play(at); } else if (letter === "KeyH") { hear(at); } else if (letter === "KeyA") { other(at); } else if (letter === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (alt && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
     event.preventDefault();
   }
   function wire() {

@@ -248,8 +248,9 @@ def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: R
     if records:
         shown = {arm.name for arm in arms} | {record.arm for record in others}
         wider = replace(table, arms=tuple(arm for arm in TABLES[name].arms if arm.name in shown))
-        report = make_report(name, wider, asked, run)
         records += others
+        told = sorted({*seeds, *(record.seed for record in records)})
+        report = replace(make_report(name, wider, asked, run), seeds=told)
         write_results(f"{name}_{asked.source}", report, records, table, target)
         command = f"python train/ablations.py {name}"
         print(log_text(report, records, command, datetime.date.today().isoformat()), flush=True)

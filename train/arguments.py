@@ -20,7 +20,7 @@ CONFIGURATION = "run_configuration.json"
 SAME_WEIGHTS = frozenset({
     "output_dir", "save_steps", "logging_steps", "use_cpu", "dataloader_workers", "workers", "dry_run", "chunk_size",
     "language_chunk", "gradient_checkpointing", "activation_checkpointing", "compile_layers", "attention",
-    "frame_cache", "text_cache", "epochs", "max_steps", "warmup_share",
+    "frame_cache", "frame_cache_gb", "text_cache", "epochs", "max_steps", "warmup_share",
 })  # fmt: skip
 """Options that change how, where or how long a run is computed, not what it learns at a step."""
 

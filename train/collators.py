@@ -22,7 +22,8 @@ Window = tuple[int, str, list[int]]
 
 TRAIN_KEEP, TRAIN_PRECISION = 0.66, 0.3
 """What recognition looks like on TV-AD: recall of the people an AD names, and precision (specification, "Prompt")."""
-CHARACTERS = ("predicted", "noisy", "ground_truth", "all", "none")
+TEST_CHARACTERS = ("predicted", "ground_truth", "all", "none")
+CHARACTERS = (*TEST_CHARACTERS, "noisy")
 SAMPLINGS = ("consecutive", "random")
 CONTEXT_ADS = ("none", "ground_truth", "predicted")
 
@@ -108,7 +109,8 @@ class WindowOptions:
         stop_list: leave closed-class words and names out of the distinctive words.
         train_characters: "predicted" (those whom recognition finds in the clip, or the cache's own list), "noisy",
             "ground_truth" (those the AD tells), "all" or "none".
-        test_characters: the same at test; "ground_truth" is an oracle and must be asked for.
+        test_characters: the same at test, but for "noisy", which is made from the truth; "ground_truth" is an oracle
+            and must be asked for.
         context_ads: "none", "ground_truth" or "predicted" previous ADs in the prompt (Table 4c).
         context_count: how many.
         shuffle_people: list people in random order in training, so that a place in the list says nothing; False keeps
@@ -131,7 +133,7 @@ class WindowOptions:
             ValueError: a choice that does not exist.
         """
         for name, choices in {
-            "train_characters": CHARACTERS, "test_characters": CHARACTERS, "context_ads": CONTEXT_ADS,
+            "train_characters": CHARACTERS, "test_characters": TEST_CHARACTERS, "context_ads": CONTEXT_ADS,
         }.items():  # fmt: skip
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}; choose one")
@@ -240,7 +242,7 @@ class WindowCollator:
         if not seen:
             raise ValueError(
                 f"film {rows[0]['film']}: predicted characters, but no predictions and nobody's portrait in the cache; "
-                "expected one of them; add them or choose noisy, all or none"
+                "expected one of them; add them or choose all or none (in training noisy too)"
             )
         real = torch.ones(frames.shape[:2], dtype=torch.bool)
         found = recognise(frames, real, faces[seen], self.options.max_people)

@@ -162,7 +162,8 @@ def check_people(arguments: Stage2Arguments, rows: list[dict[str, Any]]) -> list
         if nobody := [film for film, known in films.items() if not known]:
             lost.append(
                 f"{name}: predicted, but {len(nobody)} of {len(films)} films (first {nobody[0]}) have no predictions "
-                "and nobody's portrait in the cache; make it with --bank and --portraits, or choose noisy, all or none"
+                "and nobody's portrait in the cache; make it with --bank and --portraits, or choose "
+                f"{'noisy, ' * training}all or none"
             )
     return lost
 

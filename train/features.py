@@ -31,7 +31,8 @@ from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, sides_of, weights_sha256, whole_of
 from train.arguments import parse_run
 from train.frame_cache import CACHE_BYTES, FrameCache
-from train.pocket_frames import drawn_frames
+from train.pocket_frames import brush, drawn_frames
+from train.run_record import fingerprint
 from train.stops import plain_refusals
 from train.true_eyes import TOWER, seen_film, seen_people
 
@@ -95,12 +96,12 @@ def load_images(folder: str) -> Any:
     return CLIPImageProcessorPil.from_pretrained(folder)
 
 
-def frame_processor(clip: str, num_frames: int = 8) -> DistinctADProcessor:
-    """A processor that squashes pictures into the tower's square, as the pocket checkpoint's does."""
+def frame_processor(clip: str, num_frames: int = 8, frame_fit: str = "squash") -> DistinctADProcessor:
+    """A processor of a CLIP folder; it squashes pictures into the tower's square, as the pocket checkpoint's does."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(clip)
-    return DistinctADProcessor(load_images(clip), tokenizer, num_frames=num_frames, frame_fit="squash")
+    return DistinctADProcessor(load_images(clip), tokenizer, num_frames=num_frames, frame_fit=frame_fit)
 
 
 class Encoder:
@@ -172,8 +173,8 @@ class Encoder:
 
 
 def chunk_path(folder: Path, seeds: list[int]) -> Path:
-    """Where the chunk of these films lies."""
-    return folder / f"chunk_{seeds[0]}_{len(seeds)}.safetensors"
+    """Where the chunk of these films lies: two lists that begin and count alike may name other films."""
+    return folder / f"chunk_{seeds[0]}_{len(seeds)}_{fingerprint(seeds)[:8]}.safetensors"
 
 
 def _lines(rows: Any) -> str:
@@ -226,6 +227,7 @@ def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
     meta: dict[str, Any] = {
         "tower": weights_sha256(load_vision(arguments.clip)), "seeds": arguments.seeds, "preset": arguments.preset,
         "num_frames": arguments.num_frames, "width": 320, "height": 180, "frame_fit": "squash",
+        "drawing": brush(),
     }  # fmt: skip
     if arguments.sides:
         meta["sides"] = True
@@ -235,7 +237,8 @@ def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
         return folder
     chunks = [seeds[i : i + arguments.chunk] for i in range(0, len(seeds), arguments.chunk)]
     named = meta["tower"][:12].replace(" ", "_")
-    parts = folder / f"parts_{named}_{arguments.preset}_{arguments.num_frames}{'_sides' * arguments.sides}"
+    made = f"{named}_{brush()[:8]}_{arguments.preset}_{arguments.num_frames}{'_sides' * arguments.sides}"
+    parts = folder / f"parts_{made}"
     parts.mkdir(parents=True, exist_ok=True)
     todo = [chunk for chunk in chunks if not chunk_path(parts, chunk).is_file()]
     with tqdm(total=len(chunks), initial=len(chunks) - len(todo), unit="chunk", desc="features") as bar:

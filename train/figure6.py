@@ -152,7 +152,7 @@ def real_row(model_folder: str, features: str, film: str | None, window: int) ->
     from train.features import FeatureCache
     from train.predict import load_pipeline
 
-    model = load_pipeline(model_folder).model
+    model = load_pipeline(model_folder, "cpu").model
     cache = FeatureCache(features, model.config.vision_sha256 or weights_sha256(model.vision_tower))
     name = film or next(iter(cache.films))
     size = model.config.window_size

@@ -31,11 +31,20 @@ class FigureTrainer(Trainer):
         self.add_callback(CheckGradients(self))
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Trains, or goes on from a checkpoint; one of the last step is only read: the Trainer would add a step."""
+        """Trains, or goes on from a checkpoint; one of the last step is only read: the Trainer would add a step.
+
+        Raises:
+            ValueError: the checkpoint is of a later step than the last one asked for.
+        """
         path = Path(resume_from_checkpoint) / TRAINER_STATE_NAME if resume_from_checkpoint else None
         state = TrainerState.load_from_json(str(path)) if path is not None and path.is_file() else None
         if state is None or self.is_fsdp_enabled or not 0 < self.args.max_steps <= state.global_step:
             return super().train(resume_from_checkpoint, *args, **kwargs)
+        if state.global_step > self.args.max_steps:
+            raise ValueError(
+                f"{resume_from_checkpoint} is of step {state.global_step}, and {self.args.max_steps} steps are asked "
+                "for; expected no fewer; name another --output_dir, or ask for as many"
+            )
         self._load_from_checkpoint(resume_from_checkpoint)
         self.state = state
         return TrainOutput(state.global_step, 0.0, {})

@@ -36,6 +36,7 @@ from datasets_scripts.pocket import world
 from datasets_scripts.pocket.draw import draw_portrait, draw_shot
 from datasets_scripts.pocket.language import portrait_caption
 from datasets_scripts.pocket.story import HELD_OUT_LOOKS, make_object_still, make_still
+from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, parse_run, resume_point, training_arguments
 from train.dual_encoder import DualEncoder, load_clip, pooled_images
 from train.ordered_trainer import MuonTrainer
@@ -190,7 +191,7 @@ class ReadCLIPTrainer(MuonTrainer):
         shown = inputs.pop("shown")
         image, text, raw = model(**inputs)
         logits = model.clip.logit_scale.exp().clamp(max=100) * image @ text.T
-        target = torch.arange(len(logits))
+        target = torch.arange(len(logits), device=logits.device)
         loss = (nn.functional.cross_entropy(logits, target) + nn.functional.cross_entropy(logits.T, target)) / 2
         found = {"caption_r1": (logits.argmax(1) == target).float().mean().item()}
         for column, (name, reader) in enumerate(model.readers.items()):
@@ -268,7 +269,8 @@ def train(arguments: PocketCLIPArguments, run: RunArguments) -> None:
         processing_class=tokenizer,
     )
     trainer.arguments, trainer.muon_lr = arguments, arguments.muon_lr
-    trainer.train(resume_from_checkpoint=resume_point(run.output_dir, {**vars(arguments), **vars(run)}))
+    begun = {**vars(arguments), **vars(run), "start_sha256": weights_sha256(trainer.model)}
+    trainer.train(resume_from_checkpoint=resume_point(run.output_dir, begun))
     size = {"height": arguments.image_size, "width": arguments.image_size}
     images = CLIPImageProcessorPil(
         do_center_crop=False, size=size, crop_size=size, image_mean=list(MEAN), image_std=list(STD)

@@ -15,8 +15,8 @@ from train.run_record import fingerprint
 
 
 @functools.cache
-def _brush() -> str:
-    """Fingerprint of the code that draws."""
+def brush() -> str:
+    """Fingerprint of the code that tells and draws pocket films."""
     folder = Path(draw.__file__).parent
     return fingerprint(*(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))))
 
@@ -36,7 +36,7 @@ def drawn_frames(clip: Clip, processor: DistinctADProcessor, cache: FrameCache |
     count = processor.num_frames
     if cache is None:
         return draw.clip_frames(clip, count)
-    key = FrameCache.key(_brush(), repr(clip.shot), count, processor.frame_fit, processor.image_size)
+    key = FrameCache.key(brush(), repr(clip.shot), count, processor.frame_fit, processor.image_size)
     squares = cache.get(key)
     if squares is None:
         squares = to_squares(processor, draw.clip_frames(clip, count))

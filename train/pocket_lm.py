@@ -33,6 +33,7 @@ from datasets_scripts.pocket.names import TRAINING_NAMES
 from datasets_scripts.pocket.phrases import ACTION_KEYWORDS
 from datasets_scripts.pocket.story import ONE_PERSON, TWO_PERSON, make_still
 from datasets_scripts.pocket.world import ACTIONS, COLOURS, LIGHTS, OBJECTS, PLACES, Fact
+from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, parse_run, resume_point, training_arguments
 from train.ordered_trainer import MuonTrainer
 from train.run_record import RunRecord, fingerprint
@@ -202,13 +203,14 @@ class PromptTrainer(MuonTrainer):
         scale = embedding.detach().float().pow(2).mean().sqrt() * 2
         batch, length = inputs["ids"].shape
         generator = torch.Generator().manual_seed(int(inputs["seed"].sum()))
-        faces = torch.randn(batch, MAX_PEOPLE + 1, embedding.shape[1], generator=generator) * scale
+        device = embedding.device  # random numbers are the CPU's wherever the model is
+        faces = torch.randn(batch, MAX_PEOPLE + 1, embedding.shape[1], generator=generator).to(device) * scale
         faces[:, -1] = 0.0  # index -1: nobody
-        rows = torch.arange(batch)[:, None].expand(batch, length)
-        noise = torch.randn(batch, length, embedding.shape[1], generator=generator) * scale * self.pocket.noise
-        strength = inputs["gain"] * torch.where(
-            inputs["noise"] > 0, 0.7 + torch.rand(batch, 1, generator=generator), 1.0
-        )
+        rows = torch.arange(batch, device=device)[:, None].expand(batch, length)
+        noise = torch.randn(batch, length, embedding.shape[1], generator=generator).to(device)
+        noise = noise * scale * self.pocket.noise
+        louder = 0.7 + torch.rand(batch, 1, generator=generator).to(device)
+        strength = inputs["gain"] * torch.where(inputs["noise"] > 0, louder, 1.0)
         words = nn.functional.embedding(inputs["ids"], embedding) * strength[..., None]
         return words + faces[rows, inputs["face"]] + noise * inputs["noise"][..., None]
 
@@ -222,11 +224,11 @@ class PromptTrainer(MuonTrainer):
         logits = model.lm_head(hidden).float()
         targets = labels[labels >= 0]
         loss = nn.functional.cross_entropy(logits, targets)
-        person = torch.isin(targets, self.person_ids)
+        person = torch.isin(targets, self.person_ids.to(targets.device))
         right = (logits.argmax(-1) == targets)[person].float().mean().item()
         words = (logits.argmax(-1) == targets).float().mean().item()
         self.figures = {"binding_accuracy": round(right, 4), "word_accuracy": round(words, 4)}
-        thing = torch.isin(targets, self.object_ids)
+        thing = torch.isin(targets, self.object_ids.to(targets.device))
         if thing.any():
             self.figures["object_accuracy"] = round((logits.argmax(-1) == targets)[thing].float().mean().item(), 4)
         return (loss, {"loss": loss}) if return_outputs else loss
@@ -317,7 +319,8 @@ def train(arguments: PocketLMArguments, run: RunArguments) -> None:
     trainer.muon_lr = arguments.muon_lr
     trainer.person_ids = torch.tensor(person_ids)
     trainer.object_ids = torch.tensor([tokenizer(" " + word)["input_ids"][0] for word in OBJECTS])
-    trainer.train(resume_from_checkpoint=resume_point(run.output_dir, {**vars(arguments), **vars(run)}))
+    begun = {**vars(arguments), **vars(run), "start_sha256": weights_sha256(trainer.model)}
+    trainer.train(resume_from_checkpoint=resume_point(run.output_dir, begun))
     trainer.save_model(run.output_dir)
     record.write(Path(run.output_dir), evaluate_binding(trainer), trainer.state.log_history)
 

@@ -103,7 +103,8 @@ class FilmEncoder:
         found: dict[str, Any] = {name: contents_sha256(Path(path)) for name, path in texts.items() if path}
         found["rows"] = 2  # 2: with whole roles, whose words are no distinctive ones
         if asked.portraits:
-            found["portraits"] = _digest(sorted(p.name for p in Path(asked.portraits).iterdir() if p.is_file()))
+            pictures = [(p.name, p.stat()) for p in sorted(Path(asked.portraits).iterdir()) if p.is_file()]
+            found["portraits"] = _digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in pictures])
         if asked.feature_file:
             stat = Path(asked.feature_file).stat()
             found["feature_file"] = [stat.st_size, stat.st_mtime_ns]  # too large to hash

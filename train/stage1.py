@@ -57,6 +57,7 @@ class Stage1Arguments:
     clips: str = field(default="", metadata={"help": "training clips of a source: annotation rows or shards"})
     held_out: str = field(default="", metadata={"help": "clips of the retrieval test, of films not among the others"})
     frame_cache: str = field(default="", metadata={"help": "folder of drawn or decoded frames; empty: anew every time"})
+    frame_cache_gb: float = field(default=CACHE_BYTES / 1e9, metadata={"help": "what it may keep; MAD at 224: 400"})
     max_failed_share: float = field(default=0.01, metadata={"help": "share of clips that may fail to decode"})
     workers: int = field(default=0, metadata={"help": "processes that draw or decode clips"})
     seeds: str = field(default="1-400", metadata={"help": "pocket films to train on"})
@@ -66,6 +67,7 @@ class Stage1Arguments:
     epochs: int = field(default=5, metadata={"help": "passes over the clips"})
     max_steps: int = field(default=-1, metadata={"help": "stop after this many steps; -1: all epochs"})
     num_frames: int = field(default=8, metadata={"help": "F frames a clip"})
+    frame_fit: str = field(default="squash", metadata={"help": "crop | pad | squash; as Stage II and its features"})
     gamma: float = field(default=0.5, metadata={"help": "weight of the global loss"})
     tau_w: float = field(default=0.01, metadata={"help": "temperature of the word attention"})
     normalize: bool = field(default=True, metadata={"help": "unit vectors and a scale; False: literal inner products"})
@@ -134,9 +136,10 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
         ValueError: a source without clips or without held-out ones, or one that cannot be used.
         TooManyFailures: too many clips cannot be decoded.
     """
+    room = round(arguments.frame_cache_gb * 1e9)
     if arguments.source == "pocket":
         held_out = parse_seeds(arguments.held_out_seeds)
-        cache = FrameCache(arguments.frame_cache, CACHE_BYTES) if arguments.frame_cache else None
+        cache = FrameCache(arguments.frame_cache, room) if arguments.frame_cache else None
         data = ClipDataset(parse_seeds(arguments.seeds), arguments.preset, processor, cache=cache)
         return data, ClipDataset(held_out, arguments.preset, processor, arguments.held_out_clips)
     if not arguments.clips or not arguments.held_out:
@@ -147,7 +150,7 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
     first, second = (
         build_source(
             arguments.source, path, processor, cache=arguments.frame_cache or None, workers=arguments.workers,
-            max_failed_share=arguments.max_failed_share, log=folder / f"failed_{name}.jsonl",
+            cache_bytes=room, max_failed_share=arguments.max_failed_share, log=folder / f"failed_{name}.jsonl",
         )
         for name, path in (("clips", arguments.clips), ("held_out", arguments.held_out))
     )  # fmt: skip
@@ -268,11 +271,12 @@ def data_fingerprint(arguments: Stage1Arguments) -> str:
 
 def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     """Trains, tests and saves; returns the metrics of the run record."""
-    start = resume_point(run.output_dir, {**vars(arguments), **vars(run)})  # another run's folder is refused first
     torch.manual_seed(run.seed)
     tokenizer = AutoTokenizer.from_pretrained(arguments.clip)
-    processor = frame_processor(arguments.clip, arguments.num_frames)
+    processor = frame_processor(arguments.clip, arguments.num_frames, arguments.frame_fit)
     clip = load_clip(arguments.clip, arguments.attention)
+    begun = {**vars(arguments), **vars(run), "clip_sha256": weights_sha256(clip)}  # a folder may be trained anew
+    start = resume_point(run.output_dir, begun)
     tokenizer.model_max_length = min(tokenizer.model_max_length, clip.config.text_config.max_position_embeddings)
     model, collator = Stage1Model(clip), ClipCollator(tokenizer)
     settings = training_arguments(
@@ -281,6 +285,8 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     )  # fmt: skip  # AdamW without decay is Adam
     with settings.main_process_first(local=False, desc="preparing clips and texts"):
         data, pool = build_data(arguments, processor, Path(run.output_dir))
+        if len(data) < (a_step := run.batch_size * settings.world_size):
+            raise ValueError(f"{len(data)} clips, {a_step} a step; expected one step at least; lower --batch_size")
         folder = arguments.text_cache or Path(run.output_dir) / "text_cache"
         cache = build_text_cache(folder, clip, tokenizer, data.texts())
     record = RunRecord("stage1", {**vars(arguments), **vars(run)}, run.seed, data_fingerprint(arguments))

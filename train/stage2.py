@@ -9,6 +9,7 @@ Run: `python train/stage2.py train/configs/pocket_stage2.yaml [--key value]`. Re
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -249,6 +250,22 @@ def save_whole(
     shutil.rmtree(old, ignore_errors=True)
 
 
+def refuse_strange(target: Path) -> None:
+    """Refuse a folder whose place the result would take, unless it is an earlier result of Stage II.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    try:
+        stage = json.loads((target / "run_record.json").read_text(encoding="utf-8"))["stage"]
+    except (OSError, ValueError, LookupError, TypeError):
+        stage = None
+    if stage != "stage2":
+        raise ValueError(f"{target} is no result of Stage II, and would be replaced; name a new --output_dir")
+
+
 def split_films(cache: FeatureCache, held_out_from: int) -> tuple[list[str], list[str]]:
     """Training and held-out films of a cache: by their rows' `split` where they have one, else by the seed.
 
@@ -318,13 +335,15 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
         ValueError: choices contradict each other, or the cache is another tower's.
     """
     check_run(arguments)
+    refuse_strange(Path(run.output_dir))
     torch.manual_seed(run.seed)
     processor = build_processor(arguments)
     cache = FeatureCache(arguments.features)
     films, held_out = split_films(cache, arguments.held_out_from)
-    data, work = fingerprint(cache.meta, arguments.held_out_from), run.output_dir + ".training"
-    start = resume_point(work, {**vars(arguments), **vars(run), "data": data})  # another run's folder is refused first
+    data, work = fingerprint(cache.meta, arguments.held_out_from), f"{Path(run.output_dir)}.training"
     model = build_model(arguments, processor, cache, films)
+    begun = {**vars(arguments), **vars(run), "data": data, "language_sha256": model.config.text_model_sha256}
+    start = resume_point(work, begun)
     model.config.vision_sha256 = weights_sha256(model.vision_tower)
     if model.config.vision_sha256 != cache.meta["tower"]:
         raise ValueError(
@@ -349,6 +368,7 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     # The trainer has placed the model; with FSDP it does so in `train`, and a model that needs it is too large here.
     metrics: dict[str, Any] = {"start": None if trainer.is_fsdp_enabled else evaluate_windows(model, watched, test)}
     trainer.train(resume_from_checkpoint=start)
+    watched.counts.clear()  # of the evaluation at the start
     metrics["end"] = evaluate_windows(model, watched, test)
     metrics["training_clips"], metrics["held_out_clips"] = dict(collator.counts), dict(watched.counts)
     metrics["trained_parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)

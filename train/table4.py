@@ -31,10 +31,12 @@ from evaluate_metrics.recall_at_k_within_n.pair_f1 import PairF1
 from evaluate_metrics.recall_at_k_within_n.recall import recall_at_k_within_n
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
+from modeling_distinctad.towers_distinctad import load_language, weights_sha256
 from train import stage1, stage2
 from train.arguments import RunArguments, parse_run
 from train.collators import WindowCollator, consecutive_windows
 from train.describe_cache import describe_windows
+from train.dual_encoder import load_clip
 from train.experiments.film_sets import film_sets, shared_words
 from train.experiments.people import anonymous
 from train.experiments.report import Column, Report, log_text, plot_arms, write_table, write_whole
@@ -42,6 +44,7 @@ from train.experiments.runs import Arm, Figures, missing, parse_part, run_arms
 from train.features import FeatureArguments, FeatureCache, build_cache, parse_seeds
 from train.reconstruction import TextTower, installed
 from train.retrieval import ranks
+from train.run_record import fingerprint
 from train.stops import plain_refusals
 
 PAPER_A = {"none": (6.7, 34.0), "L_g": (8.2, 36.6), "L_f": (7.7, 35.2), "L_g + L_f": (8.6, 36.9)}
@@ -157,24 +160,27 @@ class Line:
         asked: configuration.
         run: of Stage II.
         similarity: of texts, for R@5/16.
+        key: of the settings; other ones never meet what a broken-off run left.
     """
 
-    def __init__(self, asked: Table4Arguments, run: RunArguments, similarity: Callable[..., np.ndarray]) -> None:
-        self.asked, self.run, self.similarity = asked, run, similarity
+    def __init__(
+        self, asked: Table4Arguments, run: RunArguments, similarity: Callable[..., np.ndarray], key: str
+    ) -> None:
+        self.asked, self.run, self.similarity, self.key = asked, run, similarity, key
         self.sets = film_sets(asked.film_sets)
         self.tower: TextTower | None = None
 
     def __call__(self, arm: Arm, seed: int, folder: Path) -> Figures:
         """Figures of every film set: CIDEr, R@5/16 and the retrieval of ADs by clips, x100."""
-        asked = self.asked
-        clip = adapt(asked, self.run, arm, seed, folder)
+        asked, work = self.asked, folder / self.key
+        clip = adapt(asked, self.run, arm, seed, work)
         tests = ",".join(str(s) for seeds in self.sets.values() for s in seeds)
         wanted = FeatureArguments(
             clip=clip, seeds=f"{asked.films},{tests}", preset=asked.preset, frame_cache=asked.frame_cache
         )
-        features = str(build_cache(wanted, str(folder / "features")))
+        features = str(build_cache(wanted, str(work / "features")))
         arguments = stage2_arguments(asked, clip, features)
-        target = folder / "stage2"
+        target = work / "stage2"
         if not (target / "run_record.json").is_file():
             settings = dataclasses.replace(self.run, output_dir=str(target), seed=seed)
             stage2.train(arguments, settings)
@@ -190,7 +196,7 @@ class Line:
         told = {film: [by_row[number] for number in cache.films[film]] for film in films}
         write_whole(folder / "told.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")
         figures = {name: self.figures(cache, [str(s) for s in seeds], told) for name, seeds in self.sets.items()}
-        for left in (folder / "features", folder / "stage2.training", *folder.glob("clip_ad/checkpoint-*")):
+        for left in (work / "features", work / "stage2.training", *work.glob("clip_ad/checkpoint-*")):
             shutil.rmtree(left, ignore_errors=True)
         return figures
 
@@ -256,7 +262,9 @@ def main(argv: list[str] | None = None) -> int:
     for name in ("seeds", "literal", "tables", "part", "quick", "output_dir", "seed", "save_steps", "frame_cache"):
         settings.pop(name)  # decide which runs there are and where, not what one run finds
     similarity = PairF1(str(installed(asked.encoder)), asked.encoder_layer) if asked.encoder else shared_words
-    line = Line(asked, run, similarity)
+    film_sets(asked.film_sets)  # refused before anything is loaded
+    settings["inputs"] = fingerprint(weights_sha256(load_clip(asked.clip)), load_language(asked.language)[1])
+    line = Line(asked, run, similarity, fingerprint(settings))
     seeds = parse_seeds(asked.seeds)
     records = run_arms(arms, seeds, line, folder, settings, part)
     if records:

@@ -204,6 +204,8 @@ def test_a_table_goes_on_from_its_file_and_keeps_the_rows_that_were_not_asked(
     found = ask("elsewhere", "--arms", "C3", "--seeds", "1-3")  # as in a clone: no run's folder is at hand
     assert calls[6:] == [("A0", 3), ("C3", 3)] and list(found["arms"]) == ["A0", "B1", "C3"]
     assert [found["estimates"]["recall"][name]["seeds"] for name in ("A0", "B1", "C3")] == [3, 2, 3]
+    ask("elsewhere", "--arms", "C3", "--seeds", "1")  # rows keep their other seeds, and the table says so
+    assert "3 seeds (1, 2, 3)" in (tmp_path / "tables" / "table5_synthetic.md").read_text(encoding="utf-8")
     other = ask("third", "--arms", "C3", "--seeds", "1", "--steps", "5")  # other settings: nothing is taken over
     assert calls[8:] == [("A0", 1), ("C3", 1)] and list(other["arms"]) == ["A0", "C3"] and len(other["runs"]) == 2
 

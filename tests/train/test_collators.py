@@ -28,6 +28,7 @@ from train.features import (
     FeatureArguments,
     FeatureCache,
     build_cache,
+    chunk_path,
     join_chunks,
     load_images,
     mapped_tensors,
@@ -61,7 +62,9 @@ def test_a_cache_holds_every_clip_and_face_in_order(features: Path) -> None:
     assert cache.film_faces(cache.rows[cache.films["2"][0]]).shape[0] == len(films[1].cast)
 
 
-def test_a_cache_resumes_and_refuses_another_tower(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
+def test_a_cache_resumes_and_refuses_another_tower(
+    towers: dict[str, str], features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = FeatureArguments(clip=towers["clip"], seeds="2", chunk=1)
     mixed = FeatureArguments(preset="mixed")
     assert [mixed.preset_of(seed) for seed in (1, 2, 800001)] == ["clear", "crowded", "clear"]
@@ -75,6 +78,9 @@ def test_a_cache_resumes_and_refuses_another_tower(towers: dict[str, str], featu
     assert torch.equal(cache.frames[cache.films["2"]], whole.frames[whole.films["2"]])
     with pytest.raises(ValueError, match="another|made by tower"):
         FeatureCache(tmp_path, tower="0" * 64)
+    monkeypatch.setattr("train.features.brush", lambda: "0" * 16)  # as if films were drawn otherwise since
+    build_cache(arguments, str(tmp_path))
+    assert len(list(tmp_path.glob("parts_*"))) == 2
 
 
 def test_schedules_are_a_function_of_the_seed_and_cover_every_clip(features: Path) -> None:
@@ -186,6 +192,17 @@ def test_stage1_batches_mask_the_end_and_the_padding(tokenizer: Any) -> None:
     assert batch["attention_mask"].sum(1).tolist() == [len(ids), len(ad_ids(tokenizer, rows[1]["text"]))]
     assert batch["word_mask"].sum(1).tolist() == (batch["attention_mask"].sum(1) - 1).tolist()
     assert tokenizer.decode(batch["input_ids"][1][batch["word_mask"][1]]) == " lifts the red lamp"
+
+
+def test_chunks_of_other_films_lie_elsewhere() -> None:
+    films = [*range(11, 21)], [*range(11, 16), *range(800001, 800006)]
+    assert len({chunk_path(Path(), seeds) for seeds in films}) == 2
+
+
+def test_lists_made_from_the_truth_are_for_training_only() -> None:
+    assert WindowOptions(train_characters="noisy").train_characters == "noisy"
+    with pytest.raises(ValueError, match="test_characters is 'noisy'; expected one of predicted, ground_truth, all"):
+        WindowOptions(test_characters="noisy")
 
 
 def test_noisy_lists_look_like_recognition() -> None:

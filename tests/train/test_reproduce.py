@@ -107,7 +107,7 @@ def test_cached_sets_with_predicted_people_have_portraits() -> None:
 def test_options_in_the_table_of_ablations_exist() -> None:
     table = TEXT[TEXT.index("| table | changes") :].split("\n\n")[0]
     asked = set(re.findall(r"--(\w+)", table))
-    assert asked <= options_of("stage2.py") | options_of("stage1.py")
+    assert asked <= options_of("stage2.py") | options_of("stage1.py") | options_of("predict.py")
 
 
 def test_the_readme_names_the_ablations_that_have_figures() -> None:

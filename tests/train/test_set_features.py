@@ -85,6 +85,9 @@ def test_rows_splits_and_people(cache: tuple[FeatureCache, SetArguments, list[in
     build_set_cache(asked, str(tmp_path / "cache"))
     assert len(reads) == 6  # nothing is read twice
     assert json.loads((tmp_path / "cache" / "meta.json").read_text())["set"] == "tv-ad"
+    Image.new("RGB", (9, 9), (10, 200, 10)).save(tmp_path / "nm1.png")  # another picture under the same name
+    build_set_cache(asked, str(tmp_path / "cache"))
+    assert len(reads) == 12 and not torch.equal(FeatureCache(tmp_path / "cache").film_faces(first)[0], faces[0])
 
 
 def test_windows_of_a_set_list_the_recognised_people(

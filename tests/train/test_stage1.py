@@ -104,6 +104,24 @@ def test_duplicate_texts_are_masked_on_demand(
     assert given[0] is None and given[1] is not None and given[1].shape == (4,)
 
 
+def test_frames_meet_the_square_as_asked(
+    towers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from train import stage1
+
+    found: list[str] = []
+
+    def seen(asked: Any, processor: Any, folder: Path) -> Any:
+        found.append(processor.frame_fit)
+        return [0], [0]  # one clip, so that the run ends here
+
+    monkeypatch.setattr(stage1, "build_data", seen)
+    for fit in ("squash", "crop"):
+        with pytest.raises(ValueError, match="1 clips, 4 a step; expected one step at least"):
+            train(arguments(towers, 1, frame_fit=fit), run(tmp_path / fit))
+    assert found == ["squash", "crop"]
+
+
 def test_clips_are_drawn_the_same_every_time(towers: dict[str, str]) -> None:
     processor = frame_processor(towers["clip"], 2)
     first, second = (ClipDataset([1, 2], "clear", processor) for _ in range(2))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import GPT2LMHeadModel
 
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
@@ -91,6 +91,45 @@ def test_another_configuration_never_goes_on_from_these_checkpoints(
     with pytest.raises(ValueError, match=r"another run: lambda_dist was 1\.0 and is 0\.0"):
         train(arguments(towers, features, lambda_dist=0.0), run(trained))
     assert (trained / "model.safetensors").read_bytes() == before
+
+
+def test_a_language_model_made_anew_in_its_folder_is_another_run(
+    towers: dict[str, str], features: Path, trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(f"{trained}.training", f"{folder}.training")
+    shutil.copytree(towers["lm"], tmp_path / "lm")
+    asked = arguments(towers, features, language=str(tmp_path / "lm"))
+    noted = Path(f"{folder}.training") / "run_configuration.json"
+    begun = json.loads(noted.read_text(encoding="utf-8")) | {"language": asked.language}
+    noted.write_text(json.dumps(begun), encoding="utf-8")
+    weights = load_file(tmp_path / "lm" / "model.safetensors")
+    first = sorted(weights)[0]
+    save_file(weights | {first: weights[first] + 1}, tmp_path / "lm" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match="another run: language_sha256 was"):
+        train(asked, run(folder))
+
+
+def test_a_checkpoint_of_a_later_step_is_not_told_as_a_shorter_run(
+    towers: dict[str, str], features: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(f"{trained}.training", tmp_path / "model.training")
+    with pytest.raises(ValueError, match="is of step 4, and 2 steps are asked"):
+        train(arguments(towers, features, max_steps=2), run(tmp_path / "model"))
+
+
+def test_a_folder_with_other_things_is_never_replaced(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
+    (tmp_path / "lm").mkdir()
+    (tmp_path / "lm" / "run_record.json").write_text('{"stage": "pocket_lm"}', encoding="utf-8")
+    for folder in (tmp_path, tmp_path / "lm"):
+        with pytest.raises(ValueError, match="no result of Stage II"):
+            train(arguments(towers, features), run(folder))
+    assert (tmp_path / "lm" / "run_record.json").is_file()
+
+
+def test_held_out_clips_are_counted_once(trained: Path, features: Path) -> None:
+    record = json.loads((trained / "run_record.json").read_text(encoding="utf-8"))
+    assert record["metrics"]["held_out_clips"]["clips"] == len(FeatureCache(features).films["800001"])
 
 
 def test_windows_that_do_not_fill_a_step_are_refused(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
