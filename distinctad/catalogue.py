@@ -202,7 +202,8 @@ def find_catalogue(
     """
     if not folder.is_dir():
         raise UserError(f"the catalogue '{folder}' is not a folder", "Give the folder that holds the films.")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_ENDINGS and p.is_file())
+    there = sorted(folder.rglob("*"))
+    paths = [p for p in there if p.suffix.lower() in VIDEO_ENDINGS and p.is_file()]
     paths = [p for p in paths if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
     if not paths:
         raise UserError(f"the folder '{folder}' holds no video", f"Give one with {', '.join(VIDEO_ENDINGS)}.")
@@ -222,16 +223,43 @@ def find_catalogue(
     for path in paths:
         if path in hashes:
             equal.setdefault(hashes[path], []).append(path)
-    films = [_film(sha256, same, folder) for sha256, same in equal.items()]
+    beside = _Beside(there, paths)
+    films = [_film(sha256, same, folder, beside) for sha256, same in equal.items()]
     return Catalogue(films, dict(sorted(unreadable.items())))
 
 
-def _film(sha256: str, same: list[Path], folder: Path) -> Film:
+class _Beside:
+    """What lies beside films, in capitals or not: cameras write FILM.MP4 and FILM.SRT.
+
+    Args:
+        there: all that lies in the catalogue's folder.
+        films: the films among it.
+    """
+
+    def __init__(self, there: list[Path], films: list[Path]) -> None:
+        self._like: dict[Path, list[Path]] = {}
+        for path in there:
+            self._like.setdefault(path.with_name(path.name.lower()), []).append(path)
+        self._stems = {film.with_name(film.stem) for film in films}
+
+    def first(self, film: Path, endings: tuple[str, ...]) -> Path | None:
+        """The first file that is called as the film is, but for its ending; else the first that is but for capitals."""
+        own = film.with_name(film.stem)
+        found = [film.with_name(film.stem + ending) for ending in endings]
+        for ending in endings:
+            for path in self._like.get(film.with_name((film.stem + ending).lower()), ()):
+                stem = path.with_name(path.name[: -len(ending)])
+                if stem == own or stem not in self._stems:  # film.srt is not FILM.MP4's where there is a film.mp4
+                    found.append(path)
+        return next((path for path in found if path.is_file()), None)
+
+
+def _film(sha256: str, same: list[Path], folder: Path, lying: _Beside) -> Film:
     """Equal files as one film: of each kind of file beside them the first copy's that has one."""
     beside: dict[str, Path | None] = {}
     said = []
     for kind, endings in BESIDE.items():
-        found = [path for path in (_first_beside(film, endings) for film in same) if path is not None]
+        found = [path for path in (lying.first(film, endings) for film in same) if path is not None]
         beside[kind] = found[0] if found else None
         for other in found[1:]:
             if _differ(found[0], other):
@@ -247,12 +275,6 @@ def _differ(one: Path, other: Path) -> bool:
         return sha256_of(one) != sha256_of(other)
     except UserError:
         return False
-
-
-def _first_beside(path: Path, endings: tuple[str, ...]) -> Path | None:
-    """The first file that is called as the film is, but for its ending."""
-    found = (path.with_name(path.stem + ending) for ending in endings)
-    return next((other for other in found if other.is_file()), None)
 
 
 def _shown(path: Path | None, film: Film) -> str | None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from datasets_scripts.memory import is_out_of_memory
 from distinctad import exports
-from distinctad.beams import kept_beams
+from distinctad.beams import Texts, kept_beams
 from distinctad.document import document_of
 from distinctad.errors import UserError
 from distinctad.formats.script import script_of
@@ -261,11 +262,11 @@ def _run(
         from distinctad.loading import load_pipeline
 
         pipe, used = load_pipeline(model, job.settings.device, job.settings.dtype, job.settings.seed)
+    beams: Texts = {}
     if candidates > 1 and hasattr(pipe, "model"):
-        with kept_beams(pipe, candidates) as beams:
-            records = _call(job, pipe, job.intervals, progress)
+        records = _call(job, partial(_listened, pipe, candidates, beams), job.intervals, progress)
     else:
-        beams, records = {}, _call(job, pipe, job.intervals, progress)
+        records = _call(job, pipe, job.intervals, progress)
     document = document_of(job, used, _texts(job, pipe, records))
     options = []
     for cue in document["cues"]:
@@ -276,6 +277,14 @@ def _run(
             texts.setdefault(exports.clean_text(text), score - found[0][1])
         options.append([(text, score) for text, score in texts.items() if text])
     return document, options
+
+
+def _listened(pipe: Any, candidates: int, beams: Texts, *args: Any, **asked: Any) -> list[dict[str, Any]]:
+    """Call the pipeline, its searches' texts into `beams`; a call that fails leaves none, and the next counts anew."""
+    with kept_beams(pipe, candidates) as found:
+        records: list[dict[str, Any]] = pipe(*args, **asked)
+    beams.update(found)
+    return records
 
 
 def _texts(job: Plan, pipe: Pipe, records: list[dict[str, Any]]) -> list[dict[str, Any]]:

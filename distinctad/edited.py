@@ -19,12 +19,13 @@ from distinctad.formats.reading import narrator_script, transcript
 from distinctad.formats.script import script_of
 from distinctad.intervals import GapRules, Interval
 from distinctad.plan import PathLike, Plan, Settings, name_of, probe_film, sha256_of
-from distinctad.planner_fit import Room
-from distinctad.review import Edit, log_of, replay
+from distinctad.planner_fit import Room, rooms
+from distinctad.review import Edit, free_around, log_of, replay
 from distinctad.subtitles import Speech
 from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
 
 REVIEW_FILES = ("descriptions.draft.json", "edit-log.json")
+_START_S = 2e-3  # a line starts in a free part if it does within the millisecond that `Track.as_edited` allows
 
 
 def export_edited(
@@ -36,6 +37,7 @@ def export_edited(
     film: PathLike | None = None,
     track: TrackSettings | None = None,
     overwrite: bool = False,
+    too_long: list[int] | None = None,
 ) -> list[Path]:
     """Write a reviewed script in every format, with the draft and the log that lead to it.
 
@@ -51,6 +53,7 @@ def export_edited(
         film: the film that was described; with it narration, mix and films are made, without it texts only.
         track: the voice and the ducking.
         overwrite: whether an earlier run's files may be replaced.
+        too_long: is filled with the index of every line that the voice finds no place for: extended.mp4 alone holds it.
 
     Returns:
         The files.
@@ -69,6 +72,8 @@ def export_edited(
     if film is not None:
         voiced = voice_over(final, film, speech, track or TrackSettings(), draft)
         spoken = voiced.as_edited(final)
+        if too_long is not None:
+            too_long += [cue["index"] for cue in spoken["cues"] if cue["provenance"]["fit"] == "extended"]
         # The page plays the recorded voice, so it is the voiced track's; the scripts stay the log's.
         texts["player.html"] = voiced.texts(spoken)["player.html"]
         makers = voiced.makers(script_of(spoken))
@@ -109,8 +114,20 @@ def voice_over(
     intervals = [Interval(cue["start_s"], cue["end_s"], "gap") for cue in document["cues"]]
     job = Plan(path, info, intervals, "gap", None, [], replace(Settings(), gaps=rules), [])
     # An empty list would say that nobody speaks, and every line would be spoken at its full length over the dialogue.
-    places = _places(document, draft or document) if speech is None else None
+    places = (
+        _places(document, draft or document) if speech is None else _heard(intervals, speech, info.duration_s, rules)
+    )
     return Track(job, None, settings, speech or (), places)
+
+
+def _heard(intervals: Sequence[Interval], speech: Sequence[Speech], duration_s: float, rules: GapRules) -> list[Room]:
+    """As `planner_fit.rooms`, but of a line's free parts the one that it starts in, if there is one."""
+    starts = [replace(one, end_s=one.start_s + _START_S) for one in intervals]
+    first, longest = (rooms(part, speech, duration_s, rules) for part in (starts, intervals))
+    return [
+        replace(at, end_s=min(one.end_s, at.free_to_s)) if at.end_s > at.start_s else other
+        for one, at, other in zip(intervals, first, longest, strict=True)
+    ]
 
 
 def _places(document: Mapping[str, Any], draft: Mapping[str, Any]) -> list[Room]:
@@ -127,15 +144,12 @@ def _places(document: Mapping[str, Any], draft: Mapping[str, Any]) -> list[Room]
 
 def _free(cue: Mapping[str, Any], drafted: Mapping[str, Any]) -> tuple[float, float]:
     """Since when and until when nobody speaks around a line, in seconds; `free` in space/editor.js says the same."""
-    provenance = drafted["provenance"]
-    room_s = provenance.get("room_s")
-    if room_s is None:
-        # The interval that was described. A person's own line has none: they chose its place, and answer for it.
-        chosen = cue if provenance["origin"] == PERSON else drafted
-        return float(chosen["start_s"]), float(chosen["end_s"])
-    if "moved" in provenance.get("fit", ""):  # it was put beside its room, within the same stretch without speech
-        return min(room_s[0], drafted["start_s"]), max(room_s[1], drafted["end_s"])
-    return float(room_s[0]), float(room_s[1])
+    known = free_around(drafted)
+    if known:
+        return known
+    # The interval that was described. A person's own line has none: they chose its place, and answer for it.
+    chosen = cue if drafted["provenance"]["origin"] == PERSON else drafted
+    return float(chosen["start_s"]), float(chosen["end_s"])
 
 
 def _texts(document: dict[str, Any], speech: Sequence[Speech]) -> dict[str, str]:

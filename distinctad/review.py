@@ -29,7 +29,7 @@ from distinctad.added import (
     see_that_nobody_speaks,
 )
 from distinctad.errors import UserError, one_line
-from distinctad.exports import clean_text, to_json
+from distinctad.exports import REVIEW, clean_text, to_json
 from distinctad.subtitles import Speech, read_text
 
 FORMAT, VERSION = "distinctad.edits", 1
@@ -91,7 +91,8 @@ def replay(draft: Mapping[str, Any], edits: Iterable[Edit], speech: Sequence[Spe
     """Apply edits to a draft, one after the other.
 
     A cue whose text changed says so in its provenance, keeps the draft's text there, and loses what was measured on the
-    old text; it then lasts to the end of its room or to the next line, until a voice measures it again.
+    old text; it then lasts to the end of its room or to the next line, until a voice measures it again. Outside of its
+    room it keeps the draft's length.
 
     Args:
         draft: a document of `descriptions.schema.json`; it is not changed.
@@ -99,7 +100,7 @@ def replay(draft: Mapping[str, Any], edits: Iterable[Edit], speech: Sequence[Spe
         speech: the lines of dialogue, where they are known; no line may be added over them.
 
     Returns:
-        The final document. Only if every cue was marked as reviewed does it stop being called an unreviewed draft.
+        The final document. Only while every cue is marked as reviewed is it not called an unreviewed draft.
 
     Raises:
         UserError: if an edit does not fit the draft, is out of range, adds a line where there is none free, or nothing
@@ -123,10 +124,11 @@ def replay(draft: Mapping[str, Any], edits: Iterable[Edit], speech: Sequence[Spe
     if not left:
         raise UserError("every description was removed", "Keep at least one.")
     kept = sorted((line.cue(duration_s) for line in left), key=lambda cue: (cue["start_s"], cue["index"]))
-    ends_before(kept, {line.index for line in left if line.is_stretched()})
+    ends_before(kept, {line.index for line in left if line.is_unmeasured()})
     see_that_nobody_speaks([(at, line) for at, line in added.items() if not cues[at].values["removed"]], speech)
     over = all(cue["provenance"].get("reviewed") for cue in kept)
-    return {**copy.deepcopy(dict(draft)), "cues": kept, "review": REVIEWED if over else draft["review"]}
+    said = REVIEW if draft["review"] == REVIEWED else draft["review"]
+    return {**copy.deepcopy(dict(draft)), "cues": kept, "review": REVIEWED if over else said}
 
 
 def _add(edit: Edit, number: int, cues: dict[int, _Line], duration_s: float) -> Mapping[str, Any]:
@@ -147,7 +149,7 @@ def _same(before: Any, value: Value) -> bool:
     if isinstance(value, float) and not isinstance(before, bool) and isinstance(before, int | float):
         return abs(before) < MOST_S and abs(before - value) < 5e-4
     if isinstance(before, str) and isinstance(value, str):
-        return clean_text(before) == value
+        return clean_text(before) == clean_text(value)
     return type(before) is type(value) and before == value
 
 
@@ -172,8 +174,8 @@ class _Line:
         self.values |= {name: float(cue[name]) for name in ("start_s", "end_s")}
         self.values |= {"reviewed": bool(provenance.get("reviewed", False)), "removed": False}
 
-    def is_stretched(self) -> bool:
-        """Whether it lasts to the end of its room, since nobody measured its new text."""
+    def is_unmeasured(self) -> bool:
+        """Whether its end is not known, since nobody measured its new text; it gives way to the next line."""
         same_end = bool(self.values["end_s"] == self._draft["end_s"])
         return same_end and self.values["text"] != self._draft["text"] and "room_s" in self._draft["provenance"]
 
@@ -182,7 +184,7 @@ class _Line:
         start_s, end_s = float(self.values["start_s"]), float(self.values["end_s"])
         if end_s == self._draft["end_s"]:
             end_s += start_s - self._draft["start_s"]
-        return self.index, start_s, start_s + 2 * SHORTEST_S if self.is_stretched() else end_s
+        return self.index, start_s, start_s + 2 * SHORTEST_S if self.is_unmeasured() else end_s
 
     def cue(self, duration_s: float) -> dict[str, Any]:
         """The cue with its provenance, as the edits left it."""
@@ -194,19 +196,45 @@ class _Line:
                 provenance.setdefault("draft", before["text"])
             provenance.pop("spoken_s", None)
             provenance.pop("fit", None)
-            room_s = provenance.get("room_s")
-            if room_s and values["end_s"] == before["end_s"]:
-                values = {**values, "end_s": max(room_s[1], values["start_s"] + 2 * SHORTEST_S)}
         if values["reviewed"] or "reviewed" in provenance:
             provenance["reviewed"] = values["reviewed"]
         start_s, end_s = float(values["start_s"]), float(values["end_s"])
-        if start_s != before["start_s"] and values["end_s"] == before["end_s"]:
-            end_s += start_s - before["start_s"]  # a cue that was moved keeps its length
+        if end_s == before["end_s"]:
+            end_s = self._end_s(duration_s)
         if end_s - start_s < SHORTEST_S or end_s > duration_s + 0.5:
             said = f"cue {made['index']} would last from {start_s:g} to {end_s:g} s in a film of {duration_s:g} s"
             raise UserError(said, "Correct its start or end.")
         made.update(text=values["text"], start_s=round(start_s, 3), end_s=round(end_s, 3))
         return made
+
+    def _end_s(self, duration_s: float) -> float:
+        """When it ends where nobody set its end: moved, it keeps its length; in its room, a new text gets the rest."""
+        start_s, before = float(self.values["start_s"]), self._draft
+        end_s = float(before["end_s"]) + start_s - before["start_s"]
+        if not self.is_unmeasured():
+            return end_s
+        from_s, to_s = free_around(before) or (0.0, 0.0)
+        if from_s <= start_s < to_s:
+            end_s = to_s
+        return max(min(end_s, duration_s), start_s + 2 * SHORTEST_S)
+
+
+def free_around(drafted: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Say where nobody speaks around a cue, as far as the draft knows.
+
+    Args:
+        drafted: a cue of the draft.
+
+    Returns:
+        Since when and until when, in seconds; None if the draft does not say.
+    """
+    provenance = drafted["provenance"]
+    room_s = provenance.get("room_s")
+    if room_s is None:
+        return None
+    if "moved" in provenance.get("fit", ""):  # it was put beside its room, within the same stretch without speech
+        return min(room_s[0], drafted["start_s"]), max(room_s[1], drafted["end_s"])
+    return float(room_s[0]), float(room_s[1])
 
 
 def log_of(draft: dict[str, Any], edits: Sequence[Edit]) -> str:

@@ -176,6 +176,8 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
     """
     import pysubs2
 
+    from distinctad.formats.subrip import unread_times
+
     fix = "Give SubRip (.srt), WebVTT (.vtt), ASS (.ass) or TTML subtitles, or leave out --subtitles."
     kind = _format_of(text)
     if kind is None:
@@ -203,7 +205,11 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
     except (pysubs2.Pysubs2Error, ValueError, LookupError, ArithmeticError, AttributeError, TypeError) as error:
         # The parser is not ours and meets whatever a user's disk holds: every failure of it is about that file.
         raise UserError(f"the subtitles '{name}' cannot be parsed ({one_line(str(error), 120)})", fix) from error
-    return _speech(events, name, fix)
+    speech, notes = _speech(events, name, fix)
+    lost = len(unread_times(text)) if kind == "srt" else 0
+    if lost:  # the parser takes them for words of the cue before; a description could fall on what is said there
+        notes.append(f"the subtitles '{name}': {lost} cue(s) with times that cannot be read")
+    return speech, notes
 
 
 def _format_of(text: str) -> str | None:

@@ -217,7 +217,7 @@ class Track:
             self._fitted.append(Fitted(text, before.get("draft", text), start_s, spoken_s, how, rest))
             end_s = start_s + spoken_s if how == "whole" else max(place.end_s, start_s + 0.1)
             measured = {"spoken_s": round(spoken_s, 3), "voice": label(self.voice), "fit": how}
-            if not before.get("edited") and how == "whole":
+            if not before.get("edited") and how == "whole" and before.get("fit") != "extended":
                 measured["fit"] = before.get("fit", how)  # what was shortened or moved stays known
             cues.append({**cue, "end_s": round(end_s, 3), "provenance": {**before, **measured}})
         return {**document, "cues": cues, "warnings": [*document["warnings"], *self._warnings()]}
@@ -324,6 +324,8 @@ class Track:
             following_s = order[i + 1][0].start_s - BREATH_S if i + 1 < len(order) else programme.duration_s
             start_s = min(max(found.start_s, busy_s), programme.duration_s - _END_S)
             stop_s = min(max(start_s, min(place.end_s, following_s)), programme.duration_s - _END_S)
+            if start_s < place.start_s - 1e-3:
+                stop_s = start_s  # somebody speaks where it starts
             later.append(mix.Spot(start_s + delay_s, said))
             length_s = max(0.0, found.spoken_s + BREATH_S - (stop_s - start_s))
             if length_s > 0:

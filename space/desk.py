@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import html
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -22,6 +23,7 @@ from distinctad.formats.convert import WRITERS, convert
 from distinctad.plan import probe_film
 from distinctad.planner import plan_time
 from distinctad.planner_rate import assumed, measured_rate
+from distinctad.review import replay
 from distinctad.track import TrackSettings
 from space import work
 from space.examples import Examples
@@ -255,29 +257,47 @@ class Desk:
             progress: the server's.
 
         Returns:
-            The files.
+            The files. Which lines are too long for their place is shown as a warning.
         """
         given = work.unpack(script, self.limits)
+        self._speakable(given)
         path = self._film(film)
         self.visits.holds(request.session_hash, path)
         settings = TrackSettings(voice_name(), duck_db=float(duck_db))
         progress(0.1, desc="Speaking, mixing, writing films")
         out = self.visits.folder(request.session_hash) / "all"
-        made = export_edited(given.draft, given.edits, out, speech=given.dialogue, film=path, track=settings)
+        late: list[int] = []
+        speech = given.dialogue
+        made = export_edited(given.draft, given.edits, out, speech=speech, film=path, track=settings, too_long=late)
+        if late:
+            said = f"{len(late)} line(s) too long for the place, heard in the extended film only: line "
+            gr.Warning(one_line(said + ", ".join(map(str, late))))
         return [str(one) for one in made]
 
     @told
-    def example(self, number: int) -> tuple[str, str, list[str]]:
+    def example(self, number: int, request: gr.Request) -> tuple[str, str, list[str]]:
         """Give an example film with its subtitles and cast; drawn when first asked for.
 
         Args:
             number: 1, 2 or 3.
+            request: the server's.
 
         Returns:
             Film, subtitles, and the cast's files.
         """
         found = self.examples.film(int(number))
-        return str(found.film), str(found.subtitles), [str(path) for path in found.cast]
+        # Copies of the visit's own: the server would hand everybody the same one, and the first to leave delete it.
+        here = self.visits.folder(request.session_hash)
+        film, subtitles, *cast = (str(shutil.copy(path, here)) for path in (found.film, found.subtitles, *found.cast))
+        return film, subtitles, cast
+
+    def _speakable(self, given: work.Work) -> None:
+        """Refuse a script that takes longer to speak than the longest film: every second of sound is kept in memory."""
+        cues = replay(given.draft, given.edits)["cues"]
+        said_s = sum(assumed().seconds(cue["text"]) for cue in cues)
+        if said_s > self.limits.film_s:
+            message = f"the script takes some {said_s:.0f} s to speak, more than {self.limits.film_s}"
+            raise UserError(message, "Shorten it, or run distinctad on your own machine.")
 
     def _film(self, film: str | None) -> Path:
         path = check_file(film, "film", FILM_SUFFIXES, self.limits.film_mb)

@@ -57,7 +57,7 @@ class Visits:
 
         Args:
             visit: its id.
-            uploads: files below the root; others (an example's film) are left alone.
+            uploads: files below `uploads`; others are left alone.
         """
         below = {path for path in uploads if path is not None and path.is_relative_to(self.uploads)}
         with self._lock:

@@ -76,7 +76,8 @@ def embed_pool(model: Any, data: Any, collator: Any, batch: int = 32) -> Embedde
 
     Args:
         model: a `Stage1Model`.
-        data: rows with `pixel_values` (F, 3, H, W), `text` and, for intervals, `film`.
+        data: rows with `pixel_values` (F, 3, H, W), `text` and, for intervals, `film`; a `ClipSource` leaves out the
+            clips that give no frames.
         collator: a `ClipCollator`.
         batch: clips at once.
     """
@@ -85,7 +86,9 @@ def embed_pool(model: Any, data: Any, collator: Any, batch: int = 32) -> Embedde
     found = Embedded(torch.empty(0), torch.empty(0), [], [])
     clips, texts = [], []
     for start in range(0, len(data), batch):
-        items = [data[i] for i in range(start, min(start + batch, len(data)))]
+        places = range(start, min(start + batch, len(data)))
+        several = getattr(data, "__getitems__", None)  # of a source: leaves out, and counts, what cannot be decoded
+        items = several(places) if several else [data[i] for i in places]
         rows = {k: v.to(device) for k, v in collator(items).items()}
         frames = nn.functional.normalize(model.frames(rows["pixel_values"]).float(), dim=-1)
         clips.append(nn.functional.normalize(frames.mean(dim=1), dim=-1).cpu())

@@ -6,7 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from distinctad.errors import UserError
+from distinctad.errors import UserError, one_line
 from distinctad.formats.script import Script, ScriptCue, clock
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _BREAK = re.compile(r"\\(?=[Nnh])")  # the library's own marks for breaks; it has no way to write them
 _MARK = re.compile(r"\\([\\N])")
+_TIME_LINE = re.compile(r"[ \t]*\d+[ \t]*:.*-->")
 _NEXT_NUMBER = re.compile(r"\n[ \t]*\n[ \t]*\d+\Z")
 
 
@@ -50,7 +51,7 @@ def read(text: str, name: str) -> Script:
         The cues in the file's order, none where no line is whole; ids, characters and provenance are none.
 
     Raises:
-        UserError: if the text is no SubRip.
+        UserError: if the text is no SubRip, or a line of times cannot be read.
     """
     import pysubs2
 
@@ -58,11 +59,32 @@ def read(text: str, name: str) -> Script:
         raise UserError(
             f"the script '{name}' is no SubRip", "Give a file with lines like 00:00:01,000 --> 00:00:02,000."
         )
+    form = _format()
+    for number, line in unread_times(text, form.TIMESTAMP):  # the library takes it for words of the cue before
+        message = f"line {number} of the script '{name}' holds no two times that can be read: '{one_line(line, 80)}'"
+        raise UserError(message, "Write it like 00:00:01,000 --> 00:00:02,000.")
     # The library takes a number in the last line for the next cue's, so it gets one; it marks breaks with \N.
     text = _NEXT_NUMBER.sub("", text.rstrip()).replace("\\", "\\\\") + "\n\n0\n"
     subtitles = pysubs2.SSAFile()
-    _format().from_file(subtitles, io.StringIO(text), "srt", keep_html_tags=True)
+    form.from_file(subtitles, io.StringIO(text), "srt", keep_html_tags=True)
     return Script(tuple(ScriptCue(event.start, event.end, _MARK.sub(_meant, event.text)) for event in subtitles))
+
+
+def unread_times(text: str, stamp: re.Pattern[str] | None = None) -> list[tuple[int, str]]:
+    """Find the lines that look like a cue's times (digits and a colon first, an arrow later) and are none.
+
+    Args:
+        text: a SubRip file's text.
+        stamp: what a reader takes for a time; None is pysubs2's own.
+
+    Returns:
+        Each line's number, from 1 on, and the line.
+    """
+    from pysubs2.time import TIMESTAMP
+
+    stamp = stamp or TIMESTAMP
+    lines = enumerate(text.split("\n"), 1)
+    return [(at, line) for at, line in lines if _TIME_LINE.match(line) and len(stamp.findall(line)) != 2]
 
 
 def _meant(mark: re.Match[str]) -> str:

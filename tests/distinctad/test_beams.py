@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from stand_ins import FakePipe
 
 from distinctad.audio import voice as voices
 from distinctad.beams import kept_beams
-from distinctad.describe import draft
+from distinctad.describe import _run, draft
 from distinctad.loading import CHECKPOINT, load_pipeline
+from distinctad.plan import Settings, plan
 from distinctad.track import TrackSettings
 
 INTERVALS = [(0.5, 2.0), (3.0, 4.5), (5.0, 6.0), (7.0, 8.5), (9.0, 11.0)]
@@ -96,3 +98,41 @@ def test_a_draft_has_alternatives_of_one_search_and_scores_choose(pipe: Any, fil
     assert made.rate.voice.startswith("assumed") and made.gaps and made.speech[0].text == "Hello."
     assert any(cue["provenance"]["alternatives"] for cue in made.document["cues"])
     assert {cue["provenance"]["voice"] for cue in made.document["cues"]} == {voices.label(voices.Unvoiced())}
+
+
+class Short(FakePipe):
+    """Searches window after window, of four clips each; at two windows a batch the third finds no memory."""
+
+    class Model:
+        def search(self, prompts: Any, settings: Any, keep: int = 1) -> Any:
+            return SimpleNamespace(ids=prompts.ids, scores=torch.tensor([[-1.0, -2.0]] * 4))
+
+    class Processor:
+        def batch_decode(self, ids: Any, names: str) -> Any:
+            return [[f"{names}{i}." for i in row] for row in ids[..., 0].tolist()]
+
+    def __init__(self) -> None:
+        super().__init__(lambda index, generation: f"Best {index}.")
+        self.model, self.processor = self.Model(), self.Processor()
+
+    def __call__(self, film: str, intervals: Any, cast: Any, **options: Any) -> Any:
+        for first in range(0, len(intervals), 4):
+            if options["batch_windows"] > 1 and first == 8:
+                raise MemoryError
+            best = torch.arange(first, first + 4)
+            ids = torch.stack([best, best + 100], dim=1)[..., None]
+            places = {"window": torch.zeros(4, dtype=torch.long), "position": torch.arange(4)}
+            self.model.search(SimpleNamespace(ids=ids, **places), {})
+            self.processor.batch_decode(ids[None, :, 0], "Beam ")
+        return super().__call__(film, intervals, cast, **options)
+
+
+def test_after_a_lack_of_memory_each_clip_still_has_its_own_beams(film: Path, tmp_path: Path) -> None:
+    times = tmp_path / "a.csv"
+    times.write_text("start,end\n" + "".join(f"{i * 0.9},{i * 0.9 + 0.5}\n" for i in range(12)), encoding="utf-8")
+    job = plan(film, intervals=times, settings=Settings(batch_windows=2))
+    options = _run(job, None, Short(), None, candidates=2)[1]
+    assert job.warnings[-1] == "memory ran short: 1 window(s) ran at once"
+    assert [[text for text, _ in texts] for texts in options] == [
+        [f"Best {i}.", f"Beam {i}.", f"Beam {i + 100}."] for i in range(12)
+    ]

@@ -360,3 +360,21 @@ def test_bad_input_is_said_in_one_line(films: Path, tmp_path: Path, words: list[
     given = [word.replace("OUT", str(tmp_path / "out")).replace("FILMS", str(films)) for word in words]
     result = CliRunner().invoke(app, ["catalogue", str(films), *given])
     assert result.exit_code == 2 and said in result.stderr and len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["FILM.MP4", "FILM.SRT", "FILM.CAST.JSON"], {"FILM.MP4": ("FILM.SRT", "FILM.CAST.JSON")}),
+        (["Film.mp4", "film.srt"], {"Film.mp4": ("film.srt", None)}),
+        (["FILM.MP4", "FILM.SRT", "FILM.vtt"], {"FILM.MP4": ("FILM.vtt", None)}),
+        (["FILM.MP4", "film.mkv", "film.srt"], {"FILM.MP4": (None, None), "film.mkv": ("film.srt", None)}),
+    ],
+)
+def test_capitals_hide_nothing_that_lies_beside(tmp_path: Path, names: list[str], found: dict[str, Any]) -> None:
+    for name in names:
+        (tmp_path / name).write_text(name)
+    if len(list(tmp_path.iterdir())) < len(names) or (tmp_path / names[0].swapcase()).exists():
+        pytest.skip("this disk takes capitals for small letters")
+    made = {row["film"]: (row["subtitles"], row["cast"]) for row in find_catalogue(tmp_path).manifest()["films"]}
+    assert made == found

@@ -10,6 +10,7 @@ import av
 import pytest
 from stand_ins import FakePipe, Hum
 
+from distinctad.audio import mix, sound
 from distinctad.audio import voice as voices
 from distinctad.describe import Draft, describe, draft
 from distinctad.edited import EVERY_FILE, REVIEW_FILES, export_edited, voice_over
@@ -17,6 +18,7 @@ from distinctad.errors import UserError
 from distinctad.exports import FILES, to_json
 from distinctad.formats.convert import read_script
 from distinctad.review import Edit, read_document, read_log, replay
+from distinctad.subtitles import Speech
 from distinctad.track import MEDIA_FILES, TEXT_FILES, TrackSettings
 
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello, Mara.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
@@ -60,8 +62,10 @@ def test_texts_alone_need_no_film_and_follow_the_log(made: Draft, tmp_path: Path
 
 
 def test_with_the_film_every_file_is_made_and_no_word_is_cut(made: Draft, film: Path, tmp_path: Path) -> None:
-    edits = edits_of(made.document)
-    files = export_edited(made.document, edits, tmp_path / "out", speech=made.speech, film=film)
+    edits, too_long = edits_of(made.document), list[int]()
+    where = tmp_path / "out"
+    files = export_edited(made.document, edits, where, speech=made.speech, film=film, too_long=too_long)
+    assert too_long == [made.document["cues"][1]["index"]]
     assert {path.name for path in files} == set(EVERY_FILE) and set(MEDIA_FILES) <= set(EVERY_FILE)
     voiced = voice_over(replay(made.document, edits), film, made.speech, TrackSettings())
     cues = voiced.as_edited(replay(made.document, edits))["cues"]
@@ -78,6 +82,34 @@ def test_a_line_moved_into_dialogue_is_never_spoken_over_it(made: Draft, film: P
     spoken = voice_over(final, film, made.speech, TrackSettings()).as_edited(final)["cues"]
     moved = next(one for one in spoken if one["index"] == cue["index"])
     assert moved["provenance"]["fit"] == "extended"
+
+
+def test_the_film_stops_at_once_where_a_line_starts_in_dialogue(made: Draft, film: Path) -> None:
+    cue = made.document["cues"][2]  # 8.15 to 8.81 s; somebody speaks until 8
+    final = replay(made.document, [Edit(cue["index"], "start_s", cue["start_s"], 7.7)])
+    track = voice_over(final, film, made.speech, TrackSettings())
+    track.as_edited(final)
+    _, later, pauses = track._spots(sound.programme_of(film, 12.0))
+    assert pauses == [mix.Pause(7.7, 0.86)] and later[-1].start_s == 7.7  # 0.66 s and a breath
+
+
+@pytest.mark.parametrize(("text", "fit"), [("Mara runs.", "whole"), ("Mara runs on and on.", "extended")])
+def test_a_line_is_judged_by_the_free_time_that_it_starts_in(made: Draft, film: Path, text: str, fit: str) -> None:
+    """Of 5 to 11 s, 5 to 6.35 and 9.15 to 11 s are free; the second part is the longer one."""
+    final = copy.deepcopy(made.document)
+    final["cues"] = [{**final["cues"][0], "text": text, "start_s": 5.0, "end_s": 11.0}]
+    track = voice_over(final, film, [Speech(6.5, 9.0)], TrackSettings())
+    assert track.as_edited(final)["cues"][0]["provenance"]["fit"] == fit
+    _, later, pauses = track._spots(sound.programme_of(film, 12.0))
+    assert later[0].start_s == 5.0 and pauses == ([] if fit == "whole" else [mix.Pause(6.35, 0.5)])
+
+
+def test_a_line_that_was_too_long_and_now_fits_is_not_called_so(made: Draft, film: Path) -> None:
+    final = copy.deepcopy(made.document)
+    final["cues"][0]["provenance"]["fit"] = "extended"
+    final["cues"][1]["provenance"]["fit"] = "shortened"
+    told = voice_over(final, film, made.speech, TrackSettings()).as_edited(final)["cues"]
+    assert [cue["provenance"]["fit"] for cue in told][:2] == ["whole", "shortened"]
 
 
 def test_another_film_and_no_voice_are_refused_and_leave_nothing(made: Draft, film: Path, tmp_path: Path) -> None:

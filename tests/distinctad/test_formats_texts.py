@@ -53,3 +53,11 @@ def test_every_word_of_subrip_is_read(end: str, text: str) -> None:
     times = "00:00:0{0},000 --> 00:00:0{0},500"
     read = subrip.read(f"1\n{times.format(1)}\n{text}\n\n2\n{times.format(2)}\n{text}{end}", "a.srt")
     assert [cue.text for cue in read.cues] == [text, text]
+
+
+@pytest.mark.parametrize("times", ["00:00:05:500 --> 00:00:09:000", " 00:05,500 --> 00:09,000"])
+def test_times_of_subrip_that_cannot_be_read_are_no_words(times: str) -> None:
+    text = "1\n00:00:01,000 --> 00:00:02,000\nGo --> left.\n"
+    assert [cue.text for cue in subrip.read(text, "a.srt").cues] == ["Go --> left."]
+    with pytest.raises(UserError, match=f"line 6 of the script 'a.srt' .*'{times.strip()}'. Write it like"):
+        subrip.read(f"{text}\n2\n{times}\nHe sits.\n", "a.srt")

@@ -180,3 +180,65 @@ def test_why_says_what_is_new_and_where_the_rest_was_said() -> None:
     assert found[0] == {"new": ["lifts"], "said": {"cup": [2, 3]}}
     assert found[2] == {"new": ["laughs"], "said": {"cup": [1, 2]}}
     assert why(["A dog.", "", "A dog."], neighbours=1)[0] == {"new": ["dog"], "said": {}}
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s"),
+    [
+        (10, 14.0),  # in its room, 9.15 to 14: all that is left of it
+        (9.15, 14.0),
+        (13, 14.0),
+        (14, 16.0),  # elsewhere: as long as it was
+        (20, 22.0),
+        (5, 7.0),
+        (29.5, 30.0),  # and never past the film's end
+    ],
+)
+def test_an_edited_line_gets_the_rest_of_its_room_only_where_it_is_in_it(start_s: float, end_s: float) -> None:
+    first = draft()
+    first["cues"][0]["provenance"]["room_s"] = [9.15, 14.0]
+    first["cues"][0].update(start_s=10.0, end_s=12.0)
+    gone = [Edit(i, "removed", False, True) for i in (2, 3)]
+    edits = [Edit(1, "text", "Mara runs.", "Mara sits."), Edit(1, "start_s", 10.0, start_s)]
+    cue = replay(first, [*gone, *edits])["cues"][0]
+    assert (cue["start_s"], cue["end_s"]) == (start_s, end_s)
+
+
+def test_an_edited_line_that_filled_its_room_still_ends_with_it_when_moved() -> None:
+    first = draft()
+    first["cues"][0]["end_s"] = 5.0
+    cue = replay(first, [Edit(1, "text", "Mara runs.", "Mara sits."), Edit(1, "start_s", 1.0, 2.0)])["cues"][0]
+    assert (cue["start_s"], cue["end_s"]) == (2.0, 5.0)
+
+
+def test_an_edited_line_that_was_put_beside_its_room_keeps_at_least_its_length() -> None:
+    first = draft()
+    for start_s, end_s in ((0.2, 5.0), (5.5, 7.5)):
+        first["cues"][0].update(start_s=start_s, end_s=start_s + 2.0)
+        first["cues"][0]["provenance"]["fit"] = "moved"
+        assert replay(first, [Edit(1, "text", "Mara runs.", "Mara sits.")])["cues"][0]["end_s"] == end_s
+
+
+def test_a_line_may_be_added_after_a_new_text_wherever_that_was_moved() -> None:
+    """The page takes the seconds predicted for it, at least a tenth; nobody knows them here."""
+    edits = [
+        Edit(1, "text", "Mara runs.", "Run."),
+        Edit(1, "start_s", 1.0, 6.0),
+        Edit(4, "added", False, {"start_s": 6.5, "end_s": 7.5, "text": "It snows."}),
+    ]
+    assert [(cue["start_s"], cue["end_s"]) for cue in replay(draft(), edits)["cues"][:2]] == [(6.0, 6.5), (6.5, 7.5)]
+
+
+def test_a_reviewed_script_of_which_a_mark_is_taken_off_is_a_draft_again() -> None:
+    done = replay(draft(), [Edit(i, "reviewed", False, True) for i in (1, 2, 3)])
+    assert replay(done, [])["review"] == REVIEWED
+    assert replay(done, [Edit(2, "reviewed", True, False)])["review"] == REVIEW
+
+
+@pytest.mark.parametrize("text", ["Tom  waits.", "Tom\u00a0waits.", "Tom\nwaits.", " Tom waits. "])
+def test_a_draft_whose_text_is_not_clean_can_be_edited(text: str) -> None:
+    first = draft("Mara runs.", text)
+    for before in (text, "Tom waits."):
+        assert replay(first, [Edit(2, "text", before, "Tom sits.")])["cues"][1]["text"] == "Tom sits."
+    with pytest.raises(UserError, match="text was 'Tomwaits.'"):
+        replay(first, [Edit(2, "text", "Tomwaits.", "Tom sits.")])

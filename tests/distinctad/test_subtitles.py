@@ -215,3 +215,13 @@ def test_time_code_that_cannot_be_told_is_refused(rates: str, said: str) -> None
 def test_times_that_no_number_holds_are_refused(time: str) -> None:
     with pytest.raises(UserError, match="no time expression"):
         parse_subtitles(ttml(f'<p begin="{time}">Hello.</p>', 'ttp:frameRate="25"'), "s.ttml")
+
+
+@pytest.mark.parametrize("times", ["00:00:05:500 --> 00:00:09:000", "00:05,500 --> 00:09,000", "0:05:07 --> x"])
+def test_a_cue_of_subrip_whose_times_cannot_be_read_is_told(times: str) -> None:
+    lines = ("00:00:01,000 --> 00:00:02,000\nA.", f"{times}\nHe speaks.", "00:00:10,000 --> 00:00:11,000\nGo --> left.")
+    text = "\n".join(f"{number}\n{line}\n" for number, line in enumerate(lines, 1))
+    speech, notes = parse_subtitles(text, "s.srt")
+    assert [line.start_s for line in speech] == [1.0, 10.0]
+    assert notes == ["the subtitles 's.srt': 1 cue(s) with times that cannot be read"]
+    assert parse_subtitles(text.replace(f"2\n{times}\nHe speaks.\n", ""), "s.srt")[1] == []

@@ -9,15 +9,20 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
+import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client, handle_file
+from stand_ins import Hum
 
+from distinctad.audio.voice import Remembering
 from distinctad.edited import EVERY_FILE
 from distinctad.exports import to_json
 from distinctad.review import read_document, read_log, replay
@@ -102,6 +107,41 @@ def test_every_file_is_made_with_the_film_and_refused_with_another(
         client.predict(film=handle_file(str(other)), **given)
     with pytest.raises(Exception, match="there is no film"):
         client.predict(film=None, **given)
+
+
+@pytest.mark.parametrize("long", [(), (2,), (1, 3)])
+def test_lines_that_only_the_extended_film_holds_are_told(
+    desk: Any, film: Path, srt: Path, monkeypatch: pytest.MonkeyPatch, long: tuple[int, ...]
+) -> None:
+    """The page predicts what a text takes; the voice that speaks it may take longer."""
+    told: list[str] = []
+    monkeypatch.setattr("space.desk.gr.Warning", told.append)
+    monkeypatch.setattr("distinctad.audio.voice.find_voice", lambda name: Remembering(Hum()))
+    asked = {"request": SimpleNamespace(session_hash="long"), "progress": lambda *_, **__: None}
+    packed, _ = desk.describe_film(str(film), str(srt), None, "early", **asked)
+    texts = {cue["index"]: cue["text"] for cue in json.loads(packed["draft"])["cues"]}
+    packed["edits"] = [
+        {"cue": at, "field": "text", "before": texts[at], "after": "A word and " * 5 + "more."} for at in long
+    ]
+    desk.export_all(packed, str(film), -10, **asked)
+    numbers = ", ".join(map(str, long))
+    said = f"{len(long)} line(s) too long for the place, heard in the extended film only: line {numbers}"
+    assert told == ([said] if long else [])
+
+
+def test_a_script_that_takes_hours_to_speak_is_refused(
+    desk: Any, film: Path, srt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second of speech is kept in memory until the films are written."""
+    asked = {"request": SimpleNamespace(session_hash="hours"), "progress": lambda *_, **__: None}
+    packed, _ = desk.describe_film(str(film), str(srt), None, "early", **asked)
+    packed["edits"] = [
+        {"cue": cue["index"], "field": "text", "before": cue["text"], "after": "A word and " * 80 + "more."}
+        for cue in json.loads(packed["draft"])["cues"]
+    ]
+    monkeypatch.setattr(desk, "limits", replace(desk.limits, film_s=60))
+    with pytest.raises(gr.Error, match=r"takes some \d+ s to speak, more than 60"):
+        desk.export_all(packed, str(film), -10, **asked)
 
 
 def test_plans_and_lines_are_judged_without_a_model(client: Client, film: Path, srt: Path) -> None:

@@ -184,3 +184,31 @@ def test_without_a_lent_gpu_the_decorator_does_nothing() -> None:
 
     if not LENT:
         assert on_gpu(function) is function
+
+
+def test_each_visit_has_an_example_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leaves first takes nothing from the others; as served, where the framework makes copies of files."""
+    gradio = pytest.importorskip("gradio")
+    from space.desk import Desk
+    from space.examples import Example
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    visits = Visits(kept_s=3_600)
+    desk = Desk(LIMITS, visits)
+    drawn = [tmp_path / name for name in ("example-1.mp4", "film.srt", "film.cast.json", "p1.png")]
+    for path in drawn:
+        path.write_text(path.name)
+    monkeypatch.setattr(desk.examples, "film", lambda number: Example(drawn[0], drawn[1], tuple(drawn[2:])))
+    server = gradio.File()
+
+    def pressed(visit: str) -> list[Path]:
+        film, subtitles, cast = desk.example(1, request=gradio.Request(session_hash=visit))
+        return [Path(server.move_resource_to_block_cache(path)) for path in (film, subtitles, *cast)]
+
+    one, other = pressed("a"), pressed("b")
+    assert [path.read_text() for path in one] == [path.name for path in drawn]
+    visits.holds("a", *one)  # as by describing
+    visits.end("a")
+    assert not any(path.exists() for path in one) and all(path.is_file() for path in (*other, *drawn))
+    visits.end("b")
+    assert not any(path.exists() for path in other)

@@ -52,6 +52,14 @@ def test_a_clip_of_a_pool_is_the_mean_of_its_unit_frames() -> None:
     assert torch.allclose(found.clips, normalize(normalize(frames, dim=-1).mean(1), dim=-1))  # as L_g sees them
     assert torch.allclose(found.texts, torch.tensor([[0.6, 0.8]] * 3)) and found.ads == ["0", "1", "2"]
 
+    class Source(list[dict[str, Any]]):
+        """The second clip gives no frames."""
+
+        def __getitems__(self, places: Any) -> list[dict[str, Any]]:
+            return [self[place] for place in places if place != 1]
+
+    assert embed_pool(Model(), Source(rows), collate, batch=2).ads == ["0", "2"]
+
 
 def test_every_accuracy_counts_what_it_names(towers: dict[str, str], features: Path) -> None:
     cache = FeatureCache(features)
