@@ -235,7 +235,8 @@ class ClipSource(Dataset, abc.ABC):
     def check_all(self, workers: int = 0, progress: bool = True) -> None:
         """Decode every clip once, into the cache where there is room, and drop those that give no frames.
 
-        Clips that the cache holds are not decoded again, so an interrupted pass goes on where it stopped.
+        Clips that the cache holds, or had no room for, are not decoded again: an interrupted pass goes on where it
+        stopped.
 
         Args:
             workers: processes.
@@ -244,19 +245,28 @@ class ClipSource(Dataset, abc.ABC):
         Raises:
             TooManyFailures: see `Failures`.
         """
-        groups = [self._missing(group) for group in self.groups()]
+        known = set() if self.cache is None else self.cache.checked()
+        groups = [self._missing(group, known) for group in self.groups()]
         passes = _Groups(self, [group for group in groups if group])
         loader = DataLoader(passes, batch_size=None, num_workers=workers)
         failed: set[tuple[str, str]] = set()
-        for failures in tqdm(loader, desc="decoding clips", unit="group", disable=not progress):
+        bar = tqdm(loader, desc="decoding clips", unit="group", disable=not progress)
+        for group, failures in zip(passes.groups, bar, strict=True):
             for failure in failures:
                 failed.add((failure.file, failure.row))
                 self.failures.add(failure)
+            if self.cache is not None:
+                good = [self.key(index) for index in group if self.name(index) not in failed]
+                self.cache.note_checked(key for key in good if key not in self.cache)
         self.clips = [clip for index, clip in enumerate(self.clips) if self.name(index) not in failed]
 
-    def _missing(self, group: list[int]) -> list[int]:
+    def _missing(self, group: list[int], known: set[str]) -> list[int]:
+        """The clips of a group that were never decoded."""
+        if self.cache is None:
+            return group
         with contextlib.suppress(OSError):  # a file that is gone has no entry
-            return [index for index in group if self.cache is None or self.key(index) not in self.cache]
+            keys = {index: self.key(index) for index in group}
+            return [index for index, key in keys.items() if key not in self.cache and key not in known]
         return group
 
     def _squares(self, index: int, cache: FrameCache) -> np.ndarray:

@@ -11,14 +11,14 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 
 CACHE_BYTES = 50 * 10**9  # what a run may keep, unless told otherwise
-_USAGE = "usage.txt"
+_USAGE, _CHECKED = "usage.txt", "checked.txt"
 
 
 class FrameCache:
@@ -107,6 +107,16 @@ class FrameCache:
         finally:
             part.unlink(missing_ok=True)
         return True
+
+    def checked(self) -> set[str]:
+        """Keys of the clips that gave frames once and found no room here."""
+        path = self.folder / _CHECKED
+        return set(path.read_text(encoding="ascii", errors="replace").split()) if path.is_file() else set()
+
+    def note_checked(self, keys: Iterable[str]) -> None:
+        """Note clips that gave frames and found no room, so that nobody has to find out again."""
+        with (self.folder / _CHECKED).open("a", encoding="ascii") as file:
+            file.writelines(f"{key}\n" for key in keys)
 
     def recount(self) -> int:
         """Count the bytes that lie there (a killed process may have reserved more) and return them."""

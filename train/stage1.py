@@ -46,6 +46,7 @@ from train.text_cache import CachedTextCollator, TextBatch, build_text_cache
 __all__ = ["ClipDataset", "Stage1Arguments", "Stage1Model", "Stage1Trainer", "evaluate_retrieval", "train"]
 
 TRAINED = ("vision_model.", "visual_projection.")
+FIRST_PASS_S = 86_400  # how long ranks wait for the one that decodes every clip once
 
 
 @dataclass
@@ -281,7 +282,7 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     model, collator = Stage1Model(clip), ClipCollator(tokenizer)
     settings = training_arguments(
         run, num_train_epochs=arguments.epochs, max_steps=arguments.max_steps, optim="adamw_torch", weight_decay=0.0,
-        dataloader_num_workers=arguments.workers,
+        dataloader_num_workers=arguments.workers, ddp_timeout=FIRST_PASS_S,
     )  # fmt: skip  # AdamW without decay is Adam
     with settings.main_process_first(local=False, desc="preparing clips and texts"):
         data, pool = build_data(arguments, processor, Path(run.output_dir))

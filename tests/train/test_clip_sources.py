@@ -167,6 +167,17 @@ def test_damage_is_met_by_the_first_pass(damaged: Path, processor: Any, tmp_path
         build(damaged, processor, cache=tmp_path / "other", max_failed_share=0.3, workers=1)
 
 
+def test_clips_that_found_no_room_are_not_decoded_at_every_start(
+    damaged: Path, film: Path, processor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, options = rows_of(film.name, [(0.0, 1.0), (1.0, 2.0)]), {"cache": tmp_path / "full", "cache_bytes": 0}
+    for workers in (0, 1):
+        assert list(reasons(build(damaged, processor, workers=workers, **options))) == ["rows.jsonl row 2"]  # each time
+    source = build(film, processor, rows=rows, **options)
+    monkeypatch.setattr(type(source), "store_group", lambda *_: pytest.fail("decoded again"))
+    assert build(film, processor, rows=rows, **options).texts() == source.texts()
+
+
 def test_ranks_are_not_given_unequal_batches(damaged: Path, processor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     source = build(damaged, processor)
     monkeypatch.setenv("WORLD_SIZE", "2")
