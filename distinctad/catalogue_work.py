@@ -188,6 +188,8 @@ class FilmWorker:
         from distinctad.features import encode_films
 
         made = encode_films([film.path], work / FEATURES, self.encoding, tower=self.reader)
+        if sha256_of(film.path) != film.sha256:
+            raise UserError(f"the film '{film.name}' changed while it was encoded", "Run the command again.")
         (about,) = read_films(work / FEATURES).values()
         return (FEATURES,), made.warnings, float(about["duration_s"])
 

@@ -209,13 +209,19 @@ def _same(what: str, old: dict[str, Any], new: dict[str, Any]) -> None:
 def _open_parts(parts: Path, about: dict[str, Any], overwrite: bool) -> None:
     """Make the folder of unfinished work, or see that it is of the same kind."""
     record = parts / "settings.json"
-    if overwrite and record.is_file():
-        shutil.rmtree(parts)
+    about = {**about, "overwrite": overwrite}
+    old: dict[str, Any] | None = None
     if record.is_file():
         try:
             old = dict(json.loads(record.read_text(encoding="utf-8")))
         except (ValueError, TypeError, RecursionError) as error:
-            raise UserError(f"'{record}' cannot be read", "Remove that folder, or give --overwrite.") from error
+            if not overwrite:
+                raise UserError(f"'{record}' cannot be read", "Remove that folder, or give --overwrite.") from error
+    if overwrite and record.is_file() and {**(old or {}), "tower": about.get("tower")} != about:
+        shutil.rmtree(parts)  # begun otherwise; what this very command has begun goes on
+        old = None
+    if old is not None:
+        about.pop("overwrite")
         _same(f"the unfinished work in '{parts}'", old, about)
         return
     # A disk that was full at the first write leaves the record's own temporary file, which is nobody else's.

@@ -98,7 +98,8 @@ def draw_films(
 ) -> Drawn:
     """Draw films into a folder: `film_<seed>/` for each, and annotations.csv, truth.jsonl, charbank.json beside them.
 
-    Films that the folder's manifest says are finished, and whose files are still there, are not drawn again.
+    Films that the folder's manifest says are finished, and whose files are still there, are not drawn again; others of
+    the folder are, so that its annotations belong to its films.
 
     Args:
         seeds: which films.
@@ -125,15 +126,17 @@ def draw_films(
         out.mkdir(parents=True, exist_ok=True)
         with only_writer(out / LOCK, out):  # two runs would each save a manifest without the other's films
             manifest = _open_folder(out, kind, overwrite)
-            films = {seed: _make(seed, kind) for seed in seeds}
+            known = sorted(int(seed) for seed in manifest["films"])
+            films = {seed: _make(seed, kind) for seed in dict.fromkeys((*seeds, *known))}
             skipped = [seed for seed in seeds if _is_finished(manifest, films[seed], out)]
             missing = [seed for seed in seeds if seed not in skipped]
+            # Others of the folder, drawn by older code or gone: the annotations are of all its films.
+            missing += [seed for seed in known if seed not in seeds and not _is_finished(manifest, films[seed], out)]
             for seed, record in _draw(missing, out, kind, jobs, progress):
                 manifest["films"][str(seed)] = record
                 _save(manifest, out)
             finished = sorted(int(seed) for seed in manifest["films"])
-            stories = [films[seed] if seed in films else _make(seed, kind) for seed in finished]
-            paths = write_annotations(stories, out, kind.layout)
+            paths = write_annotations([films[seed] for seed in finished], out, kind.layout)
     except OutputBusy as error:
         raise UserError(f"another process is writing '{out}'", "Wait for it, or give another --out.") from error
     except (OSError, VoiceError, BrokenProcessPool) as error:

@@ -110,7 +110,10 @@ def _text(value: Any) -> str:
 
 
 def _of_pocket_films(record: Mapping[str, Any]) -> bool:
-    return record["config"].get("prompt") == "pocket"
+    """Whether every part was made from drawn films: the prompt's form alone is anybody's to choose."""
+    config = record["config"]
+    parts = (config.get(name) for name in ("clip", "language", "features"))
+    return config.get("prompt") == "pocket" and all("pocket" in str(part) for part in parts)
 
 
 def _front_matter(record: Mapping[str, Any], pocket: bool, repository: str) -> str:

@@ -15,7 +15,7 @@ def publish_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the folder, list it, upload nothing.")] = False,
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder (default: the pocket checkpoint).")] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="ORG", help="User or organisation on the Hub.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Really upload to --to, as private repositories.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Really upload to --to; new repositories are private.")] = False,
 ) -> None:
     """Write what each Hub repository holds: model with card, metrics, Space, a small data set of pocket films."""
     if dry_run and yes:
@@ -37,4 +37,4 @@ def publish_command(
     if not yes:
         raise UserError("nothing was uploaded", "Look at the list above, then add --yes.")
     upload(parts, step=say)
-    typer.echo(f"uploaded {len(parts)} private repositories to {owner}")
+    typer.echo(f"uploaded {len(parts)} repositories to {owner}: new ones are private, others stay as they were")

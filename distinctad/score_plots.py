@@ -27,7 +27,7 @@ def _bar(axis: Any, place: int, value: dict[str, Any]) -> None:
 
 
 def _finish(axis: Any, labels: list[str], title: str) -> None:
-    axis.set_yticks(range(len(labels)), labels)
+    axis.set_yticks(range(len(labels)), [label.replace("$", r"\$") for label in labels])  # two of them are a formula
     axis.set_ylim(len(labels) - 0.4, -0.6)  # the first on top; said twice of a shared axis it stays so
     axis.set_xlim(left=min(0, axis.get_xlim()[0]))
     axis.set_xlabel(title)
@@ -126,6 +126,9 @@ def plot_repeats(table: list[dict[str, Any]], path: Path) -> Path:
     axis.legend(frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     return _save(canvas, path)
+
+
+PLOTS = ("scores.png", "films.png", "clip_length.png", "repeats.png")
 
 
 def plots(scores: dict[str, Any]) -> dict[str, Callable[[Path], Path]]:

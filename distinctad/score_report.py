@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distinctad.exports import OutputFolder
-from distinctad.score_plots import plots
+from distinctad.score_plots import PLOTS, plots
 
 REPORT = ("scores.json", "scores.md")
 HEADER = ("figure", "value", "95 % over films", "chance", "lower / chance", "truths", "n scored / expected")
@@ -113,7 +113,11 @@ def fill(folder: OutputFolder, scores: dict[str, Any]) -> list[Path]:
     texts = dict(zip(REPORT, (text, markdown(scores)), strict=True))
     # A text may hold half a surrogate pair, which no encoding has.
     texts = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
-    return folder.write(texts, plots(scores))
+    drawn = plots(scores)
+    written = folder.write(texts, drawn)
+    for name in set(PLOTS) - set(drawn):  # of an earlier run's scores
+        (folder.folder / name).unlink(missing_ok=True)
+    return written
 
 
 def write_report(scores: dict[str, Any], out: Path, overwrite: bool = False) -> list[Path]:

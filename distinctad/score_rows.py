@@ -20,6 +20,7 @@ from distinctad.subtitles import delimiter_of
 
 FILM_COLUMNS = ("film", "movie", "imdbid_pe", "imdbid", "vid")
 PREDICTION_COLUMNS = ("text_gen", "text")
+EPISODE = "imdbid_pe"
 TRUTH_COLUMNS = ("text_gt", "text", "sentence")
 TOLERANCE_MS = 1
 MAX_TABLE = 1 << 28  # characters; predictions for the largest public set have about 1 << 24
@@ -156,7 +157,7 @@ def read_csv_rows(
         path: the file; columns start, end, one of `FILM_COLUMNS` and one of `text_columns`.
         text_columns: names of the text's column, the preferred one first.
         films: what the other file calls its films; a column that knows one of them is preferred (CMD-AD numbers its
-            movies and also has their IMDb ids).
+            movies and also has their IMDb ids). Where a show is known that way, the film is the episode.
         film: the film's column; None = found as above.
         times: False = the file needs no start and end (rows are at 0.0 s).
 
@@ -167,6 +168,8 @@ def read_csv_rows(
     found = list(records[0])
     known = [n for n in FILM_COLUMNS if n in found and any(record[n].strip() in films for record in records)]
     column = film or (known[0] if known else None)
+    if film is None and column == "imdbid" and EPISODE in found:
+        column = EPISODE  # a show's episodes each begin at 0 s: together they would be one film in no order
     if times or column is not None:
         column = _column(found, (column,) if column else FILM_COLUMNS, "film", path)
     text = _column(found, text_columns, "text", path)

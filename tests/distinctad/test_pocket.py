@@ -70,6 +70,15 @@ def test_a_changed_story_is_drawn_again(tmp_path, drawn_seeds):
     assert drawn_seeds == [1, 1]
 
 
+def test_films_that_were_not_asked_for_still_belong_to_their_annotations(tmp_path, drawn_seeds):
+    draw_films([1, 2], tmp_path, TEXT_ONLY)
+    manifest = json.loads((tmp_path / "pocket.json").read_text())
+    manifest["films"]["1"]["fingerprint"] = "0" * 16  # told otherwise since
+    (tmp_path / "pocket.json").write_text(json.dumps(manifest))
+    drawn = draw_films([3], tmp_path, TEXT_ONLY)
+    assert drawn_seeds == [1, 2, 3, 1] and (drawn.drawn, drawn.films) == ([3, 1], [1, 2, 3])
+
+
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, drawn_seeds):
     real = pocket._draw_one
 

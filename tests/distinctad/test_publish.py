@@ -148,6 +148,17 @@ def test_a_card_for_other_data_claims_neither_its_licence_nor_figures_that_are_n
     assert "No figures on films held out" in card and "model-index" not in card
 
 
+@pytest.mark.parametrize("part", ["clip", "language", "features"])
+def test_a_model_of_one_part_from_elsewhere_is_none_of_drawn_films(part: str) -> None:
+    from distinctad.publish_card import model_card
+
+    record = json.loads((CHECKPOINT / "run_record.json").read_text(encoding="utf-8"))
+    config = json.loads((CHECKPOINT / "config.json").read_text(encoding="utf-8"))
+    assert "license: apache-2.0" in model_card(record, config, "lab/model")
+    record["config"][part] = "openai/clip-vit-base-patch32"  # and the prompt's form is the default, "pocket"
+    assert "license: other" in model_card(record, config, "lab/model")
+
+
 METRICS = """
 import json, sys
 import evaluate
