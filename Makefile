@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FLOOR := .venv-floor
 FLOOR_STAMP := $(FLOOR)/.installed
-WORKERS ?= 2
+# One more than two cores: tests in a browser wait more than they compute.
+WORKERS ?= 3
 SEED ?= 900100
 DEMO ?= demo_out
 RUNS := runs/pocket
