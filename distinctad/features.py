@@ -194,9 +194,14 @@ def _encode_all(
     return Encoded(out, {job.film: job.frames for job in todo}, skipped, said + tower.said)
 
 
+def _differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Settings that differ; where the tower lay is none."""
+    return [name for name, value in new.items() if name != "tower" and old.get(name) != value]
+
+
 def _same(what: str, old: dict[str, Any], new: dict[str, Any]) -> None:
     """Refuse to go on with features that were made in another way."""
-    differs = [name for name, value in new.items() if name != "tower" and old.get(name) != value]
+    differs = _differing(old, new)
     if differs:
         name = differs[0]
         shown = [one_line(str(value), 12) if name == "tower_sha256" else value for value in (old.get(name), new[name])]
@@ -209,26 +214,23 @@ def _same(what: str, old: dict[str, Any], new: dict[str, Any]) -> None:
 def _open_parts(parts: Path, about: dict[str, Any], overwrite: bool) -> None:
     """Make the folder of unfinished work, or see that it is of the same kind."""
     record = parts / "settings.json"
-    about = {**about, "overwrite": overwrite}
-    old: dict[str, Any] | None = None
+    begun = {**about, "overwrite": overwrite}
     if record.is_file():
         try:
             old = dict(json.loads(record.read_text(encoding="utf-8")))
         except (ValueError, TypeError, RecursionError) as error:
             if not overwrite:
                 raise UserError(f"'{record}' cannot be read", "Remove that folder, or give --overwrite.") from error
-    if overwrite and record.is_file() and {**(old or {}), "tower": about.get("tower")} != about:
-        shutil.rmtree(parts)  # begun otherwise; what this very command has begun goes on
-        old = None
-    if old is not None:
-        about.pop("overwrite")
-        _same(f"the unfinished work in '{parts}'", old, about)
-        return
+            old = {}
+        if not overwrite or not _differing(old, begun):  # what this very command has begun goes on, overwriting or not
+            _same(f"the unfinished work in '{parts}'", old, about)
+            return
+        shutil.rmtree(parts)
     # A disk that was full at the first write leaves the record's own temporary file, which is nobody else's.
     if parts.exists() and any(path.name != f".{record.name}.part" for path in parts.iterdir()):
         raise UserError(f"'{parts}' holds something else", "Move it away, or give --out another name.")
     parts.mkdir(parents=True, exist_ok=True)
-    _write(record, about)
+    _write(record, begun)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -128,17 +128,18 @@ def plot_repeats(table: list[dict[str, Any]], path: Path) -> Path:
     return _save(canvas, path)
 
 
-PLOTS = ("scores.png", "films.png", "clip_length.png", "repeats.png")
+_VIEWS = (
+    ("by_film", "films.png", plot_films),
+    ("by_length", "clip_length.png", plot_lengths),
+    ("repeats_by_place", "repeats.png", plot_repeats),
+)
+PLOTS = ("scores.png", *(name for _, name, _ in _VIEWS))
 
 
 def plots(scores: dict[str, Any]) -> dict[str, Callable[[Path], Path]]:
     """What draws scores.png and, as far as the scores have them, films.png, clip_length.png and repeats.png."""
     made: dict[str, Callable[[Path], Path]] = {"scores.png": partial(plot_figures, scores)}
-    for key, name, draw in (
-        ("by_film", "films.png", plot_films),
-        ("by_length", "clip_length.png", plot_lengths),
-        ("repeats_by_place", "repeats.png", plot_repeats),
-    ):
+    for key, name, draw in _VIEWS:
         if scores.get(key):
             made[name] = partial(draw, scores[key])
     return made

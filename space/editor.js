@@ -178,7 +178,7 @@ window.distinctad = (function () {
   }
   function drop(at) {
     const line = lines[at];
-    setFlag(at, "removed", !line.removed);
+    setFlag(at, "removed", !line.removed); judgeAll(); sum();
     say("Line " + line.cue.index + (line.removed ? " is removed; the same button puts it back." : " is back."));
   }
   // ---- a person's own line
@@ -190,8 +190,10 @@ window.distinctad = (function () {
   }
   const written = (edit) => Object.assign({}, edit.after, { index: edit.cue, characters: [], provenance: { origin: "person", text_from: "person", reviewed: true } });
   function number() { lines.forEach((line, at) => { line.row.dataset.at = at; }); }
+  function judgeAll() { lines.forEach((_, at) => judge(at)); }  // the next in time may stand anywhere in the table
   function around(at) {
-    for (let near = Math.max(0, at - NEIGHBOURS); near <= Math.min(lines.length - 1, at + NEIGHBOURS); near += 1) { judge(near); explain(near); }
+    judgeAll();
+    for (let near = Math.max(0, at - NEIGHBOURS); near <= Math.min(lines.length - 1, at + NEIGHBOURS); near += 1) { explain(near); }
     sum(); picture();
   }
   function add(value) {
@@ -220,7 +222,7 @@ window.distinctad = (function () {
     }
     line.start_s = value;
     commit(at, "start_s", value);
-    mark(at); update(at, true); lines.forEach((_, other) => judge(other));
+    mark(at); update(at, true); judgeAll();
   }
   function undo() {
     flush();
@@ -233,7 +235,7 @@ window.distinctad = (function () {
     line.logged[last.field] = last.before;
     line[last.field] = last.before;
     line.area.value = line.text; line.start.value = line.start_s;
-    save(); mark(at); update(at); lines.forEach((_, other) => judge(other)); sum();
+    save(); mark(at); update(at); judgeAll(); sum();
     line.row.hidden = false;
     line.area.focus();
     say("Line " + last.cue + ": the last change is undone.");
