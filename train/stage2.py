@@ -9,9 +9,7 @@ Run: `python train/stage2.py train/configs/pocket_stage2.yaml [--key value]`. Re
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +22,6 @@ from transformers import AutoTokenizer
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
-from modeling_distinctad.pipeline_distinctad import DistinctADPipeline
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.arguments import RunArguments, parse_run, resume_point, training_arguments
@@ -32,6 +29,7 @@ from train.collators import SAMPLINGS, WindowCollator, WindowOptions, consecutiv
 from train.features import FeatureCache, load_images
 from train.run_record import RunRecord, fingerprint
 from train.stage2_evaluation import evaluate_windows
+from train.stage2_result import refuse_strange, save_whole
 from train.stage2_trainer import Stage2Trainer
 from train.stops import plain_refusals, plain_stops
 
@@ -186,6 +184,25 @@ def build_model(
     return model
 
 
+def build_trained(
+    arguments: Stage2Arguments, processor: DistinctADProcessor, cache: Any, films: list[str]
+) -> tuple[DistinctADForConditionalGeneration, Any]:
+    """The model as it trains, and peft's handle of its adapters (None: there are none).
+
+    Raises:
+        ValueError: the cache is another tower's.
+    """
+    model = build_model(arguments, processor, cache, films)
+    model.config.vision_sha256 = weights_sha256(model.vision_tower)
+    if model.config.vision_sha256 != cache.meta["tower"]:
+        raise ValueError(
+            f"{arguments.features} was made by another tower than {arguments.clip}; encode the films again"
+        )
+    if not arguments.lora_rank:
+        return model, None
+    return model, add_lora(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_targets)
+
+
 def add_lora(model: Any, rank: int, alpha: float, targets: str) -> Any:
     """Put trainable low-rank adapters into the frozen language model, in place.
 
@@ -227,43 +244,6 @@ def start_at_words(model: Any, faces: Tensor, gain: float) -> None:
     layer.bias.copy_(-(layer.weight @ faces.mean(dim=0)))
     if model.config.ad_start_token_id < len(words):
         model.ad_start.copy_(words[model.config.ad_start_token_id])
-
-
-def save_whole(
-    model: Any, processor: Any, output_dir: str, record: RunRecord, metrics: Any, curve: Any, language: bool = True
-) -> None:
-    """Writes model, processor, code and run record in bfloat16 beside `output_dir`, then takes its place.
-
-    With `language` False the language model is named with its fingerprint instead of stored.
-    """
-    target = Path(output_dir)
-    new, old = target.with_name(target.name + ".new"), target.with_name(target.name + ".old")
-    for folder in (new, old):
-        shutil.rmtree(folder, ignore_errors=True)
-    new.mkdir(parents=True)
-    model.to(torch.bfloat16)
-    DistinctADPipeline(model, processor, device="cpu").save_pretrained(new, save_language_model=language)
-    record.write(new, metrics, curve)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def refuse_strange(target: Path) -> None:
-    """Refuse a folder whose place the result would take, unless it is an earlier result of Stage II.
-
-    Raises:
-        ValueError: it holds something else.
-    """
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    try:
-        stage = json.loads((target / "run_record.json").read_text(encoding="utf-8"))["stage"]
-    except (OSError, ValueError, LookupError, TypeError):
-        stage = None
-    if stage != "stage2":
-        raise ValueError(f"{target} is no result of Stage II, and would be replaced; name a new --output_dir")
 
 
 def split_films(cache: FeatureCache, held_out_from: int) -> tuple[list[str], list[str]]:
@@ -341,17 +321,9 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     cache = FeatureCache(arguments.features)
     films, held_out = split_films(cache, arguments.held_out_from)
     data, work = fingerprint(cache.meta, arguments.held_out_from), f"{Path(run.output_dir)}.training"
-    model = build_model(arguments, processor, cache, films)
+    model, lora = build_trained(arguments, processor, cache, films)
     begun = {**vars(arguments), **vars(run), "data": data, "language_sha256": model.config.text_model_sha256}
     start = resume_point(work, begun)
-    model.config.vision_sha256 = weights_sha256(model.vision_tower)
-    if model.config.vision_sha256 != cache.meta["tower"]:
-        raise ValueError(
-            f"{arguments.features} was made by another tower than {arguments.clip}; encode the films again"
-        )
-    lora = None
-    if arguments.lora_rank:
-        lora = add_lora(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_targets)
     collator = WindowCollator(processor, cache, window_options(arguments, run.seed))
     schedule = scheduled_windows(cache, films, arguments.window_size, run.seed, arguments.epochs, arguments.sampling)
     steps = optimiser_steps(len(schedule), arguments, run)
@@ -364,6 +336,8 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     watched = WindowCollator(processor, cache, window_options(arguments, run.seed))
     test = consecutive_windows(cache, held_out, arguments.window_size)
     trainer = Stage2Trainer(model=model, args=settings, train_dataset=schedule, data_collator=collator)
+    if trainer.is_fsdp_enabled and arguments.language_chunk:
+        raise ValueError(f"language_chunk is {arguments.language_chunk} with FSDP, which runs all at a time; set 0")
     trainer.language_chunk = arguments.language_chunk
     # The trainer has placed the model; with FSDP it does so in `train`, and a model that needs it is too large here.
     metrics: dict[str, Any] = {"start": None if trainer.is_fsdp_enabled else evaluate_windows(model, watched, test)}
@@ -372,10 +346,14 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     metrics["end"] = evaluate_windows(model, watched, test)
     metrics["training_clips"], metrics["held_out_clips"] = dict(collator.counts), dict(watched.counts)
     metrics["trained_parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    if lora is not None:
-        lora.merge_and_unload()
+    state = trainer.trained_state() if trainer.is_fsdp_enabled else None
     if trainer.is_world_process_zero():
         stored = arguments.store_language_model
+        if state is not None:  # this rank holds a part only: the frozen towers are read again, into host memory
+            model, lora = build_trained(arguments, processor, cache, films)
+            model.load_state_dict(state, strict=False)
+        if lora is not None:
+            lora.merge_and_unload()
         save_whole(model, processor, run.output_dir, record, metrics, trainer.state.log_history, stored)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()

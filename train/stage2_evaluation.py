@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 
 from train.collators import Window, WindowCollator
 
@@ -25,6 +26,8 @@ def evaluate_windows(model: Any, collator: WindowCollator, windows: list[Window]
         tokens that count, None where there is none; the health figures of contextual EM on the first batch.
     """
     model.eval()
+    if isinstance(model, FSDPModule):  # gathers shards for `forward` only, unless it is told of more
+        register_fsdp_forward_method(model, "em_health")
     slots = collator.processor.tokenizer.get_added_vocab()
     persons = torch.tensor([i for t, i in slots.items() if t.startswith("<person_")], device=model.device)
     right: dict[str, list[Tensor]] = {"token": [], "person": [], "distinctive": []}

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import TrainerCallback
+from transformers.trainer import SCHEDULER_NAME
 
 from train.ordered_trainer import OrderedTrainer
 
@@ -26,6 +28,13 @@ class MovingBases(TrainerCallback):
         """Adds all ranks' sums and moves the bases."""
         if self.model.contextual_em is not None:
             self.model.contextual_em.move_average()
+
+
+def placed_like(value: Tensor, held: Tensor | None) -> Tensor:
+    """A whole tensor as the one it shall replace lies: in shards, if that one does (every rank must call this)."""
+    if not isinstance(held, DTensor):
+        return value
+    return distribute_tensor(value.to(held.device), held.device_mesh, held.placements)
 
 
 class Stage2Trainer(OrderedTrainer):
@@ -80,16 +89,34 @@ class Stage2Trainer(OrderedTrainer):
             loss = loss * self.accelerator.num_processes  # DDP averages what is already divided by the global count
         return (loss, output) if return_outputs else loss
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        """Writes the trained part of the state; adapters in the language model belong to it."""
-        folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
+    def trained_state(self) -> dict[str, Tensor]:
+        """The trained parameters and the buffers, whole; adapters in the language model belong to them.
+
+        With FSDP every rank must call this: the shards are gathered.
+        """
         whole = self.accelerator.unwrap_model(self.model)
-        state = whole.state_dict() if state_dict is None else state_dict
         trained = set(whole.trainable_parameter_names())
-        save_file(
-            {k: v.contiguous() for k, v in state.items() if k in trained or not k.startswith(FROZEN)}, folder / WEIGHTS
-        )
+        kept = {k: v for k, v in whole.state_dict().items() if k in trained or not k.startswith(FROZEN)}
+        return {k: (v.full_tensor() if isinstance(v, DTensor) else v).contiguous() for k, v in kept.items()}
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Writes the trained part only, by one rank; every rank calls it."""
+        folder, state = Path(output_dir or self.args.output_dir), self.trained_state()
+        if self.args.should_save:
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(state, folder / WEIGHTS)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Leaves out what the Trainer adds with FSDP: all frozen weights, once more in every checkpoint."""
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        from accelerate.utils import save_fsdp_optimizer
+
+        plugin = self.accelerator.state.fsdp_plugin
+        save_fsdp_optimizer(plugin, self.accelerator, self.optimizer, self.model, output_dir)
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Takes the trained part from a checkpoint.
@@ -97,10 +124,9 @@ class Stage2Trainer(OrderedTrainer):
         Raises:
             ValueError: something but the frozen towers is missing or unknown.
         """
-        state = load_file(Path(resume_from_checkpoint) / WEIGHTS)
-        target = model or self.model
-        trained = set(target.trainable_parameter_names())
-        left = target.load_state_dict(state, strict=False)
+        target, state = model or self.model, load_file(Path(resume_from_checkpoint) / WEIGHTS)
+        trained, held = set(target.trainable_parameter_names()), target.state_dict()
+        left = target.load_state_dict({k: placed_like(v, held.get(k)) for k, v in state.items()}, strict=False)
         missing = [k for k in left.missing_keys if k in trained or not k.startswith(FROZEN)]
         if missing or left.unexpected_keys:
             raise ValueError(

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 sys.path.insert(0, str(Path(__file__).parent))
+import fsdp_process
 import stage2_process
+from conftest import tiny_tokenizer
 
 from train.stage2 import train
 
@@ -62,6 +65,53 @@ def test_two_ranks_train_as_one_and_shards_compute_the_same(
             if not key.endswith("key.bias"):  # softmax makes its gradient 0, and Adam divides rounding by rounding
                 assert torch.allclose(states[name][key], value, atol=1e-5), key
         assert torch.allclose(states[name]["contextual_em.bases"], states["one"]["contextual_em.bases"], atol=1e-4)
+
+
+def tiny_llama(folder: Path) -> str:
+    """A random Llama with untied embeddings and its tokenizer."""
+    words = tiny_tokenizer(192)
+    ends = {"bos_token_id": words.eos_token_id, "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id}
+    torch.manual_seed(1)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=1, max_position_embeddings=256, **ends,
+        )
+    )  # fmt: skip
+    for part in (model, words):
+        part.save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_run_sharded_by_accelerate_killed_and_resumed_ends_like_one_on_one_rank(
+    towers: dict[str, str], features: Path, tmp_path: Path
+) -> None:
+    llama, asked = tiny_llama(tmp_path / "llama"), {"max_steps": 4, "warmup_share": 0.0}
+    given = ["LlamaDecoderLayer", towers["clip"], llama, str(features), str(tmp_path), json.dumps(asked), "4"]
+    done = subprocess.run(
+        [sys.executable, fsdp_process.__file__, *given], env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=1800, check=False,
+    )  # fmt: skip
+    assert (tmp_path / "found.json").is_file(), done.stderr[-3000:]
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert found == {"ends": [[9, 9], [0, 0]], "plain": [], "world": 2}
+    train(
+        stage2_process.arguments(towers["clip"], llama, str(features), **asked), stage2_process.run(tmp_path / "one", 2)
+    )
+    assert curve(tmp_path / "shards") == pytest.approx(curve(tmp_path / "one"), rel=1e-5)
+    records = [
+        json.loads((tmp_path / name / "run_record.json").read_text(encoding="utf-8")) for name in ("shards", "one")
+    ]
+    ends = [{k: v for k, v in record["metrics"]["end"].items() if v is not None} for record in records]
+    assert ends[0] == pytest.approx(ends[1], abs=2e-4)
+    assert records[0]["metrics"]["trained_parameters"] == records[1]["metrics"]["trained_parameters"]
+    parts, whole = (load_file(tmp_path / name / "model.safetensors") for name in ("shards", "one"))
+    assert parts.keys() == whole.keys()
+    for name, value in whole.items():  # both are saved in bfloat16
+        assert torch.allclose(parts[name].float(), value.float(), atol=1e-5, rtol=2**-8), name
+    kept = load_file(tmp_path / "shards.training" / "checkpoint-4" / "model.safetensors")
+    assert not any(name.startswith(("vision_tower.", "language_model.")) for name in kept)
+    assert not list((tmp_path / "shards.training").rglob("*fsdp*"))  # the frozen weights once more
 
 
 def test_a_run_killed_five_times_ends_like_a_quiet_one(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
