@@ -95,6 +95,7 @@ floor: $(FLOOR_STAMP)
 	HF_HUB_OFFLINE=1 $(FLOOR)/bin/python -m pytest tests/modeling_distinctad
 
 # The whole recipe of distinctad/checkpoint: stand-ins for the language model and CLIP, then the paper's two stages.
+# Stage I runs; the committed checkpoint reads the tower before it (docs/LOG.md).
 pocket: $(STAMP)
 	$(BIN)/python train/pocket_lm.py train/configs/pocket_lm.yaml
 	$(BIN)/python train/pocket_lm.py train/configs/pocket_lm_reading.yaml

@@ -24,6 +24,10 @@ Engine = Literal["local", "ray"]
 Progress = Callable[[str, int, int], None]  # what, how many done, how many in all
 
 GAPS = GapRules()
+FILMS = (
+    "A folder of films; beside NAME.mp4 its subtitles (NAME.srt, .vtt, .ass, .ssa, .ttml, .xml), "
+    "NAME.cast.json or .cast.csv, NAME.intervals.csv."
+)
 MAX_WORKERS = 256
 # Seconds of work a second of film: the pocket checkpoint, 640x360, one x86 core (see docs/scale.md). It is what a dry
 # run says before the folder has times of its own.
@@ -117,7 +121,7 @@ def _todo(catalogue: Catalogue, store: Store, shard: Shard, tell: Progress) -> t
 
 def catalogue_command(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A folder of films; NAME.srt, NAME.cast.json beside NAME.mp4.")],
+    folder: Annotated[Path, typer.Argument(help=FILMS)],
     task: Annotated[Task, typer.Option(help="What is done with each film.")] = "describe",
     out: Annotated[Path | None, typer.Option(help="Output folder; a run goes on with what it holds.")] = None,
     shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; parts may run at once.")] = "1/1",

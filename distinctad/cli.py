@@ -153,7 +153,8 @@ def describe_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of an earlier run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the intervals; no model is loaded.")] = False,
     export: Annotated[
-        Export, typer.Option(help="text: the four files; all: also DAPT, transcript, narration, mix, films, page.")
+        Export,
+        typer.Option(help="text: the four files; all: texts fitted to the gaps; DAPT, narration, mix, films, page."),
     ] = "text",
     voice: Annotated[str, typer.Option(help="--export all only: who speaks; auto, espeak-ng, ...")] = "auto",
     duck: Annotated[

@@ -18,14 +18,14 @@ USE = """
 ```python
 from transformers import pipeline
 
-pipe = pipeline("audio-description", model="{repository}", trust_remote_code=True)
+pipe = pipeline("audio-description", model="{repository}", trust_remote_code=True, dtype="float32")
 for cue in pipe("film.mp4", intervals=[(3.0, 6.5), (9.0, 12.0)], cast=[{{"name": "Mara", "portrait": "mara.png"}}]):
     print(cue["start_s"], cue["end_s"], cue["text"])
 ```
 
 `intervals` are the gaps in the dialogue, in seconds; names come from the portraits of `cast` alone. It needs `torch`,
 `transformers`, `safetensors`, `pillow` and `av`. `trust_remote_code=True` runs the Python files of this repository:
-read them first, and pin a `revision`.
+read them first, and pin a `revision`. `dtype` is for a CPU, where bfloat16 is slow; an accelerator does without it.
 """
 
 LIMITS = """

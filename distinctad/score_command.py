@@ -38,8 +38,15 @@ def score_command(
         Path | None,
         typer.Option(help="Folder of <film>.cast.json or a JSON of {film: [names]} (default: by the truth)."),
     ] = None,
-    metrics: Annotated[str, typer.Option(help=f"Of {','.join(METRICS)} (default: all that the inputs allow).")] = "",
-    encoder: Annotated[str | None, typer.Option(help="Text encoder for R@k/N, BERTScore: a folder or Hub id.")] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            help=f"Of {','.join(METRICS)} (default: all that the inputs allow but action_score, meteor, spice)."
+        ),
+    ] = "",
+    encoder: Annotated[
+        str | None, typer.Option(help="Text encoder for R@k/N, BERTScore, Action score: folder or Hub id.")
+    ] = None,
     layer: Annotated[int | None, typer.Option(help="The encoder's layer (papers: 17 of roberta-large).")] = None,
     recall: Annotated[str, typer.Option(help="k/N pairs (default: the set's, else 5/16,1/5).")] = "",
     group: Annotated[str, typer.Option(help="R@k/N within: film, or columns of the annotations.")] = "",

@@ -37,7 +37,7 @@ class Options:
     """How to score.
 
     Attributes:
-        metrics: which of `METRICS`; empty = all that the inputs allow.
+        metrics: which of `METRICS`; empty = all that the inputs allow, but for the Action score, METEOR and SPICE.
         encoder: Hub id or folder of the encoder of R@k/N, BERTScore and the Action score, or None.
         layer: its layer.
         recalls: (k, N) pairs; None = the set's, else R@5/16 and R@1/5.

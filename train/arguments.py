@@ -29,10 +29,12 @@ SAME_WEIGHTS = frozenset({
 class RunArguments:
     """What every run needs; everything else of `TrainingArguments` keeps its default."""
 
-    output_dir: str = field(metadata={"help": "folder of checkpoints, result and run record"})
+    output_dir: str = field(metadata={"help": "folder of result and run record, and checkpoints (Stage II: beside it)"})
     learning_rate: float = field(default=1e-4, metadata={"help": "peak learning rate"})
     lr_schedule: str = field(default="cosine", metadata={"help": "cosine | constant | linear"})
-    warmup_steps: int = field(default=100, metadata={"help": "linear warm-up, optimiser steps"})
+    warmup_steps: int = field(
+        default=100, metadata={"help": "linear warm-up, optimiser steps (Stage II: warmup_share)"}
+    )
     batch_size: int = field(default=64, metadata={"help": "items a step and rank"})
     seed: int = field(default=1, metadata={"help": "seed of weights and data"})
     save_steps: int = field(default=500, metadata={"help": "steps between checkpoints"})
@@ -40,7 +42,9 @@ class RunArguments:
     bf16: bool = field(default=True, metadata={"help": "autocast to bfloat16"})
     use_cpu: bool = field(default=True, metadata={"help": "stay on the CPU even if an accelerator is there"})
     max_grad_norm: float = field(default=1.0, metadata={"help": "gradient clipping"})
-    dataloader_workers: int = field(default=0, metadata={"help": "processes that make batches; the batches are equal"})
+    dataloader_workers: int = field(
+        default=0, metadata={"help": "processes that make batches, which stay equal (Stage I: workers)"}
+    )
 
 
 def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArguments]:

@@ -53,6 +53,7 @@ class SetArguments:
     recognised: bool = field(default=False, metadata={"help": "the annotations hold pred_ids (TV-AD with faces)"})
     num_frames: int = field(default=8, metadata={"help": "T frames a clip"})
     frame_fit: str = field(default="crop", metadata={"help": "crop | pad | squash"})
+    device: str = field(default="cpu", metadata={"help": "where the tower computes"})
 
 
 class FilmEncoder:
@@ -69,6 +70,7 @@ class FilmEncoder:
         self.asked = asked
         self.tower = load_vision(asked.clip).eval()
         self.sha256 = weights_sha256(self.tower)
+        self.tower.to(asked.device)
         tokenizer = AutoTokenizer.from_pretrained(asked.clip)
         self.processor = DistinctADProcessor(load_images(asked.clip), tokenizer, frame_fit=asked.frame_fit)
         self.features = None
@@ -116,7 +118,8 @@ class FilmEncoder:
     @torch.no_grad()
     def embed(self, images: list[Any]) -> Tensor:
         """Embeds (n, C) float16 of n pictures."""
-        return embed_images(self.tower, self.processor.frame_pixels(images)).to(torch.float16)
+        pixels = self.processor.frame_pixels(images).to(self.asked.device)
+        return embed_images(self.tower, pixels).to("cpu", torch.float16)
 
     def frames(self, row: ADRow) -> Tensor:
         """Features (T, C) float16 of one clip."""
@@ -203,7 +206,8 @@ def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
         ValueError: a file cannot be read, or no row can be used.
     """
     folder, encoder = Path(output_dir), FilmEncoder(asked)
-    made_from = {"tower": encoder.sha256, **vars(asked), "inputs": encoder.inputs()}
+    options = {name: value for name, value in vars(asked).items() if name != "device"}
+    made_from = {"tower": encoder.sha256, **options, "inputs": encoder.inputs()}
     meta = {**made_from, "read": {split: _counts(report) for split, report in encoder.reports.items()}}
     print("\n".join(_say(split, counts) for split, counts in meta["read"].items()))
     if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:

@@ -75,7 +75,9 @@ class Stage2Arguments:
         default="noisy", metadata={"help": "noisy | predicted | ground_truth | all | none: who is listed in training"}
     )
     shuffle_people: bool = field(default=True, metadata={"help": "list people in random order in training"})
-    test_characters: str = field(default="predicted", metadata={"help": "the same at test"})
+    test_characters: str = field(
+        default="predicted", metadata={"help": "at test: predicted | ground_truth | all | none"}
+    )
     context_ads: str = field(default="none", metadata={"help": "none | ground_truth | predicted (Table 4c)"})
     context_count: int = field(default=3, metadata={"help": "previous ADs in the prompt"})
     max_people: int = field(default=3, metadata={"help": "most recognised people listed in a prompt"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -174,6 +175,16 @@ def test_changed_inputs_are_never_answered_from_an_old_cache(
     assert len(rows) == (4 if changed == "videos" else 3) and bool(read) == (changed != "nothing")
     assert ("cup c1" in rows[-1]["text"]) == (changed == "annotations")
     assert rows[0]["names"] == (["Tessa"] if changed == "bank" else ["Mara"])
+
+
+def test_where_the_tower_computes_is_no_part_of_a_cache(
+    cmd: tuple[SetArguments, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build_set_cache(cmd[0], str(tmp_path / "cache"))
+    monkeypatch.delattr("train.set_features.embed_images")
+    assert build_set_cache(replace(cmd[0], device="cpu:0"), str(folder)) == folder
+    with pytest.raises(NameError, match="embed_images"):
+        build_set_cache(replace(cmd[0], device="cpu:0"), str(tmp_path / "other"))
 
 
 def test_no_word_of_a_role_is_distinctive_though_the_prompt_has_the_first_only(
