@@ -63,7 +63,8 @@ class DistinctADConfig(PreTrainedConfig):
         em_similarity: "centred_cosine", "dot" (equation 6) or "cosine".
         em_center: "window" (with centred_cosine: subtract the window's mean) or "latent" (every latent slot's mean).
         em_bases_norm: "unit" or "none" (equation 7 literally).
-        em_bases_init: "window", "random", "parameter" or "ema_buffer".
+        em_bases_init: "window", "random", "parameter" or "ema_buffer"; the last moves only where a training loop calls
+            `model.contextual_em.move_average()` after each step (train/stage2.py does).
         em_gradient: "none", "last" or "all"; "parameter" bases need "all".
         em_min_mass: a basis with less mass than this keeps its value in an M step.
         em_momentum: momentum of "ema_buffer" bases.
@@ -195,7 +196,7 @@ class DistinctADConfig(PreTrainedConfig):
     @property
     def language_size(self) -> int:
         """D: width of the language model's token embeddings."""
-        return int(self.text_config.hidden_size)
+        return int(getattr(self.text_config, "word_embed_proj_dim", None) or self.text_config.hidden_size)
 
     @staticmethod
     def em_preset(name: str) -> dict[str, Any]:

@@ -181,11 +181,13 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             if face_features is None:  # DDP wants every parameter in the graph
                 face_features = visual.new_zeros(len(visual), 0, self.config.joint_size)
             faces = self.face_projection(face_features.to(self.face_projection.weight.dtype))
-            visual = visual + 0.0 * sum(parameter.sum() for parameter in self.face_projection.parameters())
+            visual = visual + faces[:, :0].sum()
         embeds, mask = fill_slots(
             self.config, self.get_input_embeddings(), self.ad_start, input_ids, attention_mask, clip_mask, visual,
             faces, face_index,
         )  # fmt: skip
+        if mask.shape[1] > (self._positions or mask.shape[1]):
+            self._require_room(int(mask.sum(dim=-1).max()), "a prompt with its text has")
         return embeds, mask, clip_mask, visual
 
     def forward(
@@ -298,7 +300,7 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             ValueError: inputs contradict each other, several sequences a clip are asked for, or a prompt leaves the
                 language model no room.
         """
-        self._hold_frozen_parts()
+        self._hold_frozen_parts(checkpointed=False)
         with self._bases_at_rest():
             embeds, mask, clip_mask, visual = self._prompt(
                 input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
@@ -347,15 +349,24 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
 
     def _room(self, length: int, settings: dict[str, Any]) -> dict[str, int]:
         """New tokens that the language model's positions leave after a prompt, where they are fewer than asked."""
-        most = getattr(self.config.text_config, "max_position_embeddings", None)
+        most = self._positions
         if not most or settings.get("max_new_tokens") is None or length + settings["max_new_tokens"] <= most:
             return {}
-        if length >= most:
-            raise ValueError(
-                f"a prompt has {length} tokens and the language model {most} positions; expected fewer; list fewer "
-                "people or fewer contextual ADs."
-            )
+        self._require_room(length + 1, "a prompt with one new token has")
         return {"max_new_tokens": most - length}
+
+    @property
+    def _positions(self) -> int | None:
+        """How many positions the language model knows; None: it does not say."""
+        return getattr(self.config.text_config, "max_position_embeddings", None)
+
+    def _require_room(self, length: int, what: str) -> None:
+        """Refuse more tokens than positions: an embedding's own error names neither."""
+        if self._positions and length > self._positions:
+            raise ValueError(
+                f"{what} {length} tokens and the language model {self._positions} positions; expected no more; list "
+                "fewer people or fewer contextual ADs."
+            )
 
     def _generation_settings(self, asked: dict[str, Any]) -> dict[str, Any]:
         config = self.config

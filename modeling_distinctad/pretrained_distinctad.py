@@ -69,10 +69,11 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         self.language_model.requires_grad_(False)
         self._hold_frozen_parts()
 
-    def _hold_frozen_parts(self) -> None:
+    def _hold_frozen_parts(self, checkpointed: bool = True) -> None:
+        """Towers into eval mode; layers that shall be checkpointed train, which costs them their cache of keys."""
         self.vision_tower.eval()
         self.language_model.eval()
-        if self.training:
+        if self.training and checkpointed:
             for module in self.language_model.modules():
                 # transformers checkpoints a layer only while it trains; its children, dropout included, stay in eval.
                 if isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing:
@@ -113,7 +114,8 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             return pixel_values.new_zeros(*leading, self.config.joint_size, device=self.device)
         images = pixel_values.reshape(-1, *pixel_values.shape[-3:])
         weight = next(self.vision_tower.parameters())
-        images = images.to(device=weight.device, dtype=weight.dtype)
+        device = images.device if weight.is_meta else weight.device  # meta: accelerate has put the weights elsewhere
+        images = images.to(device=device, dtype=weight.dtype)
         chunks = images.split(self.config.vision_chunk_size)
         return torch.cat([embed_images(self.vision_tower, chunk) for chunk in chunks]).reshape(*leading, -1)
 
@@ -172,8 +174,9 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         def draw(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=generator, device="cpu").to(device)
 
-        embeddings: Any = self.get_input_embeddings().weight
-        target = embeddings.float().square().mean().sqrt()
+        table: Any = self.get_input_embeddings()  # called, not read: Gemma scales its embeddings in `forward`
+        words = table(torch.arange(len(table.weight), device=table.weight.device))
+        target = words.float().square().mean().sqrt()
         if frame_features is None:
             frame_features = draw(1, config.window_size, config.num_frames, config.joint_size)
         _scale(self.projection, self.encode_window(frame_features), target)
@@ -208,12 +211,15 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             **kwargs: passed on to transformers.
 
         Raises:
-            ValueError: the language model shall be named and has no name, or other weights than the named one.
+            ValueError: the language model shall be named and has no name, or other weights than the named one; or it
+                carries adapters, or is compiled, and the folder could not be loaded.
         """
         config = self.config
         embeddings: Any = self.get_input_embeddings().weight
         config.text_config.vocab_size = embeddings.shape[0]  # it may have been resized
         stored = config.text_model_stored if save_language_model is None else save_language_model
+        if stored and state_dict is None:
+            self._check_plain_language_model()
         if not stored:
             if not config.text_model_name_or_path:
                 raise ValueError(
@@ -230,6 +236,16 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             super().save_pretrained(save_directory, is_main_process, state_dict, **kwargs)
         finally:
             config.text_model_stored = before
+
+    def _check_plain_language_model(self) -> None:
+        """See that the folder can be loaded: nobody knows the weights of a wrapper by these names."""
+        wrapped = [k for k in self.language_model.state_dict() if ".lora_" in k or k.startswith("_orig_mod.")]
+        if wrapped:
+            raise ValueError(
+                f"the language model is wrapped (`{wrapped[0]}`), so that the folder could not be loaded; expected a "
+                "plain one; merge adapters (`merge_and_unload`), or save them with peft; take the `_orig_mod` of a "
+                "compiled one."
+            )
 
     def _check_named_language_model(self) -> None:
         """See that naming the language model loses nothing: adapters and resized tokens would be gone."""
@@ -281,12 +297,12 @@ class DistinctADPreTrainedModel(PreTrainedModel):
                 f"language model {config.text_model_name_or_path}: the checkpoint names it instead of storing it, and "
                 f"it cannot be loaded ({str(error).splitlines()[0]}); fetch it, or put its folder at that path."
             ) from error
-        if config.text_model_sha256 is not None and fingerprint != config.text_model_sha256:
+        self._named_sha256 = weights_sha256(named, torch.bfloat16)  # what a model that was given in bfloat16 recorded
+        if config.text_model_sha256 not in (None, fingerprint, self._named_sha256):
             raise ValueError(
                 f"language model {config.text_model_name_or_path}: its weights have SHA-256 {fingerprint}, expected "
                 f"{config.text_model_sha256}; fetch the revision that the checkpoint was trained with."
             )
-        self._named_sha256 = weights_sha256(named, torch.bfloat16)
         self.language_model = named.to(device)
 
 

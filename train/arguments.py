@@ -154,9 +154,10 @@ def resume_point(folder: str, settings: Mapping[str, Any]) -> str | None:
         ValueError: the checkpoints there are another configuration's.
     """
     asked = json.loads(json.dumps({k: v for k, v in settings.items() if k not in SAME_WEIGHTS}, default=str))
+    asked["ranks"] = int(os.environ.get("WORLD_SIZE", "1"))  # a step of more ranks takes other items
     path, found = Path(folder) / CONFIGURATION, latest_checkpoint(folder)
     if found is not None and path.is_file():
-        begun = json.loads(path.read_text(encoding="utf-8"))
+        begun = {"ranks": asked["ranks"], **json.loads(path.read_text(encoding="utf-8"))}  # not written before
         changed = [k for k in sorted({*begun, *asked}) if begun.get(k) != asked.get(k)]
         if changed:
             told = ", ".join(f"{k} was {begun.get(k)!r} and is {asked.get(k)!r}" for k in changed[:3])

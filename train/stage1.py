@@ -282,8 +282,9 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     model, collator = Stage1Model(clip), ClipCollator(tokenizer)
     settings = training_arguments(
         run, num_train_epochs=arguments.epochs, max_steps=arguments.max_steps, optim="adamw_torch", weight_decay=0.0,
-        dataloader_num_workers=arguments.workers, ddp_timeout=FIRST_PASS_S,
+        dataloader_num_workers=arguments.workers or run.dataloader_workers, ddp_timeout=FIRST_PASS_S,
     )  # fmt: skip  # AdamW without decay is Adam
+    clip.to(settings.device)  # texts and the first retrieval run there too
     with settings.main_process_first(local=False, desc="preparing clips and texts"):
         data, pool = build_data(arguments, processor, Path(run.output_dir))
         if len(data) < (a_step := run.batch_size * settings.world_size):

@@ -317,6 +317,8 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
         ValueError: choices contradict each other, or the cache is another tower's.
     """
     check_run(arguments)
+    if run.warmup_steps != RunArguments.warmup_steps:
+        raise ValueError(f"warmup_steps is {run.warmup_steps}, which Stage II does not read; give --warmup_share")
     refuse_strange(Path(run.output_dir))
     torch.manual_seed(run.seed)
     processor = build_processor(arguments)

@@ -61,10 +61,12 @@ class CheckGradients(TrainerCallback):
         Raises:
             NotFiniteError: one holds a NaN or an infinity.
         """
-        for name, parameter in kwargs["model"].named_parameters():
-            if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
-                what = f"the gradient of {name} is not finite"
-                raise NotFiniteError(_said(what, state.global_step + 1, self.trainer.batch_name()))
+        given = [(name, p.grad) for name, p in kwargs["model"].named_parameters() if p.grad is not None]
+        bad = [name for name, gradient in given if not torch.isfinite(gradient).all()]
+        if bad:  # clipping, which comes before, makes every gradient NaN because of one; then its name is lost
+            what = f"the gradient of {bad[0]}" if len(bad) < len(given) else "a gradient"
+            where = state.global_step + 1, self.trainer.batch_name()
+            raise NotFiniteError(_said(f"{what} is not finite", *where))
 
 
 def _said(what: str, step: int, batch: str) -> str:

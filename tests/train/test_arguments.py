@@ -163,3 +163,19 @@ def test_one_process_drives_one_accelerator(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
     with pytest.raises(ValueError, match="sees 2 accelerators.*torchrun"):
         training_arguments(RunArguments(output_dir=str(tmp_path)))
+
+
+def test_a_run_goes_on_with_as_many_ranks_as_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resume_point(str(tmp_path), {"seed": 1}) is None
+    (tmp_path / "checkpoint-2").mkdir()
+    (tmp_path / "checkpoint-2" / "trainer_state.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    with pytest.raises(ValueError, match="ranks was 1 and is 8"):
+        resume_point(str(tmp_path), {"seed": 1})
+
+
+def test_stage2_refuses_a_warm_up_that_it_does_not_read(tmp_path: Path) -> None:
+    from train.stage2 import train
+
+    with pytest.raises(ValueError, match="warmup_steps is 7, which Stage II does not read; give --warmup_share"):
+        train(Stage2Arguments(), RunArguments(output_dir=str(tmp_path / "model"), warmup_steps=7))
