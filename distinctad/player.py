@@ -57,10 +57,14 @@ def page(
         for cue in script.cues
     ]
     first = _RECORDED.format(voice=html.escape(voice), file=_link(narration)) if narration else ""
+    note = f"{script.note}. Descriptions are spoken by a {voice}." if narration else script.note
+    left = sum(not cue["recorded"] for cue in data)
+    if narration and left:
+        note += f" {left} too long for their gaps pause the film and come in the browser's voice."
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         language=html.escape(script.language),
         title=html.escape(script.title or "Film"),
-        note=html.escape(f"{script.note}. Descriptions are spoken by a {voice}." if narration else script.note),
+        note=html.escape(note),
         film=_link(film),
         captions=_track(Script(captions, script.language)),
         descriptions=_track(replace(script, note="")),

@@ -125,7 +125,9 @@ def replay(draft: Mapping[str, Any], edits: Iterable[Edit], speech: Sequence[Spe
         raise UserError("every description was removed", "Keep at least one.")
     kept = sorted((line.cue(duration_s) for line in left), key=lambda cue: (cue["start_s"], cue["index"]))
     ends_before(kept, {line.index for line in left if line.is_unmeasured()})
-    see_that_nobody_speaks([(at, line) for at, line in added.items() if not cues[at].values["removed"]], speech)
+    # One that was moved since is judged as any moved line is: it may be heard in the extended film alone.
+    stay = [(at, line) for at, line in added.items() if _same(line["start_s"], cues[at].values["start_s"])]
+    see_that_nobody_speaks([(at, line) for at, line in stay if not cues[at].values["removed"]], speech)
     over = all(cue["provenance"].get("reviewed") for cue in kept)
     said = REVIEW if draft["review"] == REVIEWED else draft["review"]
     return {**copy.deepcopy(dict(draft)), "cues": kept, "review": REVIEWED if over else said}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -143,6 +144,7 @@ class Track:
             else list(places)
         )
         self._fitted: list[Fitted] = []
+        self._said: list[str] = []
 
     def fitted(self, document: Mapping[str, Any], options: Sequence[Sequence[tuple[str, float]]]) -> dict[str, Any]:
         """Choose, shorten and place the texts.
@@ -158,6 +160,8 @@ class Track:
         told = [[text for text, _ in texts] for texts in options]
         if self.settings.naming == "after-reveal" and names:
             known, times = reveals(names, self.speech), [place.start_s for place in self._rooms]
+            if unheard := [name for name, since_s in known.items() if math.isinf(since_s)]:
+                self._said.append(f"dialogue never names {', '.join(unheard)}, so no description does")
             for rank in range(max(len(texts) for texts in told)):
                 column = introduce([texts[min(rank, len(texts) - 1)] for texts in told], times, known)
                 told = [
@@ -224,7 +228,8 @@ class Track:
 
     def _warnings(self) -> list[str]:
         count = sum(found.how == "extended" for found in self._fitted)
-        return [f"{count} description(s) do not fit and are heard in extended.mp4 only"] if count else []
+        left = [f"{count} description(s) do not fit and are heard in extended.mp4 only"] if count else []
+        return [*self._said, *left]
 
     def texts(self, document: Mapping[str, Any]) -> dict[str, str]:
         """Write the text files that `TEXT_FILES` names.

@@ -163,7 +163,7 @@ window.distinctad = (function () {
   }
   function typed(at) {
     const line = lines[at], value = clean(line.area.value);
-    if (value) { commit(at, "text", value, true); } else if (line.area.value !== line.text) { line.area.value = line.text; }
+    if (value) { commit(at, "text", value, true); } else if (line.area.value !== line.text) { line.area.value = line.text; judge(at); say("Line " + line.cue.index + ": an empty text is not kept, the old one is back; remove the line if nothing is to be said."); }
   }
   function setText(at, value) {
     session = null;
@@ -315,7 +315,7 @@ window.distinctad = (function () {
   }
   function key(event, at) {
     const name = event.key, line = lines[at], alt = event.altKey && !event.ctrlKey, letter = alt && !APPLE && event.code;
-    if (name === "Enter") { typed(at); if (event.ctrlKey || event.metaKey) { setFlag(at, "reviewed", true); } go(at, 1); } else if (alt && name === "ArrowDown") { go(at, 1); } else if (alt && name === "ArrowUp") { go(at, -1); } else if (letter === "KeyP") { play(at); } else if (letter === "KeyH") { hear(at); } else if (letter === "KeyA") { other(at); } else if (letter === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (alt && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
+    if (name === "Enter" && !clean(line.area.value)) { say("Line " + line.cue.index + " is empty: remove it, or press Escape for its text."); } else if (name === "Enter") { typed(at); if (event.ctrlKey || event.metaKey) { setFlag(at, "reviewed", true); } go(at, 1); } else if (alt && name === "ArrowDown") { go(at, 1); } else if (alt && name === "ArrowUp") { go(at, -1); } else if (letter === "KeyP") { play(at); } else if (letter === "KeyH") { hear(at); } else if (letter === "KeyA") { other(at); } else if (letter === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (alt && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
     event.preventDefault();
   }
   function wire() {

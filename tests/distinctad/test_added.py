@@ -135,3 +135,11 @@ def test_every_text_file_holds_it_and_none_is_written_over_dialogue(tmp_path: Pa
     with pytest.raises(UserError, match="the added line 4, 5 to 7 s, overlaps the dialogue from 6 to 8 s"):
         export_edited(draft(), edits, tmp_path / "b", speech=[Speech(6.0, 8.0, "Yes.")])
     assert not list((tmp_path / "b").glob("*"))
+
+
+def test_an_added_line_that_was_moved_out_of_dialogue_is_no_longer_refused() -> None:
+    speech = [Speech(6.0, 8.0, "Yes.")]
+    with pytest.raises(UserError, match="overlaps the dialogue"):
+        replay(draft(), [added(5, 7)], speech)
+    moved = replay(draft(), [added(5, 7), Edit(4, "start_s", 5.0, 9.0)], speech)
+    assert [cue["start_s"] for cue in moved["cues"] if cue["index"] == 4] == [9.0]

@@ -246,6 +246,15 @@ def test_names_wait_when_asked(film: Path, srt: Path, tmp_path: Path, cast: Path
     assert [cue["text"] for cue in result.cues] == ["Someone waits.", "Mara waits.", "Mara waits."]
 
 
+@pytest.mark.usefixtures("hum", "no_media")
+def test_that_dialogue_names_nobody_is_said(film: Path, tmp_path: Path, cast: Path) -> None:
+    fake, track = FakePipe(lambda index, generation: "Mara waits."), TrackSettings(naming="after-reveal")
+    result = describe(film, tmp_path / "o", cast=cast, pipe=fake, export="all", track=track)
+    assert all("Mara" not in cue["text"] for cue in result.cues)
+    document = json.loads((tmp_path / "o" / "descriptions.json").read_text(encoding="utf-8"))
+    assert any(said.startswith("dialogue never names Mara") for said in document["warnings"])
+
+
 def test_a_film_without_sound_gets_the_description_alone(tmp_path: Path, hum: voices.Remembering) -> None:
     from stand_ins import write_film
 

@@ -199,6 +199,25 @@ def test_the_listeners_own_volume_stays(played: Any) -> None:
 
 
 @pytest.mark.slow
+def test_what_the_recording_leaves_out_is_spoken_while_the_film_waits(played: Any, tmp_path: Path) -> None:
+    cues = (ScriptCue(0, 300, "Mara runs.", "1"), ScriptCue(1000, 1900, "Tom waits for a long time.", "2"))
+    made = page(Script(cues, note="Draft"), [], "film.mp4", narration="film.mp4", recorded=["1"], ducked=0.5)
+    assert "Draft. Descriptions are spoken by a synthetic voice. 1 too long for their gaps pause the film" in made
+    (tmp_path / "left.html").write_text(made, encoding="utf-8")
+    played.goto((tmp_path / "left.html").as_uri())
+    played.click("#play")
+    until = time.monotonic() + 30
+    while not played.evaluate("lines.length") and time.monotonic() < until:
+        time.sleep(0.05)
+    assert played.evaluate("lines.map((line) => line.text)") == ["Tom waits for a long time."]
+    assert played.evaluate("document.getElementById('film').paused")
+    played.evaluate("lines[0].onend()")
+    while played.evaluate("document.getElementById('film').paused") and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not played.evaluate("document.getElementById('film').paused")
+
+
+@pytest.mark.slow
 def test_an_earlier_utterance_never_ends_a_later_one(played: Any) -> None:
     played.check("input[value=browser]")
     played.evaluate("document.getElementById('film').volume = 0.8")

@@ -158,8 +158,13 @@ def test_keys_move_and_put_back(visitor: Visitor, film: Path, srt: Path) -> None
     assert tab.evaluate("document.getElementById('dad-film').currentTime") >= 4.0
     tab.fill("#dad-lines textarea >> nth=1", "   ")
     tab.wait_for_function("document.getElementById('dad-b2').innerText.includes('Empty')")
+    tab.press("#dad-lines textarea >> nth=1", "Control+Enter")
+    tab.wait_for_function("document.getElementById('dad-live').innerText.includes('is empty: remove it')")
+    assert not tab.is_checked("#dad-lines tr >> nth=1 >> input[type=checkbox]")  # an emptied line is not accepted
     tab.focus("#dad-lines textarea >> nth=0")
+    tab.wait_for_function("document.getElementById('dad-live').innerText.includes('an empty text is not kept')")
     assert visitor.texts()[1] == "Tom waits."
+    assert "Empty" not in tab.inner_text("#dad-b2")
     tab.focus("#dad-show")
     tab.select_option("#dad-show", "long")
     assert tab.locator("#dad-lines tr:visible").count() == 0
