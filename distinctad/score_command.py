@@ -11,6 +11,8 @@ import typer
 from distinctad.errors import UserError
 from distinctad.score_sets import METRICS, SETS, named_set
 
+CHOICE = f"Of {','.join(METRICS)} (default: all that the inputs allow but action_score, meteor, spice)."
+
 
 def _recalls(text: str) -> tuple[tuple[int, int], ...] | None:
     """Read k/N pairs such as "5/16,1/5"; "" is none given."""
@@ -38,12 +40,7 @@ def score_command(
         Path | None,
         typer.Option(help="Folder of <film>.cast.json or a JSON of {film: [names]} (default: by the truth)."),
     ] = None,
-    metrics: Annotated[
-        str,
-        typer.Option(
-            help=f"Of {','.join(METRICS)} (default: all that the inputs allow but action_score, meteor, spice)."
-        ),
-    ] = "",
+    metrics: Annotated[str, typer.Option(help=CHOICE)] = "",
     encoder: Annotated[
         str | None, typer.Option(help="Text encoder for R@k/N, BERTScore, Action score: folder or Hub id.")
     ] = None,
