@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.utils import logging
 
 from .configuration_distinctad import DistinctADConfig
 from .perceiver_distinctad import Perceiver, ScaledLinear
 from .towers_distinctad import embed_images, load_language, load_vision, require_all_weights, weights_sha256
 
+logger = logging.get_logger(__name__)
 # Keywords of `from_pretrained` that say how to fetch a model and run its attention.
 _FETCHING = ("token", "cache_dir", "local_files_only", "force_download", "proxies", "attn_implementation")
 _MODEL = "modeling_distinctad.DistinctADForConditionalGeneration"
@@ -91,9 +93,9 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         """Replace the token embeddings of the language model."""
         self.language_model.set_input_embeddings(value)
 
-    def get_output_embeddings(self) -> nn.Module:
-        """Output layer of the language model."""
-        return self.language_model.get_output_embeddings()
+    def get_output_embeddings(self) -> nn.Module | None:
+        """Output layer of the language model; None where a named one is still to be loaded (quantisers ask then)."""
+        return None if isinstance(self.language_model, nn.Identity) else self.language_model.get_output_embeddings()
 
     def set_output_embeddings(self, value: nn.Module) -> None:
         """Replace the output layer of the language model."""
@@ -288,6 +290,9 @@ class DistinctADPreTrainedModel(PreTrainedModel):
 
     def _take_named_language_model(self, fetching: dict[str, Any]) -> None:
         config, dtype, device = self.config, self.perceiver.latents.dtype, self.perceiver.latents.device
+        quantisation = copy.deepcopy(getattr(config, "quantization_config", None))
+        if quantisation is not None:
+            fetching = {**fetching, "quantization_config": quantisation, "device_map": {"": device}}
         try:
             named, fingerprint = load_language(
                 config.text_model_name_or_path, config.text_model_revision, dtype, **fetching
@@ -298,12 +303,17 @@ class DistinctADPreTrainedModel(PreTrainedModel):
                 f"it cannot be loaded ({str(error).splitlines()[0]}); fetch it, or put its folder at that path."
             ) from error
         self._named_sha256 = weights_sha256(named, torch.bfloat16)  # what a model that was given in bfloat16 recorded
-        if config.text_model_sha256 not in (None, fingerprint, self._named_sha256):
+        if quantisation is not None:
+            logger.warning(
+                f"language model {config.text_model_name_or_path}: quantised while it was loaded, so its weights "
+                "cannot be held against the checkpoint's record; load it once without quantisation to be sure of them."
+            )
+        elif config.text_model_sha256 not in (None, fingerprint, self._named_sha256):
             raise ValueError(
                 f"language model {config.text_model_name_or_path}: its weights have SHA-256 {fingerprint}, expected "
                 f"{config.text_model_sha256}; fetch the revision that the checkpoint was trained with."
             )
-        self.language_model = named.to(device)
+        self.language_model = named if quantisation is not None else named.to(device)
 
 
 def _scale(layer: nn.Linear, results: Tensor, target: Tensor) -> None:

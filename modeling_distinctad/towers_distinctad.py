@@ -133,7 +133,7 @@ def load_language(
     Args:
         source: what to load.
         revision: of the Hub id.
-        dtype: of the returned weights; None keeps the stored one. A module keeps its own.
+        dtype: of the returned weights; None keeps the stored one. A module and quantised weights keep their own.
         **loading: further keywords of `from_pretrained`.
 
     Returns:
@@ -150,7 +150,7 @@ def load_language(
     model, info = loaded
     require_all_weights(info["missing_keys"], f"language model {source}")
     fingerprint = weights_sha256(model)
-    return (model if dtype is None else model.to(dtype)), fingerprint
+    return (model if dtype is None or getattr(model, "is_quantized", False) else model.to(dtype)), fingerprint
 
 
 def weights_sha256(model: nn.Module, rounded: torch.dtype = torch.float32) -> str:

@@ -21,9 +21,11 @@ window.distinctadWords = (function () {
   function seconds(rate, text) {
     const found = words(text);
     if (!found.length) { return 0; }
-    const letters = found.reduce((sum, word) => sum + Array.from(word).length, 0);
+    const digits = found.join("").match(/\p{Nd}/gu) || [];  // each is spoken as a word of five letters
+    const letters = found.reduce((sum, word) => sum + Array.from(word).length, 0) + 4 * digits.length;
+    const count = digits.length + found.filter((word) => !/^\p{Nd}+$/u.test(word)).length;
     const breaks = (text.trim().match(BREAK) || []).length;
-    return Math.max(0.05, rate.start_s + rate.word_s * found.length + rate.letter_s * letters + rate.break_s * breaks);
+    return Math.max(0.05, rate.start_s + rate.word_s * count + rate.letter_s * letters + rate.break_s * breaks);
   }
   const wordsIn = (rate, room) => Math.max(0, Math.floor((room - rate.start_s) / (rate.word_s + 4.6 * rate.letter_s) + 1e-9));
 

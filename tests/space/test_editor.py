@@ -24,6 +24,7 @@ LINES = [
     *SENTENCES[:14],
     "Straße und STRASSE, Ὀδυσσεύς' Schiff: naïve façade — “quoted”; don’t, it's, boys' o'clock, T-shirt…",
     "Dr. Ellie Sattler's hat. Mara sees Ellie; 3½ cups, x_y ﬁne!",
+    "Bus 204 in 1987, MI5, the 3rd of 12,500; 7-year-old, ٣ cups",
     *("他走进房间。", "Ёлка стоит, e\u0301cole", "", "...", "İstanbul I"),
 ]
 

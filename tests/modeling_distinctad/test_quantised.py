@@ -1,0 +1,86 @@
+"""A checkpoint that names its language model, loaded with a quantiser: of transformers' own kind, registered here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import config, inputs, text_config, vision_config
+from torch import nn
+from transformers import CLIPVisionModelWithProjection, LlamaForCausalLM
+from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING, AUTO_QUANTIZER_MAPPING
+from transformers.quantizers.base import HfQuantizer
+from transformers.utils.quantization_config import QuantizationConfigMixin
+
+from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
+
+STEP = 2.0**-6
+
+
+class GridConfig(QuantizationConfigMixin):  # type: ignore[misc]
+    """Linear weights as multiples of a step."""
+
+    def __init__(self, quant_method: str = "grid", **rest: Any) -> None:
+        self.quant_method = quant_method
+
+
+class GridQuantizer(HfQuantizer):  # type: ignore[misc]
+    """Rounds what a quantiser rounds, and asks the model what its output layer is, as they all do."""
+
+    is_trainable = True
+
+    def _process_model_before_weight_loading(self, model: Any, **kwargs: Any) -> None:
+        self.kept = self.get_modules_to_not_convert(model)
+
+    def _process_model_after_weight_loading(self, model: Any, **kwargs: Any) -> None:
+        for name, module in model.named_modules():
+            if type(module) is nn.Linear and name not in self.kept:
+                module.weight.data = (module.weight.data / STEP).round() * STEP
+
+    def is_serializable(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def grid(monkeypatch: pytest.MonkeyPatch) -> GridConfig:
+    monkeypatch.setitem(AUTO_QUANTIZATION_CONFIG_MAPPING, "grid", GridConfig)
+    monkeypatch.setitem(AUTO_QUANTIZER_MAPPING, "grid", GridQuantizer)
+    return GridConfig()
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Path:
+    """A checkpoint beside the language model that it names."""
+    torch.manual_seed(0)
+    LlamaForCausalLM(text_config("llama")).save_pretrained(tmp_path / "lm")
+    asked = ("num_frames", "num_prompt_vectors")
+    own = {k: v for k, v in config().to_dict().items() if k.endswith("_token_id") or k in asked}
+    made: Any = DistinctADForConditionalGeneration.from_towers(
+        CLIPVisionModelWithProjection(vision_config()),
+        str(tmp_path / "lm"),
+        text_model_name_or_path=str(tmp_path / "lm"),
+        **own,
+    )
+    made.save_pretrained(tmp_path / "named", save_language_model=False)
+    return tmp_path / "named"
+
+
+def test_the_named_language_model_is_quantised_too_and_the_trained_parts_are_not(
+    named: Path, grid: GridConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = DistinctADForConditionalGeneration.from_pretrained(named)
+    with caplog.at_level("WARNING"):
+        made = DistinctADForConditionalGeneration.from_pretrained(named, quantization_config=grid)
+    theirs, ours = plain.state_dict(), made.state_dict()
+    changed = {name.split(".")[0] for name in theirs if not torch.equal(theirs[name], ours[name])}
+    assert changed == {"language_model", "vision_tower"}
+    assert torch.equal(theirs["language_model.lm_head.weight"], ours["language_model.lm_head.weight"])
+    layers = made.language_model.model.layers
+    assert torch.equal(layers[0].mlp.up_proj.weight % STEP, torch.zeros_like(layers[0].mlp.up_proj.weight))
+    assert {name.split(".")[0] for name in made.trainable_parameter_names()}.isdisjoint({"language_model"})
+    assert made(**inputs()).loss.isfinite()
+    made.save_pretrained(tmp_path / "again", save_language_model=False)
+    again = DistinctADForConditionalGeneration.from_pretrained(tmp_path / "again")
+    assert torch.equal(again(**inputs()).logits, made(**inputs()).logits)
