@@ -23,6 +23,7 @@ SAME_WEIGHTS = frozenset({
     "frame_cache", "frame_cache_gb", "text_cache", "epochs", "max_steps", "warmup_share",
 })  # fmt: skip
 """Options that change how, where or how long a run is computed, not what it learns at a step."""
+LENGTH = ("epochs", "max_steps", "warmup_share")  # of these, what the learning rate's schedule follows
 
 
 @dataclass
@@ -155,9 +156,11 @@ def resume_point(folder: str, settings: Mapping[str, Any]) -> str | None:
     """
     asked = json.loads(json.dumps({k: v for k, v in settings.items() if k not in SAME_WEIGHTS}, default=str))
     asked["ranks"] = int(os.environ.get("WORLD_SIZE", "1"))  # a step of more ranks takes other items
+    length = {name: settings[name] for name in LENGTH if name in settings}
     path, found = Path(folder) / CONFIGURATION, latest_checkpoint(folder)
     if found is not None and path.is_file():
         begun = {"ranks": asked["ranks"], **json.loads(path.read_text(encoding="utf-8"))}  # not written before
+        before = begun.pop("length", length)
         changed = [k for k in sorted({*begun, *asked}) if begun.get(k) != asked.get(k)]
         if changed:
             told = ", ".join(f"{k} was {begun.get(k)!r} and is {asked.get(k)!r}" for k in changed[:3])
@@ -165,9 +168,12 @@ def resume_point(folder: str, settings: Mapping[str, Any]) -> str | None:
                 f"{folder} holds the checkpoints of another run: {told}; expected the same; name another --output_dir, "
                 f"or delete {folder} to begin anew"
             )
+        if before != length:
+            print(f"{found} is of a run of {before}, now {length}: it goes on by the new length's learning rates, so the "
+                  "weights will be those of neither; begin anew for one run of that length", file=sys.stderr)  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial{os.environ.get('RANK', '0')}")
-    partial.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps({**asked, "length": length}, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
     return found
 

@@ -144,7 +144,7 @@ def test_the_latest_complete_checkpoint_is_found(tmp_path: Path) -> None:
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "checkpoint-10")
 
 
-def test_a_folder_goes_on_with_its_own_run_only(tmp_path: Path) -> None:
+def test_a_folder_goes_on_with_its_own_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = {"alpha": 3.0, "seed": 1, "epochs": 2, "output_dir": "here"}
     assert resume_point(str(tmp_path), asked) is None
     assert resume_point(str(tmp_path), {**asked, "seed": 2}) is None  # nothing was trained yet
@@ -154,7 +154,11 @@ def test_a_folder_goes_on_with_its_own_run_only(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="seed was 2 and is 1.*delete"):
         resume_point(str(tmp_path), asked)
     longer = {**asked, "seed": 2, "epochs": 9, "output_dir": "there"}
+    capsys.readouterr()
+    assert resume_point(str(tmp_path), {**longer, "epochs": asked["epochs"]}) == str(checkpoint)
+    assert not capsys.readouterr().err
     assert resume_point(str(tmp_path), longer) == str(checkpoint)
+    assert "is of a run of {'epochs': 2}, now {'epochs': 9}" in capsys.readouterr().err
     (tmp_path / "run_configuration.json").unlink()  # checkpoints of before this file existed
     assert resume_point(str(tmp_path), asked) == str(checkpoint)
 
