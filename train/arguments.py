@@ -169,8 +169,11 @@ def resume_point(folder: str, settings: Mapping[str, Any]) -> str | None:
                 f"or delete {folder} to begin anew"
             )
         if before != length:
-            print(f"{found} is of a run of {before}, now {length}: it goes on by the new length's learning rates, so the "
-                  "weights will be those of neither; begin anew for one run of that length", file=sys.stderr)  # fmt: skip
+            print(
+                f"{found} is of a run of {before}, now {length}: it goes on by the new length's learning rates, so the "
+                "weights will be those of neither; begin anew for one run of that length",
+                file=sys.stderr,
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial{os.environ.get('RANK', '0')}")
     partial.write_text(json.dumps({**asked, "length": length}, indent=1) + "\n", encoding="utf-8")
