@@ -24,13 +24,13 @@ from distinctad.plan import PathLike, Plan, Settings, name_of, plan, reason_of, 
 from distinctad.planner import find_gaps
 from distinctad.planner_rate import Rate
 from distinctad.subtitles import Speech, read_subtitles
-from distinctad.track import MEDIA_FILES, TEXT_FILES, Export, Track, TrackSettings, heard_voice
+from distinctad.track import CAPTION_FILES, MEDIA_FILES, TEXT_FILES, Export, Track, TrackSettings, heard_voice
+from distinctad.unsaid import PLACEHOLDER
 
 Pipe = Callable[..., list[dict[str, Any]]]
 Progress = Callable[[int, int], None]
 Options = list[list[tuple[str, float]]]  # for each cue its texts with scores
 
-PLACEHOLDER = "No description."
 FORCED_LENGTHS = (2, 8)  # shortest lengths in tokens that an empty text is tried again with: one may be a blank
 
 
@@ -232,7 +232,7 @@ def _describe_all(
     progress: Progress | None,
     about: dict[str, Any] | None,
 ) -> Described:
-    names = (*exports.FILES, *TEXT_FILES, *MEDIA_FILES)
+    names = (*exports.FILES, *TEXT_FILES, *MEDIA_FILES, *CAPTION_FILES)
     with exports.OutputFolder(out, overwrite, names, "another --out") as folder:
         document = track.fitted(*_run(track.job, model, pipe, progress, track.settings.candidates, about))
         texts = {**_texts_of(document), **track.texts(document)}

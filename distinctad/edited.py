@@ -22,7 +22,7 @@ from distinctad.plan import PathLike, Plan, Settings, name_of, probe_film, sha25
 from distinctad.planner_fit import Room, rooms
 from distinctad.review import Edit, free_around, log_of, replay
 from distinctad.subtitles import Speech
-from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
+from distinctad.track import CAPTION_FILES, MEDIA_FILES, TEXT_FILES, Track, TrackSettings
 
 REVIEW_FILES = ("descriptions.draft.json", "edit-log.json")
 _START_S = 2e-3  # a line starts in a free part if it does within the millisecond that `Track.as_edited` allows
@@ -64,7 +64,7 @@ def export_edited(
     """
     final = replay(draft, edits, speech or ())
     texts = {
-        **_texts(final, speech or ()),
+        **_texts(final, speech),
         REVIEW_FILES[0]: exports.to_json(draft),
         REVIEW_FILES[1]: log_of(draft, edits),
     }
@@ -73,11 +73,12 @@ def export_edited(
         voiced = voice_over(final, film, speech, track or TrackSettings(), draft)
         spoken = voiced.as_edited(final)
         if too_long is not None:
-            too_long += [cue["index"] for cue in spoken["cues"] if cue["provenance"]["fit"] == "extended"]
+            too_long += [cue["index"] for cue in spoken["cues"] if cue["provenance"].get("fit") == "extended"]
         # The page plays the recorded voice, so it is the voiced track's; the scripts stay the log's.
         texts["player.html"] = voiced.texts(spoken)["player.html"]
         makers = voiced.makers(script_of(spoken))
-    with exports.OutputFolder(Path(out), overwrite, (*texts, *makers)) as folder:
+    names = dict.fromkeys((*texts, *makers, *(CAPTION_FILES if makers else ())))
+    with exports.OutputFolder(Path(out), overwrite, tuple(names)) as folder:
         return folder.write(texts, makers)
 
 
@@ -152,16 +153,34 @@ def _free(cue: Mapping[str, Any], drafted: Mapping[str, Any]) -> tuple[float, fl
     return float(chosen["start_s"]), float(chosen["end_s"])
 
 
-def _texts(document: dict[str, Any], speech: Sequence[Speech]) -> dict[str, str]:
+def _texts(document: dict[str, Any], known: Sequence[Speech] | None) -> dict[str, str]:
     """Every text file of a script; its page plays the film that a person puts beside it."""
     from distinctad.player import page
 
-    script = script_of(document)
+    script, speech = script_of(document), known or ()
+    reading = script if known is None else script_of(_with_rooms(document, known))
     makers = (exports.to_csv, exports.to_json, exports.to_srt, exports.to_vtt)
     made = {name: make(document) for name, make in zip(exports.FILES, makers, strict=True)}
     html = page(script, speech, document["film"]["name"])
-    more = (dapt.write(script), transcript(script, speech), narrator_script(script, speech), html)
+    more = (dapt.write(script), transcript(script, speech), narrator_script(reading, speech), html)
     return {**made, **dict(zip(TEXT_FILES, more, strict=True))}
 
 
-EVERY_FILE = (*exports.FILES, *TEXT_FILES, *REVIEW_FILES, *MEDIA_FILES)
+def _with_rooms(document: dict[str, Any], speech: Sequence[Speech]) -> dict[str, Any]:
+    """A script whose moved lines have the room of their new places, as a narrator needs it; the script files keep it.
+
+    A line that lies in its draft's room has that one, and a person's own line the time that they gave it.
+    """
+    starts = [Interval(cue["start_s"], cue["start_s"] + _START_S, "gap") for cue in document["cues"]]
+    free = rooms(starts, speech, document["film"]["duration_s"], GapRules(**document["intervals"]["rules"]))
+    cues = []
+    for cue, place in zip(document["cues"], free, strict=True):
+        room_s = cue["provenance"].get("room_s")
+        if room_s and not room_s[0] <= cue["start_s"] <= room_s[1] and place.end_s > place.start_s:
+            around = [round(place.free_from_s, 3), round(place.free_to_s, 3)]
+            cue = {**cue, "provenance": {**cue["provenance"], "room_s": around}}
+        cues.append(cue)
+    return {**document, "cues": cues}
+
+
+EVERY_FILE = (*exports.FILES, *TEXT_FILES, *REVIEW_FILES, *MEDIA_FILES, *CAPTION_FILES)

@@ -103,7 +103,7 @@ class OutputFolder:
     Attributes:
         folder: where the files shall lie; made, with its parents, if it is not there.
         overwrite: whether files of an earlier run may be replaced.
-        names: of the files that will be written.
+        names: of the files that may be written; with `overwrite`, those that are not written this time go.
         place: what errors say to give instead, such as "another --out": only the caller knows its options.
     """
 
@@ -189,6 +189,9 @@ class OutputFolder:
             if self.folder.is_dir():
                 for name in names:
                     os.replace(self._work / name, self.folder / name)
+                # An earlier run's file that this one has none of would pass for its own.
+                for name in set(self.names).difference(names) if self.overwrite else ():
+                    (self.folder / name).unlink(missing_ok=True)
             else:
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
                 os.rename(self._work, self.folder)

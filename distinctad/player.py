@@ -15,9 +15,10 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from distinctad.formats import webvtt_descriptions
-from distinctad.formats.script import Script, ScriptCue, clock, in_order, to_ms
+from distinctad.formats import captions, webvtt_descriptions
+from distinctad.formats.script import Script, ScriptCue, clock, in_order
 from distinctad.subtitles import Speech
+from distinctad.unsaid import is_unsaid
 
 _TEMPLATE = Path(__file__).with_name("player.html")
 _RECORDED = """<label><input type="radio" name="how" value="recorded" checked>Recorded {voice}, film quieter</label>
@@ -38,7 +39,7 @@ def page(
     """Make the page.
 
     Args:
-        script: the descriptions.
+        script: the descriptions; empty opportunities and placeholders are left out, nobody speaks them.
         speech: the lines of dialogue, for the captions and the script.
         film: the film's file name, beside the page.
         narration: the narration's file name, beside the page; None where no voice spoke.
@@ -51,7 +52,8 @@ def page(
         The page's text.
     """
     said = [line for line in speech if line.text]
-    captions = tuple(ScriptCue(to_ms(line.start_s), to_ms(line.end_s), line.text) for line in said)
+    told = tuple(cue for cue in script.cues if cue.text and not is_unsaid(cue.text, cue.provenance))
+    script = replace(script, cues=told)
     data = [
         {"start": cue.start_ms / 1000, "end": cue.end_ms / 1000, "text": cue.text, "recorded": cue.id in recorded}
         for cue in script.cues
@@ -66,8 +68,8 @@ def page(
         title=html.escape(script.title or "Film"),
         note=html.escape(note),
         film=_link(film),
-        captions=_track(Script(captions, script.language)),
-        descriptions=_track(replace(script, note="")),
+        captions=_track(captions.write(said, script.language)),
+        descriptions=_track(webvtt_descriptions.write(replace(script, note=""))),
         recorded=first,
         unrecorded="" if first else " checked",
         lines="\n".join(_lines(script, said)),
@@ -82,8 +84,7 @@ def _link(name: str) -> str:
     return "./" + html.escape(quote(name))
 
 
-def _track(script: Script) -> str:
-    text = webvtt_descriptions.write(script)
+def _track(text: str) -> str:
     return "data:text/vtt;base64," + base64.b64encode(text.encode()).decode()
 
 

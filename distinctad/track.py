@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from distinctad.errors import UserError
-from distinctad.formats import dapt
+from distinctad.formats import captions, dapt
 from distinctad.formats.reading import narrator_script, transcript
-from distinctad.formats.script import Script, script_of, to_ms
+from distinctad.formats.script import Script, script_of
 from distinctad.introduce import Naming, introduce, reveals
 from distinctad.plan import PathLike, Plan, name_of
 from distinctad.planner import find_gaps, hear, slots
 from distinctad.planner_fit import BREATH_S, Fitted, Room, fit, rooms
 from distinctad.planner_rate import Rate, assumed, calibrate
 from distinctad.subtitles import Speech
+from distinctad.unsaid import UNSAID, is_unsaid
 
 if TYPE_CHECKING:
     from distinctad.audio.mix import Pause, Spot
@@ -28,6 +30,7 @@ Export = Literal["text", "all"]
 FOR_ALL = ("voice", "duck", "candidates")  # options of command lines that only --export all reads
 TEXT_FILES = ("descriptions.dapt.xml", "transcript.txt", "script-for-narrator.txt", "player.html")
 MEDIA_FILES = ("narration.wav", "mix.wav", "described.mp4", "extended.mp4")
+CAPTION_FILES = ("captions.vtt", "extended.captions.vtt")  # of films whose dialogue is known
 _END_S = 0.1  # the last pause comes before the last picture
 
 
@@ -172,14 +175,20 @@ class Track:
             [(text, score) for text, (_, score) in zip(texts, given, strict=True)]
             for texts, given in zip(told, options, strict=True)
         ]
-        self._fitted = fit(self._rooms, scored, self.voice.seconds, self.rate, names)
+        # A placeholder keeps its room, for the text that a person will write.
+        placed = fit(self._rooms, scored, self.voice.seconds, self.rate, names)
+        self._fitted = [
+            replace(found, text=found.draft, how=UNSAID) if is_unsaid(found.draft, cue["provenance"]) else found
+            for cue, found in zip(document["cues"], placed, strict=True)
+        ]
         cues = [self._cue(document, *found) for found in zip(document["cues"], self._fitted, self._rooms, strict=True)]
         return {**document, "cues": cues, "warnings": [*document["warnings"], *self._warnings()]}
 
     def _cue(self, document: Mapping[str, Any], cue: Mapping[str, Any], found: Fitted, place: Room) -> dict[str, Any]:
         from distinctad.audio.voice import label
 
-        end_s = max(place.end_s, found.start_s + 0.1) if found.how == "extended" else found.end_s
+        end_s = max(place.end_s, found.start_s + 0.1) if found.how in ("extended", UNSAID) else found.end_s
+        spoken = {"fit": found.how, "spoken_s": round(found.spoken_s, 3), "voice": label(self.voice)}
         provenance = {
             **cue["provenance"],
             "model": document["model"]["name"],
@@ -188,10 +197,8 @@ class Track:
             "edited": False,
             "draft": found.draft,
             "alternatives": list(found.others),
-            "fit": found.how,
             "room_s": [round(place.start_s, 3), round(place.end_s, 3)],
-            "spoken_s": round(found.spoken_s, 3),
-            "voice": label(self.voice),
+            **({} if found.how == UNSAID else spoken),
         }
         times = {"start_s": round(found.start_s, 3), "end_s": round(end_s, 3)}
         return {**cue, **times, "text": found.text, "provenance": provenance}
@@ -204,19 +211,22 @@ class Track:
 
         Returns:
             The document with what the voice takes for each text; one that would be spoken over dialogue or into the
-            next description is left to the extended version.
+            next description is left to the extended version, and a placeholder is not spoken at all.
         """
         from distinctad.audio.voice import label
 
         cues, self._fitted = [], []
-        for i, (cue, place) in enumerate(zip(document["cues"], self._rooms, strict=True)):
-            text, start_s = cue["text"], float(cue["start_s"])
+        for cue, place, next_s in zip(document["cues"], self._rooms, _following_s(document["cues"]), strict=True):
+            text, start_s, before = cue["text"], float(cue["start_s"]), cue["provenance"]
+            if is_unsaid(text, before):
+                self._fitted.append(Fitted(text, text, start_s, 0.0, UNSAID, ()))
+                bare = {name: value for name, value in before.items() if name not in ("fit", "spoken_s", "voice")}
+                cues.append({**cue, "provenance": bare})
+                continue
             spoken_s = self.voice.seconds(text)
-            last = i + 1 == len(document["cues"])
-            limit_s = place.free_to_s if last else min(place.free_to_s, document["cues"][i + 1]["start_s"] - BREATH_S)
+            limit_s = min(place.free_to_s, next_s - BREATH_S)
             fits = place.end_s > place.start_s and place.free_from_s - 1e-3 <= start_s
             how = "whole" if fits and start_s + spoken_s <= limit_s + 1e-3 else "extended"
-            before = cue["provenance"]
             rest = tuple(before.get("alternatives", ()))
             self._fitted.append(Fitted(text, before.get("draft", text), start_s, spoken_s, how, rest))
             end_s = start_s + spoken_s if how == "whole" else max(place.end_s, start_s + 0.1)
@@ -229,7 +239,9 @@ class Track:
     def _warnings(self) -> list[str]:
         count = sum(found.how == "extended" for found in self._fitted)
         left = [f"{count} description(s) do not fit and are heard in extended.mp4 only"] if count else []
-        return [*self._said, *left]
+        empty = sum(found.how == UNSAID for found in self._fitted)
+        unsaid = [f"{empty} description(s) are placeholders and spoken nowhere: a person must write them"]
+        return [*self._said, *left, *(unsaid if empty else [])]
 
     def texts(self, document: Mapping[str, Any]) -> dict[str, str]:
         """Write the text files that `TEXT_FILES` names.
@@ -253,6 +265,9 @@ class Track:
             ("descriptions.vtt", "Descriptions as WebVTT"),
             ("descriptions.dapt.xml", "Descriptions as W3C DAPT"),
         ]
+        if any(line.text for line in self.speech):
+            says = ("Dialogue as captions", "Dialogue as captions of the film that pauses")
+            files += zip(CAPTION_FILES, says, strict=True)
         html = page(
             script,
             self.speech,
@@ -263,32 +278,28 @@ class Track:
             ducked=10 ** (self.settings.duck_db / 20),
             files=files,
         )
-        by_room = [
-            replace(cue, start_ms=to_ms(found.start_s), end_ms=max(cue.end_ms, to_ms(place.end_s)))
-            for cue, found, place in zip(script.cues, self._fitted, self._rooms, strict=True)
-        ]
-        reading = replace(script, cues=tuple(by_room))
-        made = (dapt.write(script), transcript(script, self.speech), narrator_script(reading, self.speech), html)
+        made = (dapt.write(script), transcript(script, self.speech), narrator_script(script, self.speech), html)
         return dict(zip(TEXT_FILES, made, strict=True))
 
     def makers(self, script: Script) -> dict[str, Callable[[Path], None]]:
-        """Say how each of `MEDIA_FILES` is written.
+        """Say how each of `MEDIA_FILES` is written, and where the dialogue is known each of `CAPTION_FILES`.
 
         Args:
-            script: the fitted script, for its language.
+            script: the fitted script, for its language and its note.
 
         Returns:
             For each file name a function of the path.
         """
         from distinctad.audio import mix, mux, sound
+        from distinctad.audio.tags import Tags
         from distinctad.audio.voice import label
 
-        film, said, language = self.job.film, label(self.voice), script.language
+        film = self.job.film
+        tags = Tags(name_of(film), label(self.voice), script.language, script.note)
         programme = sound.programme_of(film, self.job.info.duration_s)
         spots, later, pauses = self._spots(programme)
         duck = mix.Duck(self.settings.duck_db, min(0.15, max(0.02, self.job.settings.gaps.guard_s)))
         longer = replace(programme, duration_s=programme.duration_s + sum(pause.length_s for pause in pauses))
-        comment = f"Audio description ({said}) of {name_of(film)}"
 
         def inline() -> Any:
             told = mix.mixed(sound.blocks(film, programme), spots, programme.rate_hz, duck)
@@ -300,14 +311,24 @@ class Track:
 
         def narration(path: Path) -> None:
             alone = mix.narration(spots, programme.rate_hz, programme.samples)
-            sound.write_wav(path, alone, replace(programme, layout="mono"), comment)
+            sound.write_wav(path, alone, replace(programme, layout="mono"), tags.file())
 
-        return {
+        media: dict[str, Callable[[Path], None]] = {
             "narration.wav": narration,
-            "mix.wav": lambda path: sound.write_wav(path, inline(), programme, comment),
-            "described.mp4": lambda path: mux.write_described(film, path, inline(), programme, said, language),
-            "extended.mp4": lambda path: mux.write_extended(film, path, paused(), longer, pauses, said, language),
+            "mix.wav": lambda path: sound.write_wav(path, inline(), programme, tags.file()),
+            "described.mp4": lambda path: mux.write_described(film, path, inline(), programme, tags),
+            "extended.mp4": lambda path: mux.write_extended(film, path, paused(), longer, pauses, tags),
         }
+        return {**media, **self._captions(pauses)}
+
+    def _captions(self, pauses: Sequence[Pause]) -> dict[str, Callable[[Path], None]]:
+        """How the dialogue is written beside the films; they carry no subtitles of the original."""
+        from distinctad.audio import mix
+
+        said = [line for line in self.speech if line.text and line.start_s < self.job.info.duration_s]
+        later = [Speech(*mix.delayed(line.start_s, line.end_s, pauses), line.text) for line in said]
+        made = zip(CAPTION_FILES, (said, later), strict=True)
+        return {name: partial(_write_captions, lines) for name, lines in made if lines}
 
     def _spots(self, programme: Programme) -> tuple[list[Spot], list[Spot], list[Pause]]:
         """The descriptions as sound for the film's own time, and for the extended version with its pauses."""
@@ -316,7 +337,8 @@ class Track:
         inline: list[Spot] = []
         later: list[Spot] = []
         pauses: list[Pause] = []
-        order = sorted(zip(self._fitted, self._rooms, strict=True), key=lambda pair: pair[0].start_s)
+        told = [pair for pair in zip(self._fitted, self._rooms, strict=True) if pair[0].how != UNSAID]
+        order = sorted(told, key=lambda pair: pair[0].start_s)
         delay_s = busy_s = 0.0
         for i, (found, place) in enumerate(order):
             said = sound.resample(self.voice.speak(found.text), self.voice.rate_hz, programme.rate_hz)
@@ -338,3 +360,17 @@ class Track:
                 delay_s += pauses[-1].length_s
             busy_s = stop_s
         return inline, later, pauses
+
+
+def _following_s(cues: Sequence[Mapping[str, Any]]) -> list[float]:
+    """For each cue when the next one that is spoken starts, in seconds; infinity after the last."""
+    found, next_s = [], math.inf
+    for cue in reversed(cues):
+        found.append(next_s)
+        if not is_unsaid(cue["text"], cue["provenance"]):
+            next_s = float(cue["start_s"])
+    return found[::-1]
+
+
+def _write_captions(lines: Sequence[Speech], path: Path) -> None:
+    path.write_text(captions.write(lines), encoding="utf-8", newline="")

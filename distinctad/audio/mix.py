@@ -186,3 +186,17 @@ def _silence(channels: int, samples: int, rate_hz: int) -> Iterator[np.ndarray]:
 def delay(time_s: float, pauses: Sequence[Pause]) -> float:
     """Seconds by which what happens at `time_s` of the film comes later in the extended version."""
     return sum(pause.length_s for pause in pauses if pause.at_s <= time_s)
+
+
+def delayed(start_s: float, end_s: float, pauses: Sequence[Pause]) -> tuple[float, float]:
+    """When a stretch of the film comes in the extended version; one that a pause interrupts lasts through it.
+
+    Args:
+        start_s: in the film's own time.
+        end_s: the same; a pause that begins with it comes after the stretch.
+        pauses: where the film stops, in the film's own time.
+
+    Returns:
+        Start and end in seconds of the extended version.
+    """
+    return start_s + delay(start_s, pauses), end_s + sum(pause.length_s for pause in pauses if pause.at_s < end_s)

@@ -1,9 +1,9 @@
 """Films that carry the descriptions: `described.mp4` with one more sound track, `extended.mp4` with pauses.
 
 Pictures are never encoded again. In the described film the original sound is copied packet by packet, so it stays
-what it was, bit for bit; the new track is flagged for blind viewers (visual_impaired, descriptions) and names its
-voice. In the extended film a pause is a picture that stays: all later packets get later times, and because the delay
-only grows with time, decoding order stays what it was.
+what it was, bit for bit; the new track is flagged for blind viewers (visual_impaired, descriptions), names its voice
+and says that it is an unreviewed draft while it is one. In the extended film a pause is a picture that stays: all later
+packets get later times, and because the delay only grows with time, decoding order stays what it was.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from av.stream import Disposition
 
 from distinctad.audio.mix import Pause, delay
 from distinctad.audio.sound import Encoder, Programme, opened, origin_of, url_of, writing
+from distinctad.audio.tags import EXTENDED, KIND, Tags
 
 _MOST_WAITING = 64  # packets without a time of decoding at a stream's start; no codec makes so many wait
 _LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "pt": "por", "nl": "nld", "pl": "pol"}
 
 
-def write_described(
-    film: Path, path: Path, sound: Iterator[np.ndarray], programme: Programme, voice: str, language: str = "en"
-) -> None:
+def write_described(film: Path, path: Path, sound: Iterator[np.ndarray], programme: Programme, tags: Tags) -> None:
     """Copy a film and add the described sound track.
 
     Args:
@@ -33,8 +32,7 @@ def write_described(
         path: the .mp4 to write.
         sound: (channels, samples) float32 blocks of the mix.
         programme: rate and layout of `sound`.
-        voice: label of the voice, into the track's title.
-        language: of the descriptions, BCP 47.
+        tags: what the film and the track say of themselves.
 
     Raises:
         UserError: if the film holds a codec that MP4 cannot carry, or the file cannot be written.
@@ -45,7 +43,7 @@ def write_described(
         for stream in kept:
             copies[stream.index].disposition = stream.disposition
             copies[stream.index].metadata.update(_tags(stream))
-        track = _track(output, programme, voice, language)
+        track = _track(output, programme, tags)
         for packet in _packets(source, kept):
             _keep_pace(track, sound, programme, float(packet.dts * packet.time_base))
             packet.stream = copies[packet.stream.index]
@@ -59,8 +57,7 @@ def write_extended(
     sound: Iterator[np.ndarray],
     programme: Programme,
     pauses: Sequence[Pause],
-    voice: str,
-    language: str = "en",
+    tags: Tags,
 ) -> None:
     """Copy a film's pictures with pauses, and give it the described sound of the same length.
 
@@ -70,8 +67,7 @@ def write_extended(
         sound: (channels, samples) float32 blocks of the mix, with the pauses in it.
         programme: rate and layout of `sound`.
         pauses: where the picture stays, in the film's time, rising.
-        voice: label of the voice.
-        language: of the descriptions, BCP 47.
+        tags: what the film and the track say of themselves.
 
     Raises:
         UserError: as `write_described`.
@@ -80,7 +76,7 @@ def write_extended(
         stream = _picture(source)
         copy = output.add_stream_from_template(stream)
         copy.metadata.update(_tags(stream))
-        track = _track(output, programme, voice, language, "Extended audio description")
+        track = _track(output, programme, tags, EXTENDED)
         for packet in _packets(source, [stream]):
             for name in ("dts", "pts"):
                 time = getattr(packet, name)
@@ -143,15 +139,15 @@ def _timed(packets: Sequence[Any]) -> Sequence[Any]:
     return [packet for packet in packets if packet.dts is not None]
 
 
-def _track(output: Any, programme: Programme, voice: str, language: str, kind: str = "Audio description") -> Encoder:
+def _track(output: Any, programme: Programme, tags: Tags, kind: str = KIND) -> Encoder:
     track = Encoder(output, "aac", programme)
     track.stream.disposition = Disposition.visual_impaired | Disposition.descriptions
-    title = f"{kind} ({voice})"
+    title = tags.track(kind)
     # MP4 has no track title; the handler's name is what players show.
     track.stream.metadata.update(
-        {"language": _LANGUAGES.get(language.partition("-")[0], "und"), "handler_name": title, "title": title}
+        {"language": _LANGUAGES.get(tags.language.partition("-")[0], "und"), "handler_name": title, "title": title}
     )
-    output.metadata["comment"] = title
+    output.metadata.update(tags.file(kind))
     return track
 
 

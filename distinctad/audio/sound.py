@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -264,21 +264,21 @@ def _packed(piece: np.ndarray, kind: str) -> np.ndarray:
     return np.ascontiguousarray(whole.T.reshape(1, -1))
 
 
-def write_wav(path: Path, sound: Iterator[np.ndarray], programme: Programme, comment: str) -> None:
+def write_wav(path: Path, sound: Iterator[np.ndarray], programme: Programme, tags: Mapping[str, str]) -> None:
     """Write a 16-bit WAV file.
 
     Args:
         path: where to.
         sound: (channels, samples) float32 blocks.
         programme: rate and layout.
-        comment: into the file's metadata; here the voice is labelled.
+        tags: the file's metadata, see `tags.Tags.file`; here the voice is labelled.
 
     Raises:
         UserError: if it cannot be written.
     """
     with writing(path):
         with av.open(url_of(path), "w", format="wav", options={"fflags": "+bitexact"}) as output:
-            output.metadata["comment"] = comment
+            output.metadata.update(tags)
             encoder = Encoder(output, "pcm_s16le", programme, programme.rate_hz)
             for block in sound:
                 encoder.write(block)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from distinctad.formats.script import Script, ScriptCue, clock, in_order
+from distinctad.formats.script import Script, ScriptCue, clock, in_order, to_ms
 from distinctad.subtitles import Speech
 
+_MOST_S = 1e6  # 277 hours; NaN compares false
 READ_TO_WPM = 180  # the example of W3C's draft guidelines: fewer than three words a second
 
 
@@ -32,7 +34,7 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
     """Write the script that a person reads from: times, room, pace and the words heard just before.
 
     Args:
-        script: the descriptions.
+        script: the descriptions; see `in_rooms` for how long each may last.
         speech: the lines of dialogue.
 
     Returns:
@@ -45,7 +47,7 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
         "words a minute.",
         "",
     ]
-    for number, cue in enumerate((cue for cue in script.cues if cue.text), 1):
+    for number, cue in enumerate((cue for cue in in_rooms(script).cues if cue.text), 1):
         seconds, count = (cue.end_ms - cue.start_ms) / 1000, len(cue.text.split())
         pace = round(60 * count / seconds) if seconds > 0 else 0
         fast = "  PACE" if pace > READ_TO_WPM else ""
@@ -58,3 +60,28 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
             lines.append(f'    after: "{last.text}" ({cue.start_ms / 1000 - last.end_s:.1f} s before)')
         lines += [f"    {cue.text}", ""]
     return "\n".join(lines)
+
+
+def in_rooms(script: Script) -> Script:
+    """Let every description last as long as there is room for it: its end is what a synthetic voice took.
+
+    Args:
+        script: the descriptions; "room_s" in a cue's provenance says from when to when nobody speaks, in seconds.
+
+    Returns:
+        The script; a cue that starts in its room ends with it, or where the next one starts. No cue gets shorter, and
+        one without a room, or outside of it, stays as it was.
+    """
+    order = sorted(script.cues, key=lambda cue: cue.start_ms)
+    following = {id(cue): later.start_ms for cue, later in zip(order, order[1:], strict=False)}
+    longer = []
+    for cue in script.cues:
+        room_s = (cue.provenance or {}).get("room_s")
+        # Provenance is what a file says: a script of another program may mean something else by that name.
+        times = room_s if isinstance(room_s, list | tuple) else ()
+        if len(times) == 2 and all(isinstance(at, int | float) and 0 <= at <= _MOST_S for at in times):
+            from_ms, to = (to_ms(at) for at in times)
+            if from_ms <= cue.start_ms <= to:
+                cue = replace(cue, end_ms=max(cue.end_ms, min(to, following.get(id(cue), to))))
+        longer.append(cue)
+    return replace(script, cues=tuple(longer))

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"</?[a-z0-9][^>]*>")
 
 
-def write(script: Script) -> str:
-    """Write a script as WebVTT of the kind descriptions, the review note ahead of the cues.
+def write(script: Script, kind: str = "descriptions") -> str:
+    """Write a script as WebVTT, the review note ahead of the cues.
 
     Args:
         script: the script; cues without a text are left out.
+        kind: of a track, as HTML names it.
 
     Returns:
         The file's text.
@@ -31,7 +32,7 @@ def write(script: Script) -> str:
         for cue in script.cues
         if cue.text
     ]
-    metadata = ["Kind: descriptions", f"Language: {script.language}"]
+    metadata = [f"Kind: {kind}", f"Language: {script.language}"]
     notes = [_escape(script.note)] if script.note else []
     track = WebVTT(captions=captions, metadata=metadata, header_comments=notes)
     return track.content.rstrip("\n") + "\n"

@@ -20,7 +20,7 @@ from distinctad.errors import UserError
 from distinctad.exports import FILES
 from distinctad.formats.convert import read_script
 from distinctad.subtitles import Speech
-from distinctad.track import MEDIA_FILES, TEXT_FILES, Track, TrackSettings
+from distinctad.track import CAPTION_FILES, MEDIA_FILES, TEXT_FILES, Track, TrackSettings
 
 RATE_HZ = 16_000
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello, Mara.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
@@ -97,7 +97,7 @@ def made(film: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, di
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(voices, "find_voice", lambda name="auto": voices.Remembering(Hum()))
         result = describe(film, folder / "out", subtitles=folder / "s.srt", pipe=pipe(), export="all")
-    assert [path.name for path in result.files] == [*FILES, *TEXT_FILES, *MEDIA_FILES]
+    assert [path.name for path in result.files] == [*FILES, *TEXT_FILES, *MEDIA_FILES, *CAPTION_FILES]
     return folder / "out", result.document
 
 
@@ -127,7 +127,9 @@ def test_the_described_film(made: tuple[Path, dict[str, Any]], film: Path) -> No
         flags = Disposition(int(described.disposition))
         assert Disposition.visual_impaired in flags and Disposition.default not in flags
         assert Disposition.default in Disposition(int(original.disposition))
-        assert described.metadata["handler_name"] == "Audio description (synthetic voice hum)"
+        assert described.metadata["handler_name"] == (
+            "Audio description, unreviewed machine draft (synthetic voice hum)"
+        )
         assert described.metadata["language"] == "eng"
         assert container.duration == pytest.approx(12e6, abs=1e5)
     flat, track = heard(out / "described.mp4", 0), heard(out / "described.mp4", 1)

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from distinctad.audio import mix, mux, sound
+from distinctad.audio.tags import Tags
 from distinctad.plan import probe_film
 
 RATE_HZ, PICTURES_HZ, LENGTH_S, CLAP_S, PAUSE = 48_000, 24, 6.0, 3.0, mix.Pause(2.0, 1.5)
+TAGS = Tags("a.mp4", "v")
 
 
 def clapper(path: Path, base_s: float = 0.0, sound_later_s: float = 0.0, kind: str | None = None) -> Path:
@@ -72,7 +74,7 @@ def test_everything_stays_together(name: str, base_s: float, sound_later_s: floa
     programme = sound.programme_of(film, probe_film(film).duration_s)
     described, extended = tmp_path / "described.mp4", tmp_path / "extended.mp4"
     spoken = mix.mixed(sound.blocks(film, programme), [], RATE_HZ)
-    mux.write_described(film, described, spoken, programme, "v")
+    mux.write_described(film, described, spoken, programme, TAGS)
     count, first_s, white_s = pictures_of(described)
     assert count == pictures_of(film)[0] == LENGTH_S * PICTURES_HZ and first_s == pytest.approx(0.0, abs=0.05)
     assert white_s == pytest.approx(CLAP_S, abs=0.05)
@@ -80,7 +82,7 @@ def test_everything_stays_together(name: str, base_s: float, sound_later_s: floa
     assert tone_of(described, 1) - tone_of(described, 0) == pytest.approx(0.0, abs=0.015)
     longer = replace(programme, duration_s=programme.duration_s + PAUSE.length_s)
     spoken = mix.mixed(sound.blocks(film, programme), [], RATE_HZ, pauses=[PAUSE])
-    mux.write_extended(film, extended, spoken, longer, [PAUSE], "v")
+    mux.write_extended(film, extended, spoken, longer, [PAUSE], TAGS)
     count, first_s, white_s = pictures_of(extended)
     assert count == LENGTH_S * PICTURES_HZ and white_s == pytest.approx(CLAP_S + PAUSE.length_s, abs=0.05)
     assert tone_of(extended, 0) - white_s == pytest.approx(0.0, abs=0.03)

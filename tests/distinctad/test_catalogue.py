@@ -26,7 +26,7 @@ from distinctad.cli import app
 from distinctad.errors import UserError
 from distinctad.exports import FILES
 from distinctad.plan import Settings, sha256_of
-from distinctad.track import MEDIA_FILES, TEXT_FILES, TrackSettings
+from distinctad.track import CAPTION_FILES, MEDIA_FILES, TEXT_FILES, TrackSettings
 
 SUBTITLES = "1\n00:00:04,000 --> 00:00:05,000\nHello.\n"
 
@@ -256,7 +256,7 @@ def test_films_are_spoken_where_asked(
     found = summary(out)
     folder = out / found["b/two.mkv"]["folder"]
     record = json.loads((folder / "film.json").read_text())
-    assert set(record["outputs"]) == {*FILES, *TEXT_FILES, *MEDIA_FILES}
+    assert set(record["outputs"]) == {*FILES, *TEXT_FILES, *MEDIA_FILES, *CAPTION_FILES}
     assert {path.name for path in folder.iterdir()} == {"film.json", *record["outputs"]}
     before = outputs(out)
     (folder / "mix.wav").write_bytes(b"damaged")

@@ -12,11 +12,12 @@ import pytest
 from stand_ins import FakePipe, write_film
 
 import distinctad
-from distinctad.describe import PLACEHOLDER, describe
+from distinctad.describe import describe
 from distinctad.errors import UserError
 from distinctad.exports import FILES
 from distinctad.plan import Settings, plan
 from distinctad.track import TrackSettings
+from distinctad.unsaid import PLACEHOLDER
 from modeling_distinctad.video_distinctad import VideoError, VideoWarning
 
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -50,6 +51,8 @@ def test_the_page_stands_alone_and_escapes() -> None:
     read = Reader(text)
     assert read.tags.count("script") == 2 and "img" not in read.tags and "b" not in read.tags and "i" not in read.tags
     assert all(link.startswith(("./", "#", "data:text/vtt;base64,")) for link in read.links)
+    tracks = [base64.b64decode(link.partition(",")[2]).decode() for link in read.links if link.startswith("data:")]
+    assert [text.splitlines()[1] for text in tracks] == ["Kind: captions", "Kind: descriptions"]
     assert "./a%20b%23.mp4" in read.links and not re.search(r"https?://", text)
     assert HOSTILE in read.words and "Hello <b>you</b>." in read.words and "a draft" in read.words
     assert "Descriptions are spoken by a synthetic voice x<y" in read.words
