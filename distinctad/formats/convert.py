@@ -114,7 +114,13 @@ def lost(script: Script, kind: str) -> list[str]:
     return sorted(name for name, there in has.items() if there and kind in _HOLDS and name not in _HOLDS[kind])
 
 
-def convert(source: Path, target: Path, overwrite: bool = False, notes: list[str] | None = None) -> list[str]:
+def convert(
+    source: Path,
+    target: Path,
+    overwrite: bool = False,
+    notes: list[str] | None = None,
+    language: str | None = None,
+) -> list[str]:
     """Convert a script file.
 
     Args:
@@ -122,19 +128,24 @@ def convert(source: Path, target: Path, overwrite: bool = False, notes: list[str
         target: what to write; its ending says the format.
         overwrite: whether it may be replaced.
         notes: what was assumed or repaired in reading is added to it.
+        language: of the texts, BCP 47; None is what the source says, and English where its format says none.
 
     Returns:
         What the target's format cannot hold.
 
     Raises:
-        UserError: if the one cannot be read or the other not written, or nothing would be in it; then nothing is left.
+        UserError: if the one cannot be read or the other not written, nothing would be in it, or the language is none;
+            then nothing is left.
     """
     from distinctad.exports import OutputFolder
 
     kind = target.suffix.lower()
     if kind not in WRITERS:
         raise UserError(f"the target '{target.name}' has no ending that is known", f"Give {', '.join(WRITERS)}.")
+    if language is not None and not is_language(language):
+        raise UserError(f"--language is '{one_line(language, 40)}'", "Give a tag like en, es or de-CH.")
     script = read_script(source, notes)
+    script = script if language is None else replace(script, language=language)
     gone = lost(script, kind)
     if "empty opportunities" in gone and not any(cue.text for cue in script.cues):
         message = f"the script '{source.name}' holds empty opportunities only, and {kind} needs texts"
@@ -148,10 +159,13 @@ def convert_command(
     source: Annotated[Path, typer.Argument(help="A script: .srt, .vtt, .csv, .json, .dapt.xml or .ttml.")],
     target: Annotated[Path, typer.Argument(help="The same endings, or .txt for a script to read aloud.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the target.")] = False,
+    language: Annotated[
+        str | None, typer.Option(metavar="TAG", help="Of the texts; .srt and .csv do not say it and count as en.")
+    ] = None,
 ) -> None:
     """Convert a description script from one format to another."""
     notes: list[str] = []
-    gone = convert(source, target, overwrite, notes)
+    gone = convert(source, target, overwrite, notes, language)
     if gone:
         notes.append(f"{target.suffix} cannot hold: {', '.join(gone)}")
     for note in notes:

@@ -61,3 +61,17 @@ def test_times_of_subrip_that_cannot_be_read_are_no_words(times: str) -> None:
     assert [cue.text for cue in subrip.read(text, "a.srt").cues] == ["Go --> left."]
     with pytest.raises(UserError, match=f"line 6 of the script 'a.srt' .*'{times.strip()}'. Write it like"):
         subrip.read(f"{text}\n2\n{times}\nHe sits.\n", "a.srt")
+
+
+def test_whoever_converts_may_say_the_language(tmp_path: Path) -> None:
+    """SubRip holds none: a Spanish script was tagged as English, and a screen reader would read it so."""
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nElla corre.\n", encoding="utf-8")
+    convert(tmp_path / "a.srt", tmp_path / "b.xml")
+    assert read_script(tmp_path / "b.xml").language == "en"
+    convert(tmp_path / "a.srt", tmp_path / "c.dapt.xml", language="es-MX")
+    assert read_script(tmp_path / "c.dapt.xml").language == "es-MX"
+    convert(tmp_path / "c.dapt.xml", tmp_path / "d.vtt")
+    assert "Language: es-MX" in (tmp_path / "d.vtt").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="--language is 'Spanish, I think'.*like en, es"):
+        convert(tmp_path / "a.srt", tmp_path / "e.xml", language="Spanish, I think")
+    assert not (tmp_path / "e.xml").exists()
