@@ -41,7 +41,10 @@ invent people and things, and names only those whose portraits you give. {voice}
 Your film goes to this server, is deleted when you close or reload this page, at the latest after {minutes} minutes, and
 is kept nowhere else. Your script and your edits stay in this browser.
 """
-SCRIPTS = ("page.js", "editor_words.js", "editor_new.js", "editor_kept.js", "editor_row.js", "editor.js")
+SCRIPTS = (
+    "page.js", "editor_words.js", "editor_judge.js", "editor_new.js", "editor_kept.js", "editor_row.js",
+    "editor_scripts.js", "editor_film.js", "editor.js",
+)  # fmt: skip
 TAKE = "() => { window.distinctad.making('Making the text files…'); return [window.distinctad.take()]; }"
 TAKE_ALL = (
     "(work, film, duck) => { window.distinctad.making('Making all files: this takes minutes…'); "
@@ -50,7 +53,11 @@ TAKE_ALL = (
 MADE = "() => { window.distinctad.making('', 'The files are there, below their buttons.'); }"
 NOT_MADE = "() => { window.distinctad.making('', 'No files were made.'); }"
 OPEN = "(work) => { window.distinctad.open(work); }"
-SHOW_FILM = "(film) => { window.distinctad.film(film ? film.url : ''); }"
+# The film's names: the visitor's, and the one under which the server keeps and describes it.
+SHOW_FILM = (
+    "(film) => { window.distinctad.film(film ? film.url : '', "
+    "film ? [film.orig_name, (film.path || '').split(/[\\\\/]/).pop()] : []); }"
+)
 
 
 def build(desk: Desk) -> gr.Blocks:

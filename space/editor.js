@@ -3,12 +3,16 @@
 // No text of a film, a model or a person ever becomes markup: all of it goes in as textContent or as a value.
 window.distinctad = (function () {
   "use strict";
-  const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, make = R.make, clock = R.clock, row = R.row, BREATH = 0.2, NEIGHBOURS = 4;
+  const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, make = R.make, clock = R.clock, row = R.row, NEIGHBOURS = 4;
   const APPLE = /Mac|iPhone|iPad/.test(navigator.platform);  // there Alt, and on Windows Control and Alt, type letters
   const byId = (id) => document.getElementById("dad-" + id);
   const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
-  let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, address = "", fresh = null, busy = "";
-  let id = "", dirty = false, stored = false;  // the draft's name; whether the log has what storage lacks; whether it is there
+  let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, fresh = null, busy = "";
+  const { known, judge, budget, span, told } = window.distinctadJudge(() => ({ work, doc, lines }), clean);
+  const F = window.distinctadFilm({ state: () => ({ doc }), say });
+  let pressed = false, shelf = null;  // whether a pointer is down; the list of kept scripts
+  let id = "", dirty = false;  // the draft's name; whether the log has what storage lacks
+  let stored = false, refused = false;  // whether storage has it; whether storage had no room for it
 
   function later(name, ms, what) { clearTimeout(timers[name]); timers[name] = setTimeout(what, ms); }
   function say(text) { byId("live").textContent = text; later("said", 10000, () => { byId("live").textContent = busy; }); }
@@ -18,24 +22,55 @@ window.distinctad = (function () {
 
   // ---- keeping
   function keepWork() {
-    stored = false;
-    try {
-      if (K.keep(id, work, log)) { say("The oldest script that this browser kept, with its edits, made room for this one."); }
-      stored = true; dirty = false;
-    } catch (error) { say("This browser cannot keep the script and your edits: make the text files before you leave the page."); }
+    stored = refused = false;
+    try { K.keep(id, work, log); stored = true; dirty = false; } catch (error) {
+      let others = 0;
+      try { others = K.others(id); } catch (none) { /* then this browser keeps nothing at all */ }
+      refused = true;
+      say("This browser cannot keep the script and your edits" + (others ? " until you delete another one from the list of kept scripts" : "") + ": make the text files before you leave the page.");
+    }
+    scripts().draw();
   }
   // Only what changed here is written: a tab that was merely open must not put its old log over another's new one.
   function save() {
     if (!dirty) { return; }
     if (!stored) { keepWork(); return; }
-    try { K.log(id, log); dirty = false; } catch (error) { keepWork(); }
+    try { K.log(id, log); dirty = false; scripts().draw(); } catch (error) { keepWork(); }
   }
   function forget() {
     if (!window.confirm("Delete the script and its edits from this browser?")) { return; }
     const others = K.others(id);
     K.forget(id, others > 0 && window.confirm("This browser keeps " + others + " more of your scripts. Delete them too?"));
-    work = null; doc = null; lines = []; log = []; id = ""; dirty = false;
+    leave();
+    scripts().show(); scripts().rest();
+    say("The script is deleted from this browser.");
+  }
+  function leave() {
+    work = null; doc = null; lines = []; log = []; id = ""; dirty = stored = false;
     byId("lines").replaceChildren(); document.getElementById("dad").hidden = true;
+    F.compare();
+  }
+
+  // ---- the list of kept scripts
+  function scripts() {
+    if (!shelf) { shelf = window.distinctadScripts({ current: () => id, open: switchTo, remove, say, title: () => work && byId("title") }); }
+    return shelf;
+  }
+  // Gives what there is to say of the open script: one that had no room has it now, perhaps.
+  function remove(one) {
+    if (one === id) { K.forget(one, false); leave(); } else { K.drop(one); }
+    if (!work || !refused) { return ""; }
+    keepWork();
+    return stored ? " The open script is kept now." : " The open script still cannot be kept.";
+  }
+  function switchTo(one) {
+    flush();
+    if (work && log.length && !stored && !window.confirm("Leave the script that you have edited? Its edits would be lost.")) { return; }
+    const note = reopen(() => K.get(one));
+    if (note === null) { return; }
+    K.here(one); byId("kept-box").open = false; scripts().draw();
+    byId("title").focus();
+    say(["The script of " + doc.film.name + " is open, with " + (log.length === 1 ? "1 edit." : log.length + " edits."), note, F.note()].filter(Boolean).join(" "));
   }
 
   // Another tab changed what is kept of this draft. A person edits in one tab at a time: this one follows, unless it has a
@@ -57,89 +92,21 @@ window.distinctad = (function () {
   }
 
   // ---- one line
-  const known = () => work.speech.length > 0 || work.gaps.length > 0;  // a silent film is one long gap
-  // Where nobody speaks around a line, as far as its draft knows: the rule of distinctad/edited.py, for unknown dialogue.
-  function free(line) {
-    const from = line.cue.start_s, to = line.cue.end_s, room = line.cue.provenance.room_s;
-    if (!room) { return line.added ? [line.start_s, to + line.start_s - from] : [from, to]; }
-    return (line.cue.provenance.fit || "").includes("moved") ? [Math.min(room[0], from), Math.max(room[1], to)] : room;
-  }
-  function limit(at) {
-    const line = lines[at], start = line.start_s;
-    const gap = (known() ? work.gaps : [free(line)]).find((one) => one[0] - 0.001 <= start && start < one[1]);
-    if (!gap) { return start; }
-    let to = gap[1];
-    if (line.added) { to = Math.min(to, line.cue.end_s + start - line.cue.start_s); }
-    for (const next of lines) {  // the next one in time: a line may have been moved past others
-      const after = next.start_s > start || (next.start_s === start && next.cue.index > line.cue.index);
-      if (after && !next.removed) { to = Math.min(to, next.start_s - BREATH); }
-    }
-    return Math.max(start, to);
-  }
-  function budget(takes, room, text) {
-    const left = W.wordsIn(work.rate, room) - W.words(text).length;
-    if (room < 0.05) { return (known() ? "In dialogue" : "Not known to be free of dialogue") + ": heard in the extended film only."; }
-    const rest = takes > room + 0.001 ? "Too long by " + (takes - room).toFixed(1) + " s: heard in the extended film only." : left > 0 ? "Room for about " + left + (left === 1 ? " more word." : " more words.") : "Full.";
-    return takes.toFixed(1) + " of " + room.toFixed(1) + " s. " + rest;
-  }
-  // Where a line is spoken: as it was measured, or as long as its new text is thought to take. Never less than what
-  // distinctad/review.py takes for it, so that the server refuses no line that was added here.
-  function span(line) {
-    const told = line.cue.end_s - line.cue.start_s, least = line.cue.provenance.room_s ? 0.1 : told;
-    return [line.start_s, line.start_s + (line.text === line.cue.text ? told : Math.max(least, line.takes))];
-  }
-  const EMPTY = "Empty. Remove the line if nothing is to be said.";
-  function judge(at) {
-    const line = lines[at], room = limit(at) - line.start_s, measured = line.text === line.cue.text && line.cue.provenance.spoken_s;
-    const takes = measured || W.seconds(work.rate, line.text);
-    const before = line.long;
-    line.takes = takes;
-    line.long = takes > room + 0.001;
-    const blank = line.area && !clean(line.area.value) && line.text;  // a neighbour's change judges this line too
-    line.budget.textContent = blank ? EMPTY : budget(takes, room, line.text);
-    line.budget.classList.toggle("dad-over", line.long);
-    return before !== undefined && before !== line.long;
-  }
   function explain(at) {
     const first = Math.max(0, at - NEIGHBOURS), near = lines.slice(first, at + NEIGHBOURS + 1);
     const found = W.why(near.map((one) => one.removed ? "" : one.text), near.map((one) => one.bag), given, at - first, NEIGHBOURS);
-    show(lines[at], { fresh: found.fresh, said: found.said.map(([word, where]) => [word, where.map((one) => one + first)]) });
-  }
-  function show(line, found) {
-    const fresh = new Set(found.fresh), shown = make("span"), plain = W.normal(line.text);
-    let from = 0;
-    shown.setAttribute("aria-hidden", "true");
-    for (const match of plain.matchAll(W.RUN)) {
-      if (!fresh.has(W.fold(match[0]))) { continue; }
-      shown.append(plain.slice(from, match.index), make("mark", match[0]));
-      from = match.index + match[0].length;
-    }
-    shown.append(plain.slice(from));
-    const spoken = make("span", found.fresh.length ? "New here: " + found.fresh.join(", ") + ". " : "Nothing new against its neighbours. ", "dad-sr");
-    const said = found.said.map(([word, where]) => word + " (line " + where.map((at) => lines[at].cue.index).join(", ") + ")");
-    const rest = make("small", said.length ? "Said nearby: " + said.slice(0, 6).join("; ") : "");
-    line.why.replaceChildren(shown, spoken, " ", rest);
-  }
-  function mark(at) {
-    const line = lines[at];
-    line.row.classList.toggle("dad-removed", line.removed);
-    line.area.readOnly = line.start.readOnly = line.removed;
-    line.box.checked = line.reviewed;
-    line.row.querySelector(".dad-n").textContent = line.cue.index + ". " + clock(line.start_s);
-    line.area.setAttribute("aria-label", "Text of line " + line.cue.index + " at " + clock(line.start_s));
-    line.drop.textContent = line.removed ? "Put back" : "Remove";
-    line.drop.setAttribute("aria-label", line.drop.textContent + " line " + line.cue.index);
+    R.show(lines[at], found.fresh, found.said.map(([word, where]) => [word, where.map((one) => lines[one + first].cue.index)]));
   }
   function update(at, spoken) {
-    const line = lines[at];
+    const line = lines[at];  // not its place, which another line's move may change while a timer runs
     line.bag = line.removed ? new Set() : W.bag(line.text);
-    const turned = judge(at);
+    const turned = judge(line);
     explain(at);
-    if (turned && spoken) { later("turned", 700, () => say("Line " + line.cue.index + (line.long ? " is too long now." : " fits now."))); }
-    later("near" + at, 120, () => {
-      for (let other = Math.max(0, at - NEIGHBOURS); other <= Math.min(lines.length - 1, at + NEIGHBOURS); other += 1) {
-        if (other !== at) { judge(other); explain(other); }
-      }
+    if (turned && spoken && !line.removed) { later("turned", 700, () => say("Line " + line.cue.index + (line.long ? " is too long now." : " fits now."))); }
+    later("near" + line.cue.index, 120, () => {
+      const here = lines.indexOf(line);
+      if (here < 0) { return; }
+      explainNear(here);
       sum(); later("picture", 400, picture);
     });
   }
@@ -163,7 +130,7 @@ window.distinctad = (function () {
   }
   function typed(at) {
     const line = lines[at], value = clean(line.area.value);
-    if (value) { commit(at, "text", value, true); } else if (line.area.value !== line.text) { line.area.value = line.text; judge(at); say("Line " + line.cue.index + ": an empty text is not kept, the old one is back; remove the line if nothing is to be said."); }
+    if (value) { commit(at, "text", value, true); } else if (line.area.value !== line.text) { line.area.value = line.text; judge(line); say("Line " + line.cue.index + ": an empty text is not kept, the old one is back; remove the line if nothing is to be said."); }
   }
   function setText(at, value) {
     session = null;
@@ -174,12 +141,14 @@ window.distinctad = (function () {
   function setFlag(at, field, value) {
     lines[at][field] = value;
     commit(at, field, value);
-    mark(at); update(at); sum();
+    R.mark(lines[at]); update(at); sum();
   }
   function drop(at) {
     const line = lines[at];
-    setFlag(at, "removed", !line.removed); judgeAll(); sum();
-    say("Line " + line.cue.index + (line.removed ? " is removed; the same button puts it back." : " is back."));
+    setFlag(at, "removed", !line.removed);
+    const turned = judgeAll();
+    sum();
+    say("Line " + line.cue.index + (line.removed ? " is removed; the same button puts it back." : " is back.") + told(turned));
   }
   // ---- a person's own line
   function insert(cue) {
@@ -190,11 +159,13 @@ window.distinctad = (function () {
   }
   const written = (edit) => Object.assign({}, edit.after, { index: edit.cue, characters: [], provenance: { origin: "person", text_from: "person", reviewed: true } });
   function number() { lines.forEach((line, at) => { line.row.dataset.at = at; }); }
-  function judgeAll() { lines.forEach((_, at) => judge(at)); }  // the next in time may stand anywhere in the table
+  // The next in time may stand anywhere in the table; gives the lines that turned too long, or fit again.
+  function judgeAll() { return lines.filter((line) => judge(line)); }
+  function explainNear(at) { for (let near = Math.max(0, at - NEIGHBOURS); near <= Math.min(lines.length - 1, at + NEIGHBOURS); near += 1) { explain(near); } }
   function around(at) {
-    judgeAll();
-    for (let near = Math.max(0, at - NEIGHBOURS); near <= Math.min(lines.length - 1, at + NEIGHBOURS); near += 1) { explain(near); }
-    sum(); picture();
+    const turned = judgeAll();
+    explainNear(at); sum(); picture();
+    return turned;
   }
   function add(value) {
     flush();
@@ -202,16 +173,18 @@ window.distinctad = (function () {
     const at = insert(written(edit)), line = lines[at];
     session = null; log.push(edit); dirty = true; save();
     byId("lines").insertBefore(line.row, at + 1 < lines.length ? lines[at + 1].row : null);
-    number(); mark(at); around(at);
+    number(); R.mark(line);
+    const turned = around(at).filter((one) => one !== line);
     line.area.focus();
-    say("Line " + edit.cue + " is added at " + clock(value.start_s) + (line.long ? "; it is too long for its place." : "; it fits."));
+    say("Line " + edit.cue + " is added at " + clock(value.start_s) + (line.long ? "; it is too long for its place." : "; it fits.") + told(turned));
   }
   function takeBack(edit) {
     const at = lines.findIndex((line) => line.cue.index === edit.cue);
     lines[at].row.remove(); lines.splice(at, 1);
-    save(); number(); around(Math.min(at, lines.length - 1));
+    save(); number();
+    const turned = around(Math.min(at, lines.length - 1));
     lines[Math.min(at, lines.length - 1)].area.focus();
-    say("Line " + edit.cue + " was new and is gone.");
+    say("Line " + edit.cue + " was new and is gone." + told(turned));
   }
   function setStart(at) {
     const line = lines[at], value = Math.round(Number(line.start.value) * 1000) / 1000;
@@ -222,7 +195,27 @@ window.distinctad = (function () {
     }
     line.start_s = value;
     commit(at, "start_s", value);
-    mark(at); update(at, true); judgeAll();
+    R.mark(line);
+    say(moved(line, "Line " + line.cue.index + " starts at " + clock(value)));
+    // Not at once: this may be the press on another line's button, and a row that went away now would take the click.
+    later("order", 0, order);
+  }
+  // Where a line with a new time stands now, and which lines turned too long or fit again for it.
+  function moved(line, said) {
+    const turned = judgeAll(), at = lines.indexOf(line), list = R.inTime(lines), now = list.indexOf(line);
+    update(at);
+    return said + (now === at ? "" : now ? ", after line " + list[now - 1].cue.index : ", before all others") + "." + told(turned);
+  }
+  // Rows in order of time. The row with the focus stays where it is and the others go around it.
+  function order() {
+    if (pressed || !doc) { return; }
+    const sorted = R.inTime(lines), from = sorted.map((line, at) => line === lines[at] ? -1 : at).filter((at) => at >= 0);
+    if (!from.length) { return; }
+    const here = document.activeElement;
+    lines = sorted;
+    R.arrange(lines, here); number();
+    [from[0], from[from.length - 1]].forEach(explainNear);
+    if (byId("lines").contains(here)) { here.scrollIntoView({ block: "nearest" }); }
   }
   function undo() {
     flush();
@@ -235,10 +228,12 @@ window.distinctad = (function () {
     line.logged[last.field] = last.before;
     line[last.field] = last.before;
     line.area.value = line.text; line.start.value = line.start_s;
-    save(); mark(at); update(at); judgeAll(); sum();
+    save(); R.mark(line);
+    const said = moved(line, "Line " + last.cue + ": the last change is undone");
+    sum(); order();
     line.row.hidden = false;
     line.area.focus();
-    say("Line " + last.cue + ": the last change is undone.");
+    say(said);
   }
   function flush() {
     const at = lines.findIndex((line) => line.area === document.activeElement);
@@ -255,10 +250,10 @@ window.distinctad = (function () {
       const line = byIndex.get(edit.cue);
       if (line) { line[edit.field] = line.logged[edit.field] = edit.after; line.area.value = line.text; line.start.value = line.start_s; }
     });
+    lines = R.inTime(lines);
     lines.forEach((line) => { line.bag = line.removed ? new Set() : W.bag(line.text); });
-    const texts = lines.map((line) => line.removed ? "" : line.text), bags = lines.map((line) => line.bag);
     const rows = document.createDocumentFragment();
-    lines.forEach((line, at) => { line.row.dataset.at = at; judge(at); show(line, W.why(texts, bags, given, at, NEIGHBOURS)); mark(at); rows.append(line.row); });
+    lines.forEach((line, at) => { line.row.dataset.at = at; judge(line); explain(at); R.mark(line); rows.append(line.row); });
     byId("lines").replaceChildren(rows);
   }
   const changed = (line) => line.text !== line.cue.text || line.start_s !== line.cue.start_s;
@@ -287,13 +282,6 @@ window.distinctad = (function () {
     if (at < 0) { say("Every line is reviewed."); return; }
     lines[at].row.hidden = false; lines[at].area.focus();
   }
-  function play(at) {
-    const film = byId("film");
-    if (film.hidden) { say("Upload the film to play it."); return; }
-    if (!film.paused) { film.pause(); return; }
-    film.currentTime = Math.max(0, lines[at].start_s - 1);
-    film.play().catch(() => say("This browser cannot play the film."));
-  }
   function hear(at) {
     if (!window.speechSynthesis) { say("This browser has no voice."); return; }
     const line = new SpeechSynthesisUtterance(lines[at].text);
@@ -315,7 +303,7 @@ window.distinctad = (function () {
   }
   function key(event, at) {
     const name = event.key, line = lines[at], alt = event.altKey && !event.ctrlKey, letter = alt && !APPLE && event.code;
-    if (name === "Enter" && !clean(line.area.value)) { say("Line " + line.cue.index + " is empty: remove it, or press Escape for its text."); } else if (name === "Enter") { typed(at); if (event.ctrlKey || event.metaKey) { setFlag(at, "reviewed", true); } go(at, 1); } else if (alt && name === "ArrowDown") { go(at, 1); } else if (alt && name === "ArrowUp") { go(at, -1); } else if (letter === "KeyP") { play(at); } else if (letter === "KeyH") { hear(at); } else if (letter === "KeyA") { other(at); } else if (letter === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (alt && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
+    if (name === "Enter" && !clean(line.area.value)) { say("Line " + line.cue.index + " is empty: remove it, or press Escape for its text."); } else if (name === "Enter") { typed(at); if (event.ctrlKey || event.metaKey) { setFlag(at, "reviewed", true); } go(at, 1); } else if (alt && name === "ArrowDown") { go(at, 1); } else if (alt && name === "ArrowUp") { go(at, -1); } else if (letter === "KeyP") { F.play(lines[at].start_s); } else if (letter === "KeyH") { hear(at); } else if (letter === "KeyA") { other(at); } else if (letter === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (alt && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
     event.preventDefault();
   }
   function wire() {
@@ -328,10 +316,11 @@ window.distinctad = (function () {
       const at = where(event);
       if (event.target.tagName !== "TEXTAREA") { return; }
       const value = clean(event.target.value);
-      if (!value) { judge(at); return; }
+      if (!value) { judge(lines[at]); return; }
       lines[at].text = value;
       update(at, true);
-      later("typed", 250, () => typed(at));
+      const line = lines[at];
+      later("typed", 250, () => { if (lines.includes(line)) { typed(lines.indexOf(line)); } });
     });
     body.addEventListener("keydown", (event) => { if (event.target.tagName === "TEXTAREA" && !event.isComposing) { key(event, where(event)); } });
     body.addEventListener("change", (event) => {
@@ -340,8 +329,10 @@ window.distinctad = (function () {
     });
     body.addEventListener("click", (event) => {
       const at = where(event), name = event.target.className;
-      if (name === "dad-play") { play(at); } else if (name === "dad-hear") { hear(at); } else if (name === "dad-take") { choose(at); } else if (name === "dad-drop") { drop(at); }
+      if (name === "dad-play") { F.play(lines[at].start_s); } else if (name === "dad-hear") { hear(at); } else if (name === "dad-take") { choose(at); } else if (name === "dad-drop") { drop(at); }
     });
+    window.addEventListener("pointerdown", () => { pressed = true; }, true);
+    ["pointerup", "pointercancel", "keydown"].forEach((name) => window.addEventListener(name, () => { if (pressed) { pressed = false; later("order", 0, order); } }, true));
     byId("undo").addEventListener("click", undo);
     byId("next").addEventListener("click", nextOpen);
     byId("forget").addEventListener("click", forget);
@@ -355,7 +346,7 @@ window.distinctad = (function () {
   function open(data) {
     if (!data || data.format !== "distinctad.work" || !byId("lines")) { return; }
     const found = JSON.parse(data.draft), name = K.identity(data.draft, found.film.sha256);
-    const left = stored ? "This browser keeps it with its edits: open its draft again to go on." : "Its edits would be lost.";
+    const left = stored ? "This browser keeps it with its edits, in the list of kept scripts." : "Its edits would be lost.";
     if (work && name !== id && log.length && !window.confirm("Leave the script that you have edited? " + left)) { return; }
     flush();
     const kept = name === id ? log : earlier(name), brought = data.edits.slice();
@@ -366,7 +357,7 @@ window.distinctad = (function () {
   }
   function earlier(name) { try { return K.edits(name); } catch (error) { return []; } }
   function begin(data, found, name, edits) {
-    work = data; doc = found; id = name; log = edits; session = null; dirty = false; stored = true;
+    work = data; doc = found; id = name; log = edits; session = null; dirty = refused = false; stored = true;
     given = W.nameWords(doc.cast.map((person) => person.name));
     byId("title").textContent = "Script of " + doc.film.name;
     byId("lines").lang = doc.language;
@@ -374,26 +365,27 @@ window.distinctad = (function () {
       (known() ? "" : " The dialogue is unknown: a line fits where the draft says that nobody speaks. Open the script again with subtitles to mend that.");
     wire(); draw(); sum(); picture();
     document.getElementById("dad").hidden = false;
-    film(address);
+    F.show();
   }
   function take() { flush(); return work ? Object.assign({}, work, { edits: log }) : null; }
-  function film(source) {
-    address = source || "";
-    const node = byId("film");
-    if (!node) { return; }
-    node.hidden = byId("new-here").hidden = !address; byId("no-film").hidden = Boolean(address);
-    if (address && node.getAttribute("src") !== address) { node.src = address; } else if (!address) { node.removeAttribute("src"); }
-  }
-  function restore() {
+  // Show a kept script, which `get` reads: gives what there is to say of it, null if there is none or it cannot be read.
+  function reopen(get) {
     try {
-      const kept = K.read();
-      if (!kept || !byId("lines")) { return; }
+      const kept = get();
+      if (!kept) { return null; }
       const found = JSON.parse(kept.work.draft), name = K.identity(kept.work.draft, found.film.sha256), fits = K.belongs(found, kept.edits);
       if (kept.work.format !== "distinctad.work" || (kept.id && kept.id !== name)) { throw new Error("no work of this page"); }
       begin(kept.work, found, name, fits ? kept.edits : []);
       if (!kept.id) { keepWork(); if (stored && fits) { K.retire(); } }
-      if (!fits) { say("The edits that this browser kept belong to another draft: they are left out."); }
+      return fits ? "" : "The edits that this browser kept belong to another draft: they are left out.";
     } catch (error) { say("The script that this browser kept cannot be read."); }
+    return null;
   }
-  return { open, take, making, film, restore, close: (list) => W.close(list) };
+  function restore() {
+    if (!byId("lines")) { return; }
+    const note = reopen(K.read);
+    if (note) { say(note); }
+    if (note === null) { scripts().show(); } else { scripts().draw(); }
+  }
+  return { open, take, making, film: F.give, restore, close: (list) => W.close(list) };
 }());

@@ -3,7 +3,7 @@
 // draft of a long film only once: they are two records, and `read` sees that they belong together.
 window.distinctadKept = (function () {
   "use strict";
-  const WORK = "distinctad-work:", LOG = "distinctad-edits:", HERE = "distinctad-here", MOST = 4;
+  const WORK = "distinctad-work:", LOG = "distinctad-edits:", HERE = "distinctad-here", MOST = 20;
   const OLD = ["distinctad-work", "distinctad-edits"];  // one script for all tabs, as earlier versions kept it
   const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
 
@@ -56,33 +56,52 @@ window.distinctadKept = (function () {
   function here(id) { try { sessionStorage.setItem(HERE, id); } catch (error) { /* then a reload opens the newest */ } }
 
   function log(id, list) { localStorage.setItem(LOG + id, JSON.stringify({ draft: id, at: Date.now(), edits: list })); }
-  // Keep a draft and its log; the oldest others give way where there are too many or there is no room. Tells whether one
-  // with edits did; throws where there is no room even so.
+  const isEdited = (id) => { try { return edits(id).length > 0; } catch (error) { return false; } };
+  // Keep a draft and its log. Where there are too many, or there is no room, the oldest ones that nobody edited give way;
+  // an edited one is its person's to delete, so without an unedited one this throws, and nothing is changed.
   function keep(id, work, list) {
-    const others = ids().filter((one) => one !== id), text = JSON.stringify(Object.assign({}, work, { edits: [] }));
-    let lost = false;
-    const some = (one) => { try { return edits(one).length > 0; } catch (error) { return false; } };
-    const give = () => { const one = others.shift(); lost = some(one) || lost; drop(one); };
-    while (others.length >= MOST) { give(); }
+    const had = localStorage.getItem(WORK + id) !== null, others = ids().filter((one) => one !== id);
+    const spare = others.filter((one) => !isEdited(one)), text = JSON.stringify(Object.assign({}, work, { edits: [] }));
+    const over = had ? 0 : others.length + 1 - MOST;
+    if (over > spare.length) { throw new Error("too many edited scripts"); }
+    spare.splice(0, Math.max(0, over)).forEach(drop);
     for (;;) {
       try { localStorage.setItem(WORK + id, text); log(id, list); break; } catch (error) {
-        if (!others.length) { throw error; }
-        give();
+        if (!spare.length) {
+          if (!had) { drop(id); }
+          throw error;
+        }
+        drop(spare.shift());
       }
     }
     here(id);
-    return lost;
   }
+  // Every script that is kept, the last changed one first: its film, the number of its edits and when it was changed; a
+  // film of null is a record that cannot be read. A draft never changes under its name, so each is read once.
+  const films = new Map();
+  function film(id) {
+    if (!films.has(id)) {
+      try { films.set(id, String(JSON.parse(JSON.parse(localStorage.getItem(WORK + id)).draft).film.name)); } catch (error) { return null; }
+    }
+    return films.get(id);
+  }
+  function list() {
+    return ids().reverse().map((id) => {
+      try { const found = record(id); return { id: id, film: film(id), edits: found ? found.edits.length : 0, at: found ? found.at : 0 }; } catch (error) { return { id: id, film: null, edits: 0, at: 0 }; }
+    });
+  }
+  const get = (id) => ({ id: id, work: JSON.parse(localStorage.getItem(WORK + id)), edits: edits(id) });
   // The script of this tab, else the newest one; null if there is none. Throws where a record cannot be read.
   function read() {
     const mine = sessionStorage.getItem(HERE), id = mine === null ? ids().pop() : mine;
     const old = OLD.map((name) => localStorage.getItem(name));
     if (id && localStorage.getItem(WORK + id)) {
       here(id);
-      return { id: id, work: JSON.parse(localStorage.getItem(WORK + id)), edits: edits(id) };
+      return get(id);
     }
     return mine !== "" && old[0] ? { id: "", work: JSON.parse(old[0]), edits: JSON.parse(old[1] || "[]") } : null;
   }
+  const ours = (event) => event.storageArea === localStorage && (event.key === null || event.key.startsWith(WORK) || event.key.startsWith(LOG));
   function retire() { for (const name of OLD) { localStorage.removeItem(name); } }
   function forget(id, all) {
     for (const one of all ? ids() : [id]) { drop(one); }
@@ -94,5 +113,5 @@ window.distinctadKept = (function () {
     if (event.storageArea !== localStorage || (event.key !== null && event.key !== LOG + id && event.key !== WORK + id)) { return ""; }
     return localStorage.getItem(WORK + id) === null ? "gone" : event.key === LOG + id && event.newValue ? "edits" : "";
   }
-  return { identity, belongs, edits, log, keep, read, retire, forget, heard, others: (id) => ids().filter((one) => one !== id).length };
+  return { identity, belongs, edits, log, keep, list, get, drop, here, ours, read, retire, forget, heard, others: (id) => ids().filter((one) => one !== id).length };
 }());

@@ -42,6 +42,48 @@ window.distinctadRow = (function () {
     return line;
   }
 
+  // What of a row follows from its line's state.
+  function mark(line) {
+    line.row.classList.toggle("dad-removed", line.removed);
+    line.area.readOnly = line.start.readOnly = line.removed;
+    line.box.checked = line.reviewed;
+    line.row.querySelector(".dad-n").textContent = line.cue.index + ". " + clock(line.start_s);
+    line.area.setAttribute("aria-label", "Text of line " + line.cue.index + " at " + clock(line.start_s));
+    line.drop.textContent = line.removed ? "Put back" : "Remove";
+    line.drop.setAttribute("aria-label", line.drop.textContent + " line " + line.cue.index);
+  }
+
+  // What is new in a line, and of the rest which lines nearby, by number, say it too.
+  function show(line, news, said) {
+    const fresh = new Set(news), shown = make("span"), plain = W.normal(line.text);
+    let from = 0;
+    shown.setAttribute("aria-hidden", "true");
+    for (const match of plain.matchAll(W.RUN)) {
+      if (!fresh.has(W.fold(match[0]))) { continue; }
+      shown.append(plain.slice(from, match.index), make("mark", match[0]));
+      from = match.index + match[0].length;
+    }
+    shown.append(plain.slice(from));
+    const spoken = make("span", news.length ? "New here: " + news.join(", ") + ". " : "Nothing new against its neighbours. ", "dad-sr");
+    const near = said.slice(0, 6).map(([word, where]) => word + " (line " + where.join(", ") + ")");
+    const rest = make("small", near.length ? "Said nearby: " + near.join("; ") : "");
+    line.why.replaceChildren(shown, spoken, " ", rest);
+  }
+
+  // Lines in order of time, and of one time in order of their numbers: as the exported script has them.
+  const inTime = (lines) => [...lines].sort((a, b) => a.start_s - b.start_s || a.cue.index - b.cue.index);
+  // Put rows into the order of their lines. A row that holds the focus is not moved, since a field that is taken out of
+  // the page, even for a moment, loses it; the others go around it.
+  function arrange(lines, focus) {
+    const here = Math.max(0, lines.findIndex((line) => line.row.contains(focus)));
+    for (let at = here - 1; at >= 0; at -= 1) {
+      if (lines[at].row.nextSibling !== lines[at + 1].row) { lines[at + 1].row.before(lines[at].row); }
+    }
+    for (let at = here + 1; at < lines.length; at += 1) {
+      if (lines[at].row.previousSibling !== lines[at - 1].row) { lines[at - 1].row.after(lines[at].row); }
+    }
+  }
+
   // The timeline: speech, gaps and descriptions along a film of so many seconds.
   function picture(length, work, lines) {
     const NS = "http://www.w3.org/2000/svg";
@@ -56,5 +98,5 @@ window.distinctadRow = (function () {
     });
     return svg;
   }
-  return { make, clock, row, picture };
+  return { make, clock, row, mark, show, inTime, arrange, picture };
 }());

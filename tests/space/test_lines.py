@@ -24,7 +24,7 @@ def visitor(browser: Any, served: str) -> Iterator[Visitor]:
 
 
 def budgets(visitor: Visitor) -> list[str]:
-    return [visitor.tab.inner_text(f"#dad-b{line}") for line in (1, 2, 3)]
+    return [visitor.tab.text_content(f"#dad-b{line}") for line in (1, 2, 3)]
 
 
 def test_a_line_moved_past_others_is_judged_by_the_next_one_in_time(visitor: Visitor) -> None:
