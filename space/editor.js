@@ -8,7 +8,7 @@ window.distinctad = (function () {
   const byId = (id) => document.getElementById("dad-" + id);
   const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
   let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, fresh = null, busy = "";
-  const { known, judge, budget, span, told } = window.distinctadJudge(() => ({ work, doc, lines }), clean);
+  const { known, judge, budget, span, told, unsaid } = window.distinctadJudge(() => ({ work, doc, lines }), clean);
   const F = window.distinctadFilm({ state: () => ({ doc }), say });
   let pressed = false, shelf = null;  // whether a pointer is down; the list of kept scripts
   let id = "", dirty = false;  // the draft's name; whether the log has what storage lacks
@@ -100,7 +100,8 @@ window.distinctad = (function () {
   function update(at, spoken) {
     const line = lines[at];  // not its place, which another line's move may change while a timer runs
     line.bag = line.removed ? new Set() : W.bag(line.text);
-    const turned = judge(line);
+    const silent = line.silent, turned = judge(line);
+    if (silent !== line.silent) { judgeAll(); }  // a placeholder that is filled takes room from the line before it
     explain(at);
     if (turned && spoken && !line.removed) { later("turned", 700, () => say("Line " + line.cue.index + (line.long ? " is too long now." : " fits now."))); }
     later("near" + line.cue.index, 120, () => {
@@ -142,6 +143,11 @@ window.distinctad = (function () {
     lines[at][field] = value;
     commit(at, field, value);
     R.mark(lines[at]); update(at); sum();
+  }
+  function refuses(at) {
+    const no = unsaid(lines[at]) && !lines[at].reviewed;
+    if (no) { say("Line " + lines[at].cue.index + " says nothing yet: write its text, or remove it."); }
+    return no;
   }
   function drop(at) {
     const line = lines[at];
@@ -303,7 +309,7 @@ window.distinctad = (function () {
   }
   function key(event, at) {
     const name = event.key, line = lines[at], alt = event.altKey && !event.ctrlKey, letter = alt && !APPLE && event.code;
-    if (name === "Enter" && !clean(line.area.value)) { say("Line " + line.cue.index + " is empty: remove it, or press Escape for its text."); } else if (name === "Enter") { typed(at); if (event.ctrlKey || event.metaKey) { setFlag(at, "reviewed", true); } go(at, 1); } else if (alt && name === "ArrowDown") { go(at, 1); } else if (alt && name === "ArrowUp") { go(at, -1); } else if (letter === "KeyP") { F.play(lines[at].start_s); } else if (letter === "KeyH") { hear(at); } else if (letter === "KeyA") { other(at); } else if (letter === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (alt && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
+    if (name === "Enter" && !clean(line.area.value)) { say("Line " + line.cue.index + " is empty: remove it, or press Escape for its text."); } else if (name === "Enter") { typed(at); const accepts = event.ctrlKey || event.metaKey; if (!accepts || !refuses(at)) { if (accepts) { setFlag(at, "reviewed", true); } go(at, 1); } } else if (alt && name === "ArrowDown") { go(at, 1); } else if (alt && name === "ArrowUp") { go(at, -1); } else if (letter === "KeyP") { F.play(lines[at].start_s); } else if (letter === "KeyH") { hear(at); } else if (letter === "KeyA") { other(at); } else if (letter === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (alt && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
     event.preventDefault();
   }
   function wire() {
@@ -325,7 +331,7 @@ window.distinctad = (function () {
     body.addEventListener("keydown", (event) => { if (event.target.tagName === "TEXTAREA" && !event.isComposing) { key(event, where(event)); } });
     body.addEventListener("change", (event) => {
       const at = where(event), target = event.target;
-      if (target.type === "checkbox") { setFlag(at, "reviewed", target.checked); } else if (target.type === "number") { setStart(at); }
+      if (target.type === "checkbox") { target.checked = !refuses(at) && target.checked; setFlag(at, "reviewed", target.checked); } else if (target.type === "number") { setStart(at); }
     });
     body.addEventListener("click", (event) => {
       const at = where(event), name = event.target.className;

@@ -43,7 +43,7 @@ window.distinctadJudge = function (state, clean) {
     if (line.added) { to = Math.min(to, line.cue.end_s + start - line.cue.start_s); }
     for (const next of state().lines) {
       const after = next.start_s > start || (next.start_s === start && next.cue.index > line.cue.index);
-      if (after && !next.removed) { to = Math.min(to, next.start_s - BREATH); }
+      if (after && !next.removed && !unsaid(next)) { to = Math.min(to, next.start_s - BREATH); }
     }
     return Math.max(start, to);
   }
@@ -59,15 +59,18 @@ window.distinctadJudge = function (state, clean) {
     const told = line.cue.end_s - line.cue.start_s, least = line.cue.provenance.room_s ? 0.1 : told;
     return [line.start_s, line.start_s + (line.text === line.cue.text ? told : Math.max(least, line.takes))];
   }
-  const EMPTY = "Empty. Remove the line if nothing is to be said.";
+  const EMPTY = "Empty. Remove the line if nothing is to be said.", UNSAID = "Nothing is said here yet: write a text, or remove the line.";
+  // A text that the model left empty, see distinctad/unsaid.py: nobody speaks it, and nobody can accept it.
+  const unsaid = (line) => line.text === "No description." && line.cue.provenance.text_from === "placeholder";
   // Says in a line's row whether it fits, and gives whether that is another answer than before.
   function judge(line) {
     const room = limit(line) - line.start_s, measured = line.text === line.cue.text && line.cue.provenance.spoken_s;
-    const takes = measured || W.seconds(state().work.rate, line.text), before = line.long;
+    line.silent = unsaid(line);
+    const takes = line.silent ? 0 : measured || W.seconds(state().work.rate, line.text), before = line.long;
     line.takes = takes;
     line.long = takes > room + TOUCH;
     const blank = !clean(line.area.value) && line.text;  // a neighbour's change judges this line too
-    line.budget.textContent = blank ? EMPTY : budget(takes, room, line.text);
+    line.budget.textContent = blank ? EMPTY : line.silent ? UNSAID : budget(takes, room, line.text);
     line.budget.classList.toggle("dad-over", line.long);
     return before !== undefined && before !== line.long;
   }
@@ -79,5 +82,5 @@ window.distinctadJudge = function (state, clean) {
     };
     return named(true, " is too long now.", " are too long now.") + named(false, " fits now.", " fit now.");
   }
-  return { limit, known, judge, budget, span, told };
+  return { limit, known, judge, budget, span, told, unsaid };
 };

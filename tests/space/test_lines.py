@@ -68,3 +68,24 @@ def test_keys_that_type_a_letter_are_left_to_it(apple: bool, visitor: Visitor) -
     assert visitor.tab.evaluate(PRESS, {"ctrlKey": True}) is True
     assert visitor.tab.evaluate(PRESS, {}) is apple
     assert visitor.texts()[0] == ("Mara runs." if apple else "Somebody comes.")
+
+
+def test_a_placeholder_is_nothing_that_is_said_or_accepted(visitor: Visitor) -> None:
+    work = packed("Mara runs along the long and empty street.", "No description.", "Night falls.")
+    made = json.loads(work["draft"])
+    made["cues"][1]["provenance"]["text_from"] = "placeholder"
+    made["cues"][1]["start_s"] = made["cues"][0]["start_s"] + 1.0  # nobody speaks it, so the first may last into it
+    work["draft"], work["gaps"], work["speech"] = json.dumps(made), [[0.0, 40.0]], []
+    put(visitor, work)
+    first, second, _ = budgets(visitor)
+    assert "Room for" in first and second == "Nothing is said here yet: write a text, or remove the line."
+    tab, box = visitor.tab, "[aria-label='Reviewed: line 2']"
+    tab.focus("#dad-lines textarea >> nth=1")
+    tab.keyboard.press("Control+Enter")
+    assert tab.inner_text("#dad-live") == "Line 2 says nothing yet: write its text, or remove it."
+    tab.click(box)
+    assert not tab.is_checked(box) and tab.input_value("#dad-lines textarea >> nth=1") == "No description."
+    tab.fill("#dad-lines textarea >> nth=1", "Tom waits.")
+    tab.click(box)
+    assert tab.is_checked(box) and budgets(visitor)[1] != second and "Too long" in budgets(visitor)[0]
+    assert visitor.errors == []
