@@ -31,6 +31,7 @@ from distinctad.added import (
 from distinctad.errors import UserError, one_line
 from distinctad.exports import REVIEW, clean_text, to_json
 from distinctad.subtitles import Speech, read_text
+from distinctad.unsaid import is_accepted
 
 FORMAT, VERSION = "distinctad.edits", 1
 FIELDS = ("text", "start_s", "end_s", "reviewed", "removed", "added")
@@ -128,7 +129,7 @@ def replay(draft: Mapping[str, Any], edits: Iterable[Edit], speech: Sequence[Spe
     # One that was moved since is judged as any moved line is: it may be heard in the extended film alone.
     stay = [(at, line) for at, line in added.items() if _same(line["start_s"], cues[at].values["start_s"])]
     see_that_nobody_speaks([(at, line) for at, line in stay if not cues[at].values["removed"]], speech)
-    over = all(cue["provenance"].get("reviewed") for cue in kept)
+    over = all(is_accepted(cue["text"], cue["provenance"]) for cue in kept)
     said = REVIEW if draft["review"] == REVIEWED else draft["review"]
     return {**copy.deepcopy(dict(draft)), "cues": kept, "review": REVIEWED if over else said}
 

@@ -30,7 +30,7 @@ Export = Literal["text", "all"]
 FOR_ALL = ("voice", "duck", "candidates")  # options of command lines that only --export all reads
 TEXT_FILES = ("descriptions.dapt.xml", "transcript.txt", "script-for-narrator.txt", "player.html")
 MEDIA_FILES = ("narration.wav", "mix.wav", "described.mp4", "extended.mp4")
-CAPTION_FILES = ("captions.vtt", "extended.captions.vtt")  # of films whose dialogue is known
+CAPTION_FILES = ("described.captions.vtt", "extended.captions.vtt")  # of films whose dialogue is known
 _END_S = 0.1  # the last pause comes before the last picture
 
 
@@ -265,7 +265,7 @@ class Track:
             ("descriptions.vtt", "Descriptions as WebVTT"),
             ("descriptions.dapt.xml", "Descriptions as W3C DAPT"),
         ]
-        if any(line.text for line in self.speech):
+        if self._captions(()):
             says = ("Dialogue as captions", "Dialogue as captions of the film that pauses")
             files += zip(CAPTION_FILES, says, strict=True)
         html = page(

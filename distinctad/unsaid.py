@@ -20,3 +20,16 @@ def is_unsaid(text: str, provenance: Mapping[str, Any] | None) -> bool:
         Whether nothing is to be spoken.
     """
     return text == PLACEHOLDER and provenance is not None and provenance.get("text_from") == "placeholder"
+
+
+def is_accepted(text: str, provenance: Mapping[str, Any]) -> bool:
+    """Tell whether a person stands for a cue; for a placeholder, which says nothing, nobody can.
+
+    Args:
+        text: of the cue.
+        provenance: of the cue, "reviewed" in it.
+
+    Returns:
+        Whether it counts as reviewed.
+    """
+    return bool(provenance.get("reviewed")) and not is_unsaid(text, provenance)

@@ -21,14 +21,16 @@ window.distinctad = (function () {
   function making(what, end) { busy = what; say(what || end); }
 
   // ---- keeping
+  const UNKEPT = "This browser does not keep it: it would be lost.";
   function keepWork() {
+    const before = refused;
     stored = refused = false;
     try { K.keep(id, work, log); stored = true; dirty = false; } catch (error) {
-      let others = 0;
-      try { others = K.others(id); } catch (none) { /* then this browser keeps nothing at all */ }
       refused = true;
-      say("This browser cannot keep the script and your edits" + (others ? " until you delete another one from the list of kept scripts" : "") + ": make the text files before you leave the page.");
+      byId("unkept").textContent = K.noRoom(id);
+      if (!before) { say(byId("unkept").textContent); }  // not over what every later edit has to say
     }
+    byId("unkept").hidden = !refused;
     scripts().draw();
   }
   // Only what changed here is written: a tab that was merely open must not put its old log over another's new one.
@@ -65,7 +67,7 @@ window.distinctad = (function () {
   }
   function switchTo(one) {
     flush();
-    if (work && log.length && !stored && !window.confirm("Leave the script that you have edited? Its edits would be lost.")) { return; }
+    if (work && !stored && (log.length || refused) && !window.confirm("Leave the script of " + doc.film.name + "? " + UNKEPT)) { return; }
     const note = reopen(() => K.get(one));
     if (note === null) { return; }
     K.here(one); byId("kept-box").open = false; scripts().draw();
@@ -263,15 +265,16 @@ window.distinctad = (function () {
     byId("lines").replaceChildren(rows);
   }
   const changed = (line) => line.text !== line.cue.text || line.start_s !== line.cue.start_s;
+  const isOpen = (line) => !line.removed && (!line.reviewed || unsaid(line));  // nobody accepts what says nothing
   function sum() {
     const count = (test) => lines.filter(test).length, kept = lines.filter((line) => !line.removed);
-    const left = count((line) => !line.removed && !line.reviewed);
+    const left = count(isOpen);
     byId("sum").textContent = kept.length + " lines, " + count((line) => !line.mine && changed(line)) + " changed, " + count((line) => line.mine && !line.removed) + " added, " + count((line) => line.reviewed && !line.removed) + " reviewed, " + count((line) => line.long && !line.removed) + " too long, " + (lines.length - kept.length) + " removed. " + (left ? "This is an unreviewed machine draft until every line is marked as reviewed." : "Every line is marked as reviewed.");
     later("filter", 50, filter);
   }
   function filter() {
     const how = byId("show").value, here = document.activeElement;
-    const wanted = { all: () => true, open: (line) => !line.reviewed && !line.removed, long: (line) => line.long && !line.removed, changed: (line) => line.removed || line.mine || changed(line) }[how];
+    const wanted = { all: () => true, open: isOpen, long: (line) => line.long && !line.removed, changed: (line) => line.removed || line.mine || changed(line) }[how];
     lines.forEach((line) => { const hide = !wanted(line) && !line.row.contains(here); if (line.row.hidden !== hide) { line.row.hidden = hide; } });
   }
   function picture() { byId("picture").replaceChildren(R.picture(doc.film.duration_s, work, lines)); }
@@ -284,7 +287,7 @@ window.distinctad = (function () {
     say(step > 0 ? "That was the last line." : "That was the first line.");
   }
   function nextOpen() {
-    const at = lines.findIndex((line) => !line.reviewed && !line.removed);
+    const at = lines.findIndex(isOpen);
     if (at < 0) { say("Every line is reviewed."); return; }
     lines[at].row.hidden = false; lines[at].area.focus();
   }
@@ -352,8 +355,8 @@ window.distinctad = (function () {
   function open(data) {
     if (!data || data.format !== "distinctad.work" || !byId("lines")) { return; }
     const found = JSON.parse(data.draft), name = K.identity(data.draft, found.film.sha256);
-    const left = stored ? "This browser keeps it with its edits, in the list of kept scripts." : "Its edits would be lost.";
-    if (work && name !== id && log.length && !window.confirm("Leave the script that you have edited? " + left)) { return; }
+    const left = stored ? "This browser keeps it with its edits, in the list of kept scripts." : UNKEPT;
+    if (work && name !== id && (log.length || refused) && !window.confirm("Leave the script of " + doc.film.name + "? " + left)) { return; }
     flush();
     const kept = name === id ? log : earlier(name), brought = data.edits.slice();
     const goOn = kept.length && JSON.stringify(kept) !== JSON.stringify(brought) && K.belongs(found, kept) &&
@@ -363,7 +366,7 @@ window.distinctad = (function () {
   }
   function earlier(name) { try { return K.edits(name); } catch (error) { return []; } }
   function begin(data, found, name, edits) {
-    work = data; doc = found; id = name; log = edits; session = null; dirty = refused = false; stored = true;
+    work = data; doc = found; id = name; log = edits; session = null; dirty = refused = false; stored = true; byId("unkept").hidden = true;
     given = W.nameWords(doc.cast.map((person) => person.name));
     byId("title").textContent = "Script of " + doc.film.name;
     byId("lines").lang = doc.language;

@@ -47,8 +47,8 @@ window.distinctadJudge = function (state, clean) {
     }
     return Math.max(start, to);
   }
-  function budget(takes, room, text) {
-    const left = W.wordsIn(state().work.rate, room) - W.words(text).length;
+  function budget(takes, room) {
+    const rate = state().work.rate, left = W.wordsIn(rate, takes ? room - takes + rate.start_s : room);  // the text has begun
     if (room < 0.05) { return (known() ? "In dialogue" : "Not known to be free of dialogue") + ": heard in the extended film only."; }
     const rest = takes > room + TOUCH ? "Too long by " + (takes - room).toFixed(1) + " s: heard in the extended film only." : left > 0 ? "Room for about " + left + (left === 1 ? " more word." : " more words.") : "Full.";
     return takes.toFixed(1) + " of " + room.toFixed(1) + " s. " + rest;
@@ -70,7 +70,7 @@ window.distinctadJudge = function (state, clean) {
     line.takes = takes;
     line.long = takes > room + TOUCH;
     const blank = !clean(line.area.value) && line.text;  // a neighbour's change judges this line too
-    line.budget.textContent = blank ? EMPTY : line.silent ? UNSAID : budget(takes, room, line.text);
+    line.budget.textContent = blank ? EMPTY : line.silent ? UNSAID : budget(takes, room);
     line.budget.classList.toggle("dad-over", line.long);
     return before !== undefined && before !== line.long;
   }

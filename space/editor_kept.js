@@ -52,6 +52,7 @@ window.distinctadKept = (function () {
     const when = (id) => { try { return record(id).at || 0; } catch (error) { return 0; } };
     return found.map((id) => [when(id), id]).sort((a, b) => a[0] - b[0]).map((pair) => pair[1]);
   }
+  const others = (id) => ids().filter((one) => one !== id).length;
   function drop(id) { localStorage.removeItem(WORK + id); localStorage.removeItem(LOG + id); }
   function here(id) { try { sessionStorage.setItem(HERE, id); } catch (error) { /* then a reload opens the newest */ } }
 
@@ -60,21 +61,30 @@ window.distinctadKept = (function () {
   // Keep a draft and its log. Where there are too many, or there is no room, the oldest ones that nobody edited give way;
   // an edited one is its person's to delete, so without an unedited one this throws, and nothing is changed.
   function keep(id, work, list) {
-    const had = localStorage.getItem(WORK + id) !== null, others = ids().filter((one) => one !== id);
-    const spare = others.filter((one) => !isEdited(one)), text = JSON.stringify(Object.assign({}, work, { edits: [] }));
-    const over = had ? 0 : others.length + 1 - MOST;
+    const had = localStorage.getItem(WORK + id) !== null, rest = ids().filter((one) => one !== id);
+    const spare = rest.filter((one) => !isEdited(one)), text = JSON.stringify(Object.assign({}, work, { edits: [] }));
+    const over = had ? 0 : rest.length + 1 - MOST;
     if (over > spare.length) { throw new Error("too many edited scripts"); }
     spare.splice(0, Math.max(0, over)).forEach(drop);
+    const gone = [];  // they come back where even without them there is no room
     for (;;) {
       try { localStorage.setItem(WORK + id, text); log(id, list); break; } catch (error) {
         if (!spare.length) {
           if (!had) { drop(id); }
+          gone.forEach(([one, ...records]) => { localStorage.setItem(WORK + one, records[0]); if (records[1] !== null) { localStorage.setItem(LOG + one, records[1]); } });
           throw error;
         }
+        gone.push([spare[0], localStorage.getItem(WORK + spare[0]), localStorage.getItem(LOG + spare[0])]);
         drop(spare.shift());
       }
     }
     here(id);
+  }
+  // What a person is told then.
+  function noRoom(id) {
+    let more = 0;
+    try { more = others(id); } catch (error) { /* then this browser keeps nothing at all */ }
+    return "This browser cannot keep the script and your edits" + (more ? " until you delete another one from the list of kept scripts" : "") + ": make the text files before you leave the page.";
   }
   // Every script that is kept, the last changed one first: its film, the number of its edits and when it was changed; a
   // film of null is a record that cannot be read. A draft never changes under its name, so each is read once.
@@ -113,5 +123,5 @@ window.distinctadKept = (function () {
     if (event.storageArea !== localStorage || (event.key !== null && event.key !== LOG + id && event.key !== WORK + id)) { return ""; }
     return localStorage.getItem(WORK + id) === null ? "gone" : event.key === LOG + id && event.newValue ? "edits" : "";
   }
-  return { identity, belongs, edits, log, keep, list, get, drop, here, ours, read, retire, forget, heard, others: (id) => ids().filter((one) => one !== id).length };
+  return { identity, belongs, edits, log, keep, list, get, drop, here, ours, read, retire, forget, heard, others, noRoom };
 }());

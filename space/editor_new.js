@@ -60,7 +60,7 @@ window.distinctadNew = function (editor) {
     const from = number(byId("start")), to = number(byId("end")), text = editor.clean(byId("text").value);
     byId("said").textContent = "";
     ["start", "end", "text"].forEach((name) => byId(name).removeAttribute("aria-invalid"));
-    byId("budget").textContent = to > from ? editor.budget(W.seconds(editor.state().work.rate, text), to - from, text) : "Give a start and an end.";
+    byId("budget").textContent = to > from ? editor.budget(W.seconds(editor.state().work.rate, text), to - from) : "Give a start and an end.";
     byId("budget").classList.toggle("dad-over", to > from && W.seconds(editor.state().work.rate, text) > to - from + TOUCH);
   }
   function refuse(text, field) {

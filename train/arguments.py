@@ -156,7 +156,8 @@ def resume_point(folder: str, settings: Mapping[str, Any]) -> str | None:
     """
     asked = json.loads(json.dumps({k: v for k, v in settings.items() if k not in SAME_WEIGHTS}, default=str))
     asked["ranks"] = int(os.environ.get("WORLD_SIZE", "1"))  # a step of more ranks takes other items
-    length = {name: settings[name] for name in LENGTH if name in settings}
+    limited = settings.get("max_steps", 0) > 0  # then the epochs do not say how long it is
+    length = {name: settings[name] for name in LENGTH if name in settings and not (limited and name == "epochs")}
     path, found = Path(folder) / CONFIGURATION, latest_checkpoint(folder)
     if found is not None and path.is_file():
         begun = {"ranks": asked["ranks"], **json.loads(path.read_text(encoding="utf-8"))}  # not written before
@@ -168,7 +169,7 @@ def resume_point(folder: str, settings: Mapping[str, Any]) -> str | None:
                 f"{folder} holds the checkpoints of another run: {told}; expected the same; name another --output_dir, "
                 f"or delete {folder} to begin anew"
             )
-        if before != length:
+        if before != length and os.environ.get("RANK", "0") == "0":
             print(
                 f"{found} is of a run of {before}, now {length}: it goes on by the new length's learning rates, so the "
                 "weights will be those of neither; begin anew for one run of that length",

@@ -160,7 +160,7 @@ def convert_command(
     target: Annotated[Path, typer.Argument(help="The same endings, or .txt for a script to read aloud.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the target.")] = False,
     language: Annotated[
-        str | None, typer.Option(metavar="TAG", help="Of the texts; .srt and .csv do not say it and count as en.")
+        str | None, typer.Option(metavar="TAG", help="Of the texts; files that do not say it count as en.")
     ] = None,
 ) -> None:
     """Convert a description script from one format to another."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from distinctad.formats.script import Script, ScriptCue, clock, in_order, to_ms
 from distinctad.subtitles import Speech
+from distinctad.unsaid import is_unsaid
 
 _MOST_S = 1e6  # 277 hours; NaN compares false
 READ_TO_WPM = 180  # the example of W3C's draft guidelines: fewer than three words a second
@@ -16,14 +17,15 @@ def transcript(script: Script, speech: Sequence[Speech]) -> str:
     """Write descriptions and dialogue in order of time, each marked as what it is: a media alternative to read.
 
     Args:
-        script: the descriptions.
+        script: the descriptions; placeholders are left out.
         speech: the lines of dialogue; lines without words are left out.
 
     Returns:
         The file's text.
     """
     lines = [f"Descriptive transcript of {script.title or 'the film'}", *([script.note] if script.note else []), ""]
-    for start_ms, what in in_order(script.cues, [line for line in speech if line.text]):
+    told = [cue for cue in script.cues if not is_unsaid(cue.text, cue.provenance)]
+    for start_ms, what in in_order(told, [line for line in speech if line.text]):
         kind = "Description" if isinstance(what, ScriptCue) else "Dialogue"
         if what.text:
             lines.append(f"[{clock(start_ms)[:8]}] {kind}: {what.text}")
@@ -34,7 +36,7 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
     """Write the script that a person reads from: times, room, pace and the words heard just before.
 
     Args:
-        script: the descriptions; see `in_rooms` for how long each may last.
+        script: the descriptions; see `in_rooms` for how long each may last. A placeholder is told as one.
         speech: the lines of dialogue.
 
     Returns:
@@ -48,7 +50,8 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
         "",
     ]
     for number, cue in enumerate((cue for cue in in_rooms(script).cues if cue.text), 1):
-        seconds, count = (cue.end_ms - cue.start_ms) / 1000, len(cue.text.split())
+        text = "" if is_unsaid(cue.text, cue.provenance) else cue.text
+        seconds, count = (cue.end_ms - cue.start_ms) / 1000, len(text.split())
         pace = round(60 * count / seconds) if seconds > 0 else 0
         fast = "  PACE" if pace > READ_TO_WPM else ""
         lines.append(
@@ -58,7 +61,7 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
         if before:
             last = max(before, key=lambda line: line.end_s)
             lines.append(f'    after: "{last.text}" ({cue.start_ms / 1000 - last.end_s:.1f} s before)')
-        lines += [f"    {cue.text}", ""]
+        lines += [f"    {text or '(to be written)'}", ""]
     return "\n".join(lines)
 
 

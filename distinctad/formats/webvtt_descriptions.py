@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from distinctad.errors import UserError, one_line
 from distinctad.formats.script import Script, ScriptCue, clock
+from distinctad.unsaid import is_unsaid
 
 if TYPE_CHECKING:
     from webvtt import WebVTT
@@ -19,7 +20,7 @@ def write(script: Script, kind: str = "descriptions") -> str:
     """Write a script as WebVTT, the review note ahead of the cues.
 
     Args:
-        script: the script; cues without a text are left out.
+        script: the script; cues without a text, and placeholders, are left out.
         kind: of a track, as HTML names it.
 
     Returns:
@@ -30,7 +31,7 @@ def write(script: Script, kind: str = "descriptions") -> str:
     captions = [
         Caption(clock(cue.start_ms), clock(cue.end_ms), _escape(cue.text), identifier=cue.id or None)
         for cue in script.cues
-        if cue.text
+        if cue.text and not is_unsaid(cue.text, cue.provenance)  # players speak what stands here
     ]
     metadata = [f"Kind: {kind}", f"Language: {script.language}"]
     notes = [_escape(script.note)] if script.note else []

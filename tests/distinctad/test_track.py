@@ -103,8 +103,13 @@ def test_a_placeholder_is_spoken_nowhere_and_stays_in_the_scripts(
     assert [cue["provenance"].get("fit") for cue in made.cues] == [None, "extended", None]
     assert (made.cues[0]["start_s"], made.cues[0]["end_s"]) == (0.0, 2.85)  # the room that a person may fill
     assert "2 description(s) are placeholders and spoken nowhere: a person must write them" in made.document["warnings"]
-    for name in ("descriptions.dapt.xml", "descriptions.csv", "descriptions.srt", "descriptions.vtt"):
+    for name in ("descriptions.dapt.xml", "descriptions.csv", "descriptions.srt"):
         assert [cue.text for cue in read_script(out / name).cues] == [PLACEHOLDER, LONG, PLACEHOLDER], name
+    # What is spoken or read as it stands holds none; whoever narrates sees where one is to be written.
+    assert [cue.text for cue in read_script(out / "descriptions.vtt").cues] == [LONG]
+    assert PLACEHOLDER not in (out / "transcript.txt").read_text("utf-8")
+    narrator = (out / "script-for-narrator.txt").read_text("utf-8")
+    assert PLACEHOLDER not in narrator and narrator.count("    (to be written)") == 2
     for name in ("narration.wav", "mix.wav"):
         with av.open(str(out / name)) as container:
             assert all(np.abs(frame.to_ndarray()).max() < 200 for frame in container.decode(audio=0)), name
@@ -122,7 +127,10 @@ def test_a_placeholder_of_a_reviewed_script_is_not_spoken_either(film: Path, srt
     inline, later, pauses = track._spots(sound.programme_of(film, 12.0))
     assert [spot.start_s for spot in inline] == [spot.start_s for spot in later] == [0.0, 5.15] and pauses == []
     assert [cue["recorded"] for cue in cues_in(track.texts(document)["player.html"])] == [True, True]
-    filled = replay(made.document, [Edit(3, "text", PLACEHOLDER, "Tom waits.")])
+    accepted = [Edit(index, "reviewed", False, True) for index in (1, 2, 3)]
+    assert replay(made.document, accepted)["review"] == REVIEW  # nobody can accept what says nothing
+    filled = replay(made.document, [Edit(3, "text", PLACEHOLDER, "Tom waits."), *accepted])
+    assert filled["review"] == REVIEWED
     track = voice_over(filled, film, made.speech, TrackSettings())
     track.as_edited(filled)
     assert len(track._spots(sound.programme_of(film, 12.0))[0]) == 3

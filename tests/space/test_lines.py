@@ -84,7 +84,11 @@ def test_a_placeholder_is_nothing_that_is_said_or_accepted(visitor: Visitor) -> 
     tab.keyboard.press("Control+Enter")
     assert tab.inner_text("#dad-live") == "Line 2 says nothing yet: write its text, or remove it."
     tab.click(box)
-    assert not tab.is_checked(box) and tab.input_value("#dad-lines textarea >> nth=1") == "No description."
+    assert (
+        "0 reviewed" in tab.inner_text("#dad-sum")
+        and not tab.is_checked(box)
+        and tab.input_value("#dad-lines textarea >> nth=1") == "No description."
+    )
     tab.fill("#dad-lines textarea >> nth=1", "Tom waits.")
     tab.click(box)
     assert tab.is_checked(box) and budgets(visitor)[1] != second and "Too long" in budgets(visitor)[0]

@@ -75,7 +75,7 @@ def test_a_line_is_edited_again_after_its_edit_was_undone(visitor: Visitor, desk
 
 
 @pytest.mark.slow
-def test_a_browser_that_keeps_nothing_is_said_at_once_and_at_every_change(visitor: Visitor) -> None:
+def test_a_browser_that_keeps_nothing_is_said_at_once_and_stands_on_the_page(visitor: Visitor) -> None:
     tab = visitor.tab
     tab.evaluate("() => { Storage.prototype.setItem = () => { throw new DOMException('full'); }; }")
     put(visitor, FIRST)
@@ -83,7 +83,10 @@ def test_a_browser_that_keeps_nothing_is_said_at_once_and_at_every_change(visito
     tab.evaluate("document.getElementById('dad-live').replaceChildren()")
     tab.fill("#dad-lines textarea >> nth=0", "Mara sits.")
     tab.keyboard.press("Tab")
-    tab.wait_for_selector("#dad-live:has-text('cannot keep the script and your edits')")
+    tab.wait_for_selector("#dad-unkept:has-text('cannot keep the script and your edits')")
+    tab.click("[aria-label='Remove line 2']")
+    tab.wait_for_timeout(400)  # saving must not talk over what the change did
+    assert tab.inner_text("#dad-live").startswith("Line 2 is removed")
     assert visitor.texts()[0] == "Mara sits." and visitor.errors == []
 
 
