@@ -21,6 +21,7 @@ from .towers_distinctad import embed_images, load_language, load_vision, require
 logger = logging.get_logger(__name__)
 # Keywords of `from_pretrained` that say how to fetch a model and run its attention.
 _FETCHING = ("token", "cache_dir", "local_files_only", "force_download", "proxies", "attn_implementation")
+_TOWERS = ("vision_tower", "language_model")
 _MODEL = "modeling_distinctad.DistinctADForConditionalGeneration"
 AUTO_MAP = {
     "AutoConfig": "configuration_distinctad.DistinctADConfig",
@@ -85,16 +86,16 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         """Names of the parameters that train: all but the towers' (adapters added to the language model included)."""
         return [name for name, parameter in self.named_parameters() if parameter.requires_grad]
 
-    def get_input_embeddings(self) -> nn.Module:
-        """Token embeddings of the language model."""
-        return self.language_model.get_input_embeddings()
+    def get_input_embeddings(self) -> Any:
+        """Token embeddings of the language model; None where a named one is still to be loaded (quantisers ask)."""
+        return None if isinstance(self.language_model, nn.Identity) else self.language_model.get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the token embeddings of the language model."""
         self.language_model.set_input_embeddings(value)
 
     def get_output_embeddings(self) -> nn.Module | None:
-        """Output layer of the language model; None where a named one is still to be loaded (quantisers ask then)."""
+        """Output layer of the language model; None as above."""
         return None if isinstance(self.language_model, nn.Identity) else self.language_model.get_output_embeddings()
 
     def set_output_embeddings(self, value: nn.Module) -> None:
@@ -251,6 +252,9 @@ class DistinctADPreTrainedModel(PreTrainedModel):
 
     def _check_named_language_model(self) -> None:
         """See that naming the language model loses nothing: adapters and resized tokens would be gone."""
+        if getattr(self.language_model, "is_quantized", False):  # its own values are nobody's record
+            self._check_plain_language_model()
+            return
         config, found = self.config, weights_sha256(self.language_model)
         if config.text_model_sha256 is None:
             config.text_model_sha256 = found
@@ -277,16 +281,33 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             The model in eval mode (with `output_loading_info=True` a pair with the loading information).
 
         Raises:
-            ValueError: weights are missing, or the named language model is not the one that was saved.
+            ValueError: weights are missing, the named language model is not the one that was saved, or the parts that
+                train were quantised.
         """
         with_info = kwargs.pop("output_loading_info", False)
         loaded: Any = super().from_pretrained(source, *args, output_loading_info=True, **kwargs)
         model, info = loaded
+        model._check_own_parts()
         if not model.config.text_model_stored:
             model._take_named_language_model({name: kwargs[name] for name in _FETCHING if name in kwargs})
         require_all_weights(info["missing_keys"], str(source))
         model._freeze()  # loading replaces parameters, and the new ones would train
         return (model, info) if with_info else model
+
+    def _check_own_parts(self) -> None:
+        """See that no quantiser took the parts that train: some take every linear layer that is not named to them.
+
+        Raises:
+            ValueError: one did.
+        """
+        own = [(name, p) for name, p in self.named_parameters() if name.split(".")[0] not in _TOWERS]
+        taken = [name for name, p in own if not p.is_floating_point() or type(p.data) is not Tensor]
+        if taken:
+            parts = sorted({name.split(".")[0] for name, p in own if p.ndim == 2})
+            raise ValueError(
+                f"quantization_config quantises parts that train ({taken[0]}); expected the towers alone; add "
+                f"modules_to_not_convert={parts} to it"
+            )
 
     def _take_named_language_model(self, fetching: dict[str, Any]) -> None:
         config, dtype, device = self.config, self.perceiver.latents.dtype, self.perceiver.latents.device
@@ -302,18 +323,20 @@ class DistinctADPreTrainedModel(PreTrainedModel):
                 f"language model {config.text_model_name_or_path}: the checkpoint names it instead of storing it, and "
                 f"it cannot be loaded ({str(error).splitlines()[0]}); fetch it, or put its folder at that path."
             ) from error
-        self._named_sha256 = weights_sha256(named, torch.bfloat16)  # what a model that was given in bfloat16 recorded
         if quantisation is not None:
             logger.warning(
                 f"language model {config.text_model_name_or_path}: quantised while it was loaded, so its weights "
                 "cannot be held against the checkpoint's record; load it once without quantisation to be sure of them."
             )
-        elif config.text_model_sha256 not in (None, fingerprint, self._named_sha256):
+            self.language_model = named
+            return
+        self._named_sha256 = weights_sha256(named, torch.bfloat16)  # what a model that was given in bfloat16 recorded
+        if config.text_model_sha256 not in (None, fingerprint, self._named_sha256):
             raise ValueError(
                 f"language model {config.text_model_name_or_path}: its weights have SHA-256 {fingerprint}, expected "
                 f"{config.text_model_sha256}; fetch the revision that the checkpoint was trained with."
             )
-        self.language_model = named if quantisation is not None else named.to(device)
+        self.language_model = named.to(device)
 
 
 def _scale(layer: nn.Linear, results: Tensor, target: Tensor) -> None:

@@ -137,7 +137,7 @@ def load_language(
         **loading: further keywords of `from_pretrained`.
 
     Returns:
-        The model, and the fingerprint of the weights as stored (None for a module).
+        The model, and the fingerprint of the weights as stored (None for a module or quantised weights).
 
     Raises:
         ValueError: weights are missing.
@@ -149,8 +149,10 @@ def load_language(
     )
     model, info = loaded
     require_all_weights(info["missing_keys"], f"language model {source}")
+    if getattr(model, "is_quantized", False):
+        return model, None
     fingerprint = weights_sha256(model)
-    return (model if dtype is None or getattr(model, "is_quantized", False) else model.to(dtype)), fingerprint
+    return (model if dtype is None else model.to(dtype)), fingerprint
 
 
 def weights_sha256(model: nn.Module, rounded: torch.dtype = torch.float32) -> str:
