@@ -11,7 +11,9 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from stand_ins import FakePipe, write_film  # noqa: E402
+from stand_ins import FakePipe, Hum, write_film  # noqa: E402
+
+from distinctad.audio import voice as voices  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +35,14 @@ def cast(tmp_path: Path) -> Path:
     ]
     (folder / "film_7.cast.json").write_text(json.dumps(people), encoding="utf-8")
     return folder / "film_7.cast.json"
+
+
+@pytest.fixture
+def hum(monkeypatch: pytest.MonkeyPatch) -> voices.Remembering:
+    """A voice that hums, whatever voice is asked for; "none" stays none."""
+    voice, find = voices.Remembering(Hum()), voices.find_voice
+    monkeypatch.setattr(voices, "find_voice", lambda name="auto": find(name) if name == "none" else voice)
+    return voice
 
 
 @pytest.fixture

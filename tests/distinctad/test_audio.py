@@ -27,13 +27,6 @@ SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello, Mara.\n\n2\n00:00:06,500 --> 00:
 TEXTS = ("Mara runs.", "An old man, smiling, waits here.", "Tom opens the door.")
 
 
-@pytest.fixture
-def hum(monkeypatch: pytest.MonkeyPatch) -> voices.Remembering:
-    voice = voices.Remembering(Hum())
-    monkeypatch.setattr(voices, "find_voice", lambda name="auto": voice)
-    return voice
-
-
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve seconds with a steady tone and pictures that refer to later ones (B-frames)."""

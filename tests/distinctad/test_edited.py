@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 import pytest
-from stand_ins import FakePipe, Hum
+from stand_ins import FakePipe
 
 from distinctad.audio import mix, sound
 from distinctad.audio import voice as voices
@@ -22,13 +22,7 @@ from distinctad.subtitles import Speech
 from distinctad.track import CAPTION_FILES, MEDIA_FILES, TEXT_FILES, TrackSettings
 
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello, Mara.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
-
-
-@pytest.fixture(autouse=True)
-def hum(monkeypatch: pytest.MonkeyPatch) -> voices.Remembering:
-    voice, find = voices.Remembering(Hum()), voices.find_voice
-    monkeypatch.setattr(voices, "find_voice", lambda name="auto": find(name) if name == "none" else voice)
-    return voice
+pytestmark = pytest.mark.usefixtures("hum")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 import webvtt
-from stand_ins import FakePipe, Hum, write_film
+from stand_ins import FakePipe
 
 from distinctad.audio import mix, sound
 from distinctad.audio import voice as voices
@@ -31,18 +31,7 @@ from distinctad.unsaid import PLACEHOLDER
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello, <i>Mara</i>.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes & no?\n"
 LONG = "An old man, smiling, waits here."  # for a gap of 1.2 s
 UNREVIEWED = REVIEW.partition(":")[0]
-
-
-@pytest.fixture(autouse=True)
-def hum(monkeypatch: pytest.MonkeyPatch) -> voices.Remembering:
-    voice = voices.Remembering(Hum())
-    monkeypatch.setattr(voices, "find_voice", lambda name="auto": voice)
-    return voice
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_film(tmp_path_factory.mktemp("film") / "film_7.mp4")
+pytestmark = pytest.mark.usefixtures("hum")
 
 
 @pytest.fixture
