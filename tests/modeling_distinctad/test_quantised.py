@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import config, inputs, text_config, vision_config
+from tiny_models import fields, inputs, text_config, vision_config
 from torch import nn
 from transformers import CLIPVisionModelWithProjection, LlamaForCausalLM
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING, AUTO_QUANTIZER_MAPPING
@@ -63,13 +63,11 @@ def named(tmp_path: Path) -> Path:
     """A checkpoint beside the language model that it names."""
     torch.manual_seed(0)
     LlamaForCausalLM(text_config("llama")).save_pretrained(tmp_path / "lm")
-    asked = ("num_frames", "num_prompt_vectors")
-    own = {k: v for k, v in config().to_dict().items() if k.endswith("_token_id") or k in asked}
     made: Any = DistinctADForConditionalGeneration.from_towers(
         CLIPVisionModelWithProjection(vision_config()),
         str(tmp_path / "lm"),
         text_model_name_or_path=str(tmp_path / "lm"),
-        **own,
+        **fields(),
     )
     made.save_pretrained(tmp_path / "named", save_language_model=False)
     return tmp_path / "named"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import VOCABULARY, config, inputs, model, text_config, vision_config
+from tiny_models import VOCABULARY, config, fields, inputs, model, text_config, vision_config
 from torch import nn
 from transformers import AutoModelForCausalLM, CLIPVisionModelWithProjection, GPT2LMHeadModel
 
@@ -33,9 +33,8 @@ def test_a_named_language_model_given_in_bfloat16_is_found_again(tmp_path: Path)
     torch.manual_seed(0)
     GPT2LMHeadModel(text_config()).save_pretrained(tmp_path / "lm")
     half = AutoModelForCausalLM.from_pretrained(tmp_path / "lm", dtype=torch.bfloat16)
-    own = {k: v for k, v in config().to_dict().items() if k.endswith("_token_id") or k in ("num_frames", "window_size")}
     whole = DistinctADForConditionalGeneration.from_towers(
-        CLIPVisionModelWithProjection(vision_config()), half, text_model_name_or_path=str(tmp_path / "lm"), **own
+        CLIPVisionModelWithProjection(vision_config()), half, text_model_name_or_path=str(tmp_path / "lm"), **fields()
     )
     whole.save_pretrained(tmp_path / "named", save_language_model=False)
     again = DistinctADForConditionalGeneration.from_pretrained(tmp_path / "named", dtype=torch.bfloat16)

@@ -14,6 +14,7 @@ import tiny_models
 import torch
 from far_process import ALONE
 from safetensors.torch import load_file, save_file
+from tiny_models import fields
 from transformers import (
     AutoModelForCausalLM,
     CLIPConfig,
@@ -51,12 +52,6 @@ def towers(tmp_path: Path) -> tuple[Path, Path]:
     clip.save_pretrained(tmp_path / "clip")
     AutoModelForCausalLM.from_config(tiny_models.text_config("gpt2")).save_pretrained(tmp_path / "lm")
     return tmp_path / "clip", tmp_path / "lm"
-
-
-def fields(**changes: Any) -> dict[str, Any]:
-    stored = tiny_models.config().to_dict()
-    names = ("num_frames", "num_prompt_vectors", "window_size", "em_num_bases", "video_token_id", "face_token_id")
-    return {name: stored[name] for name in (*names, "ad_start_token_id", "face_tokens")} | changes
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])

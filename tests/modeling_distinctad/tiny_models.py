@@ -45,6 +45,13 @@ def config(kind: str = "gpt2", **changes: Any) -> DistinctADConfig:
     return DistinctADConfig(**(fields | changes))
 
 
+def fields(**changes: Any) -> dict[str, Any]:
+    """The same configuration's own fields, for towers that bring theirs."""
+    stored = config().to_dict()
+    names = ("num_frames", "num_prompt_vectors", "window_size", "em_num_bases", "video_token_id", "face_token_id")
+    return {name: stored[name] for name in (*names, "ad_start_token_id", "face_tokens")} | changes
+
+
 def model(kind: str = "gpt2", seed: int = 0, **changes: Any) -> DistinctADForConditionalGeneration:
     """A random model in eval mode, its projections scaled to its language model."""
     torch.manual_seed(seed)
