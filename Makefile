@@ -16,7 +16,7 @@ LAUNCH = $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_pre
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv voice demo demo-offline test lint pocket floor audit fuzz mutations bench docs
+.PHONY: help venv voice demo demo-offline test suite lint pocket floor audit fuzz mutations bench docs
 
 help:
 	@echo "make demo    draw a held-out film, describe it, print drafts beside the truth"
@@ -81,7 +81,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+# mypy works on one core for a minute; the tests need not wait for it.
+test: $(STAMP)
+	@$(MAKE) --no-print-directory -j 2 lint suite
+
+suite: $(STAMP)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
 
 # The model files promise more than requirements-ci.txt pins. Nothing of this project is installed here: the tests run
