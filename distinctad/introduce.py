@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from datasets_scripts.people import DESCRIBING, NAMES_TOO, Table, people_table, written_as_name
-from datasets_scripts.words import CLOSED_CLASS, TITLES, cased_words, words
+from datasets_scripts.words import CLOSED_CLASS, MARKS, TITLES, cased_words, words
 from distinctad.subtitles import Speech
 
 Naming = Literal["early", "after-reveal"]
 
-_RUN = re.compile(r"[^\W_][\u0300-\u036f]*(?:['\u2019\u2018\u02bc\u2010\u2011\u00ad-]?[^\W_][\u0300-\u036f]*)*")
+_RUN = re.compile(rf"[^\W_][{MARKS}]*(?:['\u2019\u2018\u02bc\u2010\u2011\u00ad-]?[^\W_][{MARKS}]*)*")
 _NOTE = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 _LABEL = re.compile(  # "MARA:", "- Mara and Tom:", at the start of what one person says
     r"(?:^|(?<=[.!?\u2026\"\u201d])\s|\s[-\u2013\u2014]|>>)[-\u2013\u2014>\s]*"

@@ -21,8 +21,9 @@ from .persons_distinctad import PersonSlots
 
 VIDEO_TOKEN, FACE_TOKEN, AD_START_TOKEN = "<video>", "<face>", "<ad_start>"
 
-# Words as the project counts them: runs of letters and digits with ' or - inside; one at an edge is punctuation.
-_WORD = re.compile(r"[^\W_][\u0300-\u036f]*(?:['\-\u00ad]?[^\W_][\u0300-\u036f]*)*")
+# Words as the project counts them: runs of letters, marks and digits with ' or - inside; one at an edge is punctuation.
+_MARKS = "".join(char for char in map(chr, range(0x300, 0x1F000)) if unicodedata.category(char)[0] == "M")
+_WORD = re.compile(rf"[^\W_][{_MARKS}]*(?:['\-\u00ad]?[^\W_][{_MARKS}]*)*")
 _SAME = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-"})
 
 

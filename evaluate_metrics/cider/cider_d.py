@@ -19,26 +19,28 @@ SIGMA = 6.0
 SCALE = 10.0 * 100.0  # coco-caption multiplies by 10, the papers' tables by another 100
 SIGNATURE: dict[str, Any] = {
     "metric": "CIDEr-D",
-    "tokens": "regex v1: NFC, lower case, runs of non-alphanumerics to one space",
+    "tokens": "regex v2: lower case, NFC, runs of letters, marks and digits",
     "n": f"1..{MAX_N}",
     "sigma": SIGMA,
     "scale": "x10 x100",
     "document_frequencies": "references of the whole set",
-    "version": 1,
+    "version": 2,
 }
 
 Ngrams = Counter[tuple[str, ...]]
-_SEPARATORS = re.compile(r"[\W_]+")
+# Combining marks of every script, which \w leaves out: without them a word falls apart at its vowel signs and accents.
+_MARKS = "".join(char for char in map(chr, range(0x300, 0x1F000)) if unicodedata.category(char)[0] == "M")
+_WORD = re.compile(rf"[^\W_]+(?:[{_MARKS}]+[^\W_]*)*")
 
 
 def tokens(text: str | None) -> list[str]:
-    """Split a text into lower-case words; letters of every script stay, all else separates.
+    """Split a text into lower-case words; letters and marks of every script and digits stay, all else separates.
 
     Within 0.03 CIDEr of the Penn Treebank tokeniser on the three public evaluation sets.
     A missing text (None, NaN) has no tokens. Every Unicode line break is a separator like any other.
     """
-    plain = unicodedata.normalize("NFC", text) if isinstance(text, str) else ""
-    return _SEPARATORS.sub(" ", plain.lower()).split()
+    plain = unicodedata.normalize("NFC", text.lower()) if isinstance(text, str) else ""
+    return _WORD.findall(plain)
 
 
 def ngrams(words: Sequence[str], max_n: int = MAX_N) -> Ngrams:

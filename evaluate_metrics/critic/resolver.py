@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from .first_names import FEMALE, MALE
 from .people import Table, people_in, people_table
-from .words import is_capital
+from .words import MARKS, is_capital
 
 Resolver = Callable[[Sequence[str], Sequence[str]], list[set[str]]]
 """(descriptions of one film in order, names of its cast) -> the people in each description."""
@@ -51,8 +51,9 @@ and or but as at by for from in into on onto off over out past to toward towards
 away back a an the again then who go leave swallow walk run watch from through across behind around aside
 """.split()
 )
-_MARKS = ".;:!?,"
-_PIECES = re.compile(rf"[^\W_]+(?:['\u2019\-][^\W_]+)*|[{_MARKS}]")
+_POINTS = ".;:!?,"
+_PIECE = rf"[^\W_](?:[^\W_]|[{MARKS}])*"
+_PIECES = re.compile(rf"{_PIECE}(?:['\u2019\-]{_PIECE})*|[{_POINTS}]")
 _DEBRIS = re.compile(r"\([^)]*\)?")
 
 
@@ -73,7 +74,7 @@ def name_table(cast: Sequence[str]) -> Table:
     known: dict[str, str] = {}
     for name in cast:
         known.setdefault(" ".join(_DEBRIS.sub(" ", name).split()), name)
-    return people_table({name: [_fold(p) for p in pieces_of(bare) if p not in _MARKS] for bare, name in known.items()})
+    return people_table({name: [_fold(p) for p in pieces_of(bare) if p not in _POINTS] for bare, name in known.items()})
 
 
 def pieces_of(text: str) -> list[str]:
@@ -83,7 +84,7 @@ def pieces_of(text: str) -> list[str]:
 
 def mentions_of(pieces: Sequence[str], table: Table) -> list[Mention]:
     """The people named, in order; neighbouring words of one name are one mention."""
-    places = [place for place, piece in enumerate(pieces) if piece not in _MARKS]
+    places = [place for place, piece in enumerate(pieces) if piece not in _POINTS]
     cased = [(_fold(pieces[place]), is_capital(pieces[place])) for place in places]
     found: list[Mention] = []
     for first, end, name in people_in(cased, table):
