@@ -26,7 +26,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     if not values:
         return {}
     ordered = sorted(values)
-    found = {f"p{p}": round(ordered[min(len(ordered) - 1, p * len(ordered) // 100)], 3) for p in PERCENTILES}
+    found = {f"p{p}": round(ordered[max(0, -(-p * len(ordered) // 100) - 1)], 3) for p in PERCENTILES}
     return {"mean": round(sum(values) / len(values), 3), **found}
 
 

@@ -115,7 +115,7 @@ def _from_json(text: str, name: str) -> list[dict[str, Any]]:
 
 
 def _from_csv(text: str, name: str) -> list[dict[str, Any]]:
-    reader = csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter_of(text))
+    reader = csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter_of(text), strict=True)
     try:
         rows = [cells for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 from distinctad.cast import read_cast
 from distinctad.errors import UserError
-from distinctad.features import VIDEO_ENDINGS
+from distinctad.features import films_below
 from distinctad.plan import name_of, sha256_of
 
 SUBTITLES = (".srt", ".vtt", ".ass", ".ssa", ".ttml", ".xml")  # beside a film, the first of them that is there
@@ -186,7 +186,7 @@ class HashBook:
 def find_catalogue(
     folder: Path, book: HashBook | None = None, shard: Shard | None = None, progress: Progress | None = None
 ) -> Catalogue:
-    """Look through a folder and the folders in it; hidden ones are left out.
+    """Look through a folder and the folders in it; hidden ones and films that `describe` wrote are left out.
 
     Args:
         folder: where the films lie.
@@ -203,10 +203,7 @@ def find_catalogue(
     if not folder.is_dir():
         raise UserError(f"the catalogue '{folder}' is not a folder", "Give the folder that holds the films.")
     there = sorted(folder.rglob("*"))
-    paths = [p for p in there if p.suffix.lower() in VIDEO_ENDINGS and p.is_file()]
-    paths = [p for p in paths if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
-    if not paths:
-        raise UserError(f"the folder '{folder}' holds no video", f"Give one with {', '.join(VIDEO_ENDINGS)}.")
+    paths = films_below(folder, there)
     book, shard = book or HashBook(None), shard or Shard()
     first = len(paths) * (shard.index - 1) // shard.count
     hashes: dict[Path, str] = {}

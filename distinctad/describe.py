@@ -31,6 +31,7 @@ Pipe = Callable[..., list[dict[str, Any]]]
 Progress = Callable[[int, int], None]
 Options = list[list[tuple[str, float]]]  # for each cue its texts with scores
 
+ALL_FILES = (*exports.FILES, *TEXT_FILES, *MEDIA_FILES, *CAPTION_FILES)
 FORCED_LENGTHS = (2, 8)  # shortest lengths in tokens that an empty text is tried again with: one may be a blank
 
 
@@ -103,7 +104,9 @@ def describe(
         job, known = _waiting(job, subtitles)
     if out is None:
         return Described(_named(_run(job, model, pipe, progress, about=about)[0], known), [])
-    with exports.OutputFolder(Path(out), overwrite, place="another --out") as folder:
+    earlier = (Path(out) / exports.FILES[0]).exists()  # then files of these names are its own, and go with it
+    names = ALL_FILES if earlier else exports.FILES
+    with exports.OutputFolder(Path(out), overwrite, names, "another --out") as folder:
         document = _named(_run(job, model, pipe, progress, about=about)[0], known)
         return Described(document, folder.write(_texts_of(document)))
 
@@ -140,9 +143,12 @@ def rehearse(
 
 
 def _spoken(job: Plan, subtitles: PathLike | None, settings: TrackSettings | None) -> Track:
-    """The track of `--export all`, which needs a voice that can be heard."""
+    """The track of `--export all`, which needs a voice that can be heard and a film that can be copied."""
+    from distinctad.audio.mux import require_mp4
+
     settings = settings or TrackSettings()
     heard_voice(settings)
+    require_mp4(job.film)
     return Track(job, subtitles, settings)
 
 
@@ -232,8 +238,7 @@ def _describe_all(
     progress: Progress | None,
     about: dict[str, Any] | None,
 ) -> Described:
-    names = (*exports.FILES, *TEXT_FILES, *MEDIA_FILES, *CAPTION_FILES)
-    with exports.OutputFolder(out, overwrite, names, "another --out") as folder:
+    with exports.OutputFolder(out, overwrite, ALL_FILES, "another --out") as folder:
         document = track.fitted(*_run(track.job, model, pipe, progress, track.settings.candidates, about))
         texts = {**_texts_of(document), **track.texts(document)}
         return Described(document, folder.write(texts, track.makers(script_of(document))))

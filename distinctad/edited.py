@@ -102,13 +102,16 @@ def voice_over(
         The track; call `as_edited` with the document before anything else.
 
     Raises:
-        UserError: if the film is another one, or there is no voice.
+        UserError: if the film is another one or cannot be copied into MP4, or there is no voice.
     """
+    from distinctad.audio.mux import require_mp4
+
     path = Path(film)
     info = probe_film(path)
     if sha256_of(path) != document["film"]["sha256"]:
         message = f"the film '{name_of(path)}' is not the one that this script was made for"
         raise UserError(message, "Give the same file again.")
+    require_mp4(path)
     if settings.voice == "none":
         raise UserError("there is no voice to speak with", "Install espeak-ng, or take the text files alone.")
     rules = GapRules(**document["intervals"]["rules"])

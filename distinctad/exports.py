@@ -218,6 +218,9 @@ class OutputFolder:
             raise UserError(
                 f"another process is writing to '{self.folder}'", f"Wait for it, or give {self.place}."
             ) from error
+        except UnicodeEncodeError as error:
+            message = f"the name {str(self.folder)!r} or a text for it holds half a character (a lone surrogate)"
+            raise UserError(message, "Take it out.") from error
         except ValueError as error:
             if isinstance(error, UserError):
                 raise

@@ -24,6 +24,7 @@ from datasets_scripts.one_writer import OutputBusy, only_writer
 from distinctad.errors import UserError, one_line
 from distinctad.feature_tower import FeatureSettings, Fit, Stored, Tower
 from distinctad.plan import name_of, probe_film, reason_of, without_path
+from distinctad.track import MEDIA_FILES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +70,28 @@ class Encoded:
     warnings: list[str]
 
 
+def films_below(folder: Path, there: Sequence[Path]) -> list[Path]:
+    """The videos among all that lies below a folder; hidden ones and what `describe --export all` wrote are left out.
+
+    Args:
+        folder: whose films are wanted.
+        there: what lies below it, in the order of names.
+
+    Returns:
+        In that order.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = [path for path in there if path.suffix.lower() in VIDEO_ENDINGS and path.is_file()]
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    # A copy of a film that a run described is no other film.
+    found = [p for p in found if not (p.name in MEDIA_FILES and p.with_name("descriptions.json").is_file())]
+    if not found:
+        raise UserError(f"the folder '{folder}' holds no video", f"Give one with {', '.join(VIDEO_ENDINGS)}.")
+    return found
+
+
 def find_films(given: Sequence[Path], fps: float) -> list[FilmJob]:
     """Look at films before anything is encoded.
 
@@ -85,11 +108,7 @@ def find_films(given: Sequence[Path], fps: float) -> list[FilmJob]:
     paths: list[Path] = []
     for path in given:
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_ENDINGS and p.is_file())
-            found = [p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts)]
-            if not found:
-                raise UserError(f"the folder '{path}' holds no video", f"Give one with {', '.join(VIDEO_ENDINGS)}.")
-            paths += found
+            paths += films_below(path, sorted(path.rglob("*")))
         else:
             paths.append(path)
     if not paths:

@@ -206,7 +206,7 @@ def _table(text: str, name: str) -> tuple[list[str], list[tuple[int, list[str]]]
     fix = "Give a CSV file with the columns start and end."
     rows: list[tuple[int, list[str]]] = []
     header: list[str] = []
-    reader = csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter_of(text))
+    reader = csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter_of(text), strict=True)
     try:
         for cells in reader:
             if not any(cell.strip() for cell in cells):

@@ -14,7 +14,7 @@ from typing import Any
 
 from distinctad.errors import UserError
 from distinctad.features import VIDEO_ENDINGS
-from distinctad.score_rows import FILM_COLUMNS, PREDICTION_COLUMNS, Row, align, read_csv_rows, read_records
+from distinctad.score_rows import FILM_COLUMNS, PREDICTION_COLUMNS, Row, align, folded, read_csv_rows, read_records
 
 CLIP_COLUMNS = ("cmd_filename", "tvad_name")  # `vid` may hold these
 TIMES = (("start", "end"), ("scaled_start", "scaled_end"))
@@ -27,10 +27,6 @@ def _film(cell: object) -> str:
     name = str(cell).strip()
     stem, dot, ending = name.rpartition(".")
     return stem if stem and dot + ending.lower() in VIDEO_ENDINGS else name
-
-
-def _same(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _film_keys(given: Sequence[dict[str, str]], expected: Sequence[Row]) -> tuple[str, str] | None:
@@ -109,10 +105,10 @@ def _by_text(path: Path, expected: Sequence[Row], against: Path, keys: tuple[str
     given = read_csv_rows(path, PREDICTION_COLUMNS, film=mine, times=False)
     free: dict[tuple[str, str], list[int]] = {}
     for i, row in enumerate(_keyed(expected, theirs, TIMES[0])):
-        free.setdefault((row.film, _same(row.text)), []).append(i)
+        free.setdefault((row.film, folded(row.text)), []).append(i)
     placed: list[Row | None] = [None] * len(expected)
     for row in given:
-        places = free.get((_film(row.film), _same(row.columns["text_gt"])))
+        places = free.get((_film(row.film), folded(row.columns["text_gt"])))
         if not places:
             raise UserError(
                 f"{path}, row {row.line}: its text_gt is not (or not so often) in {row.film} of {against.name}",
@@ -171,7 +167,7 @@ def pair(path: Path, expected: Sequence[Row], against: Path) -> list[Row | None]
 
 def _check_texts(path: Path, expected: Sequence[Row], placed: Sequence[Row | None], against: Path) -> None:
     pairs = [(row, given) for row, given in zip(expected, placed, strict=True) if given is not None]
-    other = [given for row, given in pairs if _same(given.columns["text_gt"]) != _same(row.text)]
+    other = [given for row, given in pairs if folded(given.columns["text_gt"]) != folded(row.text)]
     if len(other) > MISMATCHES * len(pairs):
         raise UserError(
             f"{path.name}: text_gt of {len(other)} of {len(pairs)} rows is not the text in {against.name}, "

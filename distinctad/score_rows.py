@@ -210,6 +210,11 @@ def read_truth_rows(path: Path) -> list[Row]:
     return rows
 
 
+def folded(text: str) -> str:
+    """A text with one blank for every run of white space: files differ in them."""
+    return " ".join(text.split())
+
+
 def align(given: Sequence[Row], expected: Sequence[Row], given_path: Path, expected_path: Path) -> list[Row | None]:
     """Put each given row beside the expected row of its film, start and end.
 
@@ -227,14 +232,17 @@ def align(given: Sequence[Row], expected: Sequence[Row], given_path: Path, expec
     known = set(free)
     placed: list[Row | None] = [None] * len(expected)
     waiting = []
+
+    def place(row: Row, spots: list[int]) -> None:
+        """Of an interval that stands several times the annotation whose text the prediction carries goes first."""
+        true = folded(str(row.columns.get("text_gt") or ""))
+        spot = next((i for i in spots if len(spots) > 1 and folded(expected[i].text) == true), spots[0])
+        spots.remove(spot)
+        placed[spot] = row
+
     for row in given:
         if free.get(row.key):
-            spots = free[row.key]
-            # One interval several times: the annotation whose text the prediction carries goes first.
-            true = row.columns.get("text_gt")
-            spot_of_text = next((i for i in spots if len(spots) > 1 and expected[i].text == true), spots[0])
-            spots.remove(spot_of_text)
-            placed[spot_of_text] = row
+            place(row, free[row.key])
         else:
             waiting.append(row)
     duplicates, extras = [], []
@@ -244,7 +252,7 @@ def align(given: Sequence[Row], expected: Sequence[Row], given_path: Path, expec
         near = [(film, start + a, end + b) for a, b in shifts]
         spot = next((key for key in near if free.get(key)), None)
         if spot is not None:
-            placed[free[spot].pop(0)] = row
+            place(row, free[spot])
         elif any(key in known for key in near):
             duplicates.append(row)
         else:

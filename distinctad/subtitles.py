@@ -189,15 +189,16 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
         lines, notes = read_speech(re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).encode(), name)
         return _in_order(lines, name, fix, notes)
     if kind == "vtt":  # pysubs2 takes the next cue's id and the notes before it for words
-        from distinctad.formats.webvtt_descriptions import cues_of, track_of
+        from distinctad.formats.webvtt_descriptions import cues_of, track_of, with_points
 
-        text = _COMMA_TIMES.sub(r"\1.\2.\3", text.lstrip("\ufeff \n\t"))
+        text = with_points(text.lstrip("\ufeff \n\t"))
         cues = cues_of(track_of(text, f"the subtitles '{name}'"))
         speech, notes = _speech([pysubs2.SSAEvent(cue.start_ms, cue.end_ms, cue.text) for cue in cues], name, fix)
         lost = len(_ARROW.findall(text)) - len(cues)
         if lost > 0:  # the parser passes them over; a description could fall on what is said there
             notes.append(f"the subtitles '{name}': {lost} cue(s) without words or with times that cannot be read")
         return speech, notes
+    text, negative = _NEGATIVE_TIME.subn(" 00:00:00,000", text) if kind == "srt" else (text, 0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of styles, which say nothing about time
@@ -206,6 +207,8 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
         # The parser is not ours and meets whatever a user's disk holds: every failure of it is about that file.
         raise UserError(f"the subtitles '{name}' cannot be parsed ({one_line(str(error), 120)})", fix) from error
     speech, notes = _speech(events, name, fix)
+    if negative:
+        notes.append(f"the subtitles '{name}': {negative} time(s) below zero set to zero")
     lost = len(unread_times(text)) if kind == "srt" else 0
     if lost:  # the parser takes them for words of the cue before; a description could fall on what is said there
         notes.append(f"the subtitles '{name}': {lost} cue(s) with times that cannot be read")
@@ -224,8 +227,8 @@ def _format_of(text: str) -> str | None:
 
 
 _ARROW = re.compile(r"^.*-->", re.MULTILINE)
-# Times as SubRip writes them, in a file that says it is WebVTT.
-_COMMA_TIMES = re.compile(r"^(\s*(?:\d+:)?\d+:\d+),(\d{3}\s*-->\s*(?:\d+:)?\d+:\d+),(\d{3})", re.MULTILINE)
+# SubRip that was moved too far back: a time before the film, which the parser would read without its sign.
+_NEGATIVE_TIME = re.compile(r"^[ \t]*-[ \t]*\d[\d:.,]*(?=[ \t]*-->)|(?<=-->)[ \t]*-[ \t]*\d[\d:.,]*", re.MULTILINE)
 
 
 def _speech(events: list, name: str, fix: str) -> tuple[list[Speech], list[str]]:

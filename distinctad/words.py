@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,9 +115,10 @@ def film_column(record: dict[str, str]) -> str:
 
 def _number(cell: str | None) -> float:
     try:
-        return float(cell) if cell else 0.0
+        value = float(cell) if cell else 0.0
     except ValueError:
         return 0.0
+    return value if math.isfinite(value) else 0.0  # nan has no place in an order
 
 
 class Casts:

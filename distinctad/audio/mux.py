@@ -8,6 +8,7 @@ packets get later times, and because the delay only grows with time, decoding or
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,22 @@ from distinctad.audio.tags import EXTENDED, KIND, Tags
 
 _MOST_WAITING = 64  # packets without a time of decoding at a stream's start; no codec makes so many wait
 _LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "pt": "por", "nl": "nld", "pl": "pol"}
+
+
+def require_mp4(film: Path) -> None:
+    """See, before anything is described, that MP4 can carry a film's pictures and sound.
+
+    Args:
+        film: the original.
+
+    Raises:
+        UserError: it cannot.
+    """
+    trial = av.open(io.BytesIO(), "w", format="mp4")
+    with writing(Path("described.mp4")), opened(film) as source, trial as output:
+        for stream in (_picture(source), *source.streams.audio):
+            output.add_stream_from_template(stream)
+        output.start_encoding()
 
 
 def write_described(film: Path, path: Path, sound: Iterator[np.ndarray], programme: Programme, tags: Tags) -> None:

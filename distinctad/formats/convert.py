@@ -13,7 +13,7 @@ from distinctad.errors import UserError, one_line
 from distinctad.formats import dapt, script_json, subrip, table, webvtt_descriptions
 from distinctad.formats.dapt_rules import is_language
 from distinctad.formats.reading import narrator_script
-from distinctad.formats.script import Script, clock
+from distinctad.formats.script import Script, clock, held
 from distinctad.subtitles import MAX_TEXT_BYTES, read_text
 
 Reader = Callable[[str, str], Script]
@@ -57,7 +57,10 @@ def read_script(path: Path, notes: list[str] | None = None) -> Script:
             ends before it starts or lies beyond `MOST_MS`.
     """
     notes = [] if notes is None else notes
-    script = _read(path, path.suffix.lower(), notes)
+    read = _read(path, path.suffix.lower(), notes)
+    script = held(read)
+    if script != read:
+        notes.append(f"the script '{path.name}': characters that no script can hold were left out")
     if not script.cues:
         raise UserError(f"the script '{path.name}' holds no cue", "Give a script with at least one.")
     for number, cue in enumerate(script.cues, 1):
@@ -109,6 +112,8 @@ def lost(script: Script, kind: str) -> list[str]:
         "cast": bool(script.people),
         "language": script.language not in ("en", "und"),
         "review note": bool(script.note),
+        "stretches without a length (1 ms there)": kind == ".vtt"
+        and any(cue.text and cue.start_ms == cue.end_ms for cue in script.cues),
         "empty opportunities": any(not cue.text for cue in script.cues) and kind != ".csv",
     }
     return sorted(name for name, there in has.items() if there and kind in _HOLDS and name not in _HOLDS[kind])

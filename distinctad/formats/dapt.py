@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 import xml.etree.ElementTree as ET
 from fractions import Fraction
 from typing import Any
 
 from distinctad.errors import UserError, one_line
 from distinctad.formats.dapt_rules import DAPT_PROFILE, DAPTM, faults, inherit, is_event
-from distinctad.formats.script import Script, ScriptCue, ScriptPerson
+from distinctad.formats.script import Script, ScriptCue, ScriptPerson, held_text
 from distinctad.formats.timed_text import TT, TTM, TTP, XML, TimedTextError, clock_of, parse, text_of, walk
 
 OWN = "{urn:x-distinctad:script:1}"
 REPRESENTS = "visual.nonText"
 _PREFIXES = {"": TT, "ttp": TTP, "ttm": TTM, "daptm": DAPTM, "distinctad": OWN}
-_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FIX = "Give a DAPT file, as `distinctad convert` writes it."
 
 
@@ -50,7 +48,7 @@ def write(script: Script) -> str:
     metadata = ET.SubElement(ET.SubElement(root, f"{TT}head"), f"{TT}metadata")
     for tag, text in (("title", script.title), ("desc", script.note)):
         if text:
-            ET.SubElement(metadata, f"{TTM}{tag}").text = _clean(text)
+            ET.SubElement(metadata, f"{TTM}{tag}").text = held_text(text)
     for number, person in enumerate(script.people, 1):
         _write_person(metadata, number, person)
     body = ET.SubElement(root, f"{TT}body")
@@ -58,16 +56,16 @@ def write(script: Script) -> str:
     ET.indent(root, " ")
     for paragraph, cue in zip(paragraphs, script.cues, strict=True):  # after the indenting, which is no text
         if paragraph is not None:
-            _write_text(paragraph, _clean(cue.text))
+            _write_text(paragraph, held_text(cue.text))
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _write_person(metadata: ET.Element, number: int, person: ScriptPerson) -> None:
     if person.actor:
         actor = ET.SubElement(metadata, f"{TTM}agent", {"type": "person", f"{XML}id": f"actor_{number}"})
-        ET.SubElement(actor, f"{TTM}name", {"type": "full"}).text = _clean(person.actor)
+        ET.SubElement(actor, f"{TTM}name", {"type": "full"}).text = held_text(person.actor)
     agent = ET.SubElement(metadata, f"{TTM}agent", {"type": "character", f"{XML}id": f"character_{number}"})
-    ET.SubElement(agent, f"{TTM}name", {"type": "alias"}).text = _clean(person.name)
+    ET.SubElement(agent, f"{TTM}name", {"type": "alias"}).text = held_text(person.name)
     if person.actor:
         ET.SubElement(agent, f"{TTM}actor", {"agent": f"actor_{number}"})
 
@@ -97,10 +95,6 @@ def _seconds(ms: int) -> str:
     return f"{ms // 1000}.{ms % 1000:03d}"
 
 
-def _clean(text: str) -> str:
-    return _NO_XML.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-
-
 def read(data: bytes, name: str, notes: list[str] | None = None) -> Script:
     """Read a DAPT script, ours or another's.
 
@@ -112,7 +106,8 @@ def read(data: bytes, name: str, notes: list[str] | None = None) -> Script:
 
     Returns:
         Its visual script events in order of time, a cue of each time that their texts have; text in several languages:
-        the document's own is taken where an event has it, else all.
+        the document's own is taken where an event has it, else all. The script's language is that of all its texts,
+        or the document's.
 
     Raises:
         UserError: if the file breaks the profile's rules (the first fault is said), its events represent nothing
@@ -130,10 +125,17 @@ def read(data: bytes, name: str, notes: list[str] | None = None) -> Script:
     except TimedTextError as error:
         raise UserError(f"the script '{name}' cannot be read: {error}", _FIX) from error
     language = root.get(f"{XML}lang", "en")
+    languages = {id(element): value or language for element, value in inherit(root, f"{XML}lang")}
     events, left_out = _visual_events(root, name)
     if notes is not None:
         notes += left_out
-    cues = [cue for event in events for cue in _read_cues(event, times, language, name)]
+    taken = {id(event): _taken(event, languages, language) for event in events}
+    spoken = {languages[id(paragraph)] for paragraphs in taken.values() for paragraph in paragraphs}
+    if len(spoken) == 1:
+        language = spoken.pop()
+    elif notes is not None and spoken:
+        notes.append(f"the script '{name}': texts in {', '.join(sorted(spoken))} stand in one script")
+    cues = [cue for event in events for cue in _read_cues(event, taken[id(event)], times, name)]
     note, title = (root.findtext(f"{TT}head/{TT}metadata/{TTM}{tag}") or "" for tag in ("desc", "title"))
     ordered = sorted(cues, key=lambda cue: (cue.start_ms, cue.end_ms))
     return Script(tuple(ordered), language, title, note, tuple(_read_people(root)))
@@ -159,8 +161,14 @@ def _visual_events(root: ET.Element, name: str) -> tuple[list[ET.Element], list[
     return [event for event, _ in seen], [f"the script '{name}': {note}" for note in notes]
 
 
+def _taken(event: ET.Element, languages: dict[int, str], language: str) -> list[ET.Element]:
+    """The texts of an event in the document's own language, or all where it has none in it."""
+    paragraphs = event.findall(f"{TT}p")
+    return [paragraph for paragraph in paragraphs if languages[id(paragraph)] == language] or paragraphs
+
+
 def _read_cues(
-    event: ET.Element, times: dict[int, tuple[Fraction, Fraction | None]], language: str, name: str
+    event: ET.Element, taken: list[ET.Element], times: dict[int, tuple[Fraction, Fraction | None]], name: str
 ) -> list[ScriptCue]:
     """Read the cues of an event: one for all texts at its own times, one for each other time that texts have."""
     paragraphs = event.findall(f"{TT}p")
@@ -174,9 +182,8 @@ def _read_cues(
             known = event.get(f"{XML}id")
             raise UserError(f"the script '{name}': the event '{known}' has no end", "Give every event begin and end.")
         end = max(ends)
-    native = [p for p in paragraphs if p.get(f"{XML}lang", language) == language]
     texts: dict[tuple[Fraction, Fraction], list[str]] = {} if paragraphs else {(begin, end): []}
-    for paragraph in native or paragraphs:
+    for paragraph in taken:
         timed = not {"begin", "end", "dur"}.isdisjoint(paragraph.attrib)
         start, stop = times[id(paragraph)] if timed else (begin, end)
         texts.setdefault((start, end if stop is None else stop), []).append(text_of(paragraph))

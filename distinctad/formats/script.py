@@ -5,11 +5,14 @@ Times are whole milliseconds: what two formats both can hold goes from one to th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distinctad.subtitles import Speech
+
+_NO_TEXT = re.compile("[^\t\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,21 @@ def script_of(document: Mapping[str, Any]) -> Script:
     )
     people = tuple(ScriptPerson(person["name"], person["actor"]) for person in document["cast"])
     return Script(cues, document["language"], document["film"]["name"], document["review"], people)
+
+
+def held_text(text: str) -> str:
+    """A text as every format can hold it: line feeds end its lines; control characters and lone surrogates go."""
+    return _NO_TEXT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def held(script: Script) -> Script:
+    """A script with `held_text` of all its texts and names."""
+    cues = tuple(
+        replace(cue, text=held_text(cue.text), id=held_text(cue.id), characters=tuple(map(held_text, cue.characters)))
+        for cue in script.cues
+    )
+    people = tuple(ScriptPerson(held_text(person.name), held_text(person.actor)) for person in script.people)
+    return replace(script, cues=cues, title=held_text(script.title), note=held_text(script.note), people=people)
 
 
 def to_ms(seconds: float) -> int:

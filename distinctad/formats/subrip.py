@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _BREAK = re.compile(r"\\(?=[Nnh])")  # the library's own marks for breaks; it has no way to write them
 _MARK = re.compile(r"\\([\\N])")
-_TIME_LINE = re.compile(r"[ \t]*\d+[ \t]*:.*-->")
+_TIME_LINE = re.compile(r"[ \t]*-?[ \t]*\d+[ \t]*:.*-->")
+_NEGATIVE = re.compile(r"[ \t]*-|.*-->[ \t]*-")
 _NEXT_NUMBER = re.compile(r"\n[ \t]*\n[ \t]*\d+\Z")
 
 
@@ -71,7 +72,7 @@ def read(text: str, name: str) -> Script:
 
 
 def unread_times(text: str, stamp: re.Pattern[str] | None = None) -> list[tuple[int, str]]:
-    """Find the lines that look like a cue's times (digits and a colon first, an arrow later) and are none.
+    """Find the lines that look like a cue's times (digits and a colon first, an arrow later) and are none, or negative.
 
     Args:
         text: a SubRip file's text.
@@ -84,7 +85,8 @@ def unread_times(text: str, stamp: re.Pattern[str] | None = None) -> list[tuple[
 
     stamp = stamp or TIMESTAMP
     lines = enumerate(text.split("\n"), 1)
-    return [(at, line) for at, line in lines if _TIME_LINE.match(line) and len(stamp.findall(line)) != 2]
+    meant = [(at, line) for at, line in lines if _TIME_LINE.match(line)]
+    return [(at, line) for at, line in meant if len(stamp.findall(line)) != 2 or _NEGATIVE.match(line)]
 
 
 def _meant(mark: re.Match[str]) -> str:
@@ -96,7 +98,8 @@ def _format() -> type[SubripFormat]:
     from pysubs2.formats.subrip import SubripFormat
 
     class AllHours(SubripFormat):
-        TIMESTAMP = re.compile(r"(?<!\d)(\d{1,9}):(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
+        # One before an arrow, one after it: words may name two times too.
+        TIMESTAMP = re.compile(r"(?:-->[ \t]*|(?=[^>]*-->))(?<!\d)(\d{1,9}):(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
 
         @staticmethod
         def ms_to_timestamp(ms: int) -> str:

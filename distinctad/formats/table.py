@@ -44,22 +44,26 @@ def read(text: str, name: str) -> Script:
         The script.
 
     Raises:
-        UserError: if it is no CSV, a column is missing, a row has more cells than the header or a time is no number
-            of seconds.
+        UserError: if it is no CSV, a column is missing, a row has more cells than the header, a time is no number of
+            seconds or the rows are of several films.
     """
     fix = "Give a CSV file with the columns start, end and text, times in seconds."
     mark = delimiter_of(text)
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), restval="", delimiter=mark)
-    cues, title = [], ""
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), restval="", delimiter=mark, strict=True)
+    cues, titles = list[ScriptCue](), dict[str, None]()
     try:
         if not {"start", "end", "text"} <= set(reader.fieldnames or ()):
             raise UserError(f"the script '{name}' lacks a start, an end or a text column", fix)
         for row in reader:
             cues.append(_cue(row, f"the script '{name}', line {reader.line_num}", mark))
-            title = title or row.get("film") or ""
-    except csv.Error as error:  # a cell of more characters than the library takes, above all
-        raise UserError(f"the script '{name}', line {reader.line_num}: not CSV ({error})", fix) from error
-    return Script(tuple(cues), title=title)
+            if film := (row.get("film") or "").strip():
+                titles[film] = None
+    except csv.Error as error:  # a quote that is never closed would swallow the rows after it
+        raise UserError(f"the script '{name}', line {reader.reader.line_num}: not CSV ({error})", fix) from error
+    if len(titles) > 1:
+        said = one_line(", ".join(titles), 80)
+        raise UserError(f"the script '{name}' holds {len(titles)} films: {said}", "Give a file of one film's rows.")
+    return Script(tuple(cues), title=next(iter(titles), ""))
 
 
 def _cue(row: dict[Any, Any], where: str, mark: str) -> ScriptCue:

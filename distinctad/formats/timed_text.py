@@ -70,6 +70,9 @@ class Clock:
             dropped = 2 * (54 * int(hours) + int(minutes) - int(minutes) // 10) if self.drops else 0
             rest = int(frames or 0) - dropped
             rate = self._rate(self.frames_hz, "ttp:frameRate") if frames or dropped else Fraction(1)
+            if frames and int(frames) >= rate:
+                said = f"the time '{one_line(text, 40)}' counts a frame {int(frames)} of {float(rate):g} a second"
+                raise TimedTextError(said)
             return total * self.second_s + rest / rate
         if offset:
             value, unit = Fraction(offset.group(1)), offset.group(2)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from webvtt import WebVTT
 
 _TAG = re.compile(r"</?[a-z0-9][^>]*>")
+_STAMP = r"(?:\d+:)?\d{1,2}:\d{1,2}\.\d{1,3}"
+_TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s|$)")
+# Times as SubRip writes them, in a file that says it is WebVTT.
+_COMMA_TIMES = re.compile(r"^(\s*(?:\d+:)?\d+:\d+),(\d{3}\s*-->\s*(?:\d+:)?\d+:\d+),(\d{3})", re.MULTILINE)
 
 
 def write(script: Script, kind: str = "descriptions") -> str:
@@ -29,7 +33,7 @@ def write(script: Script, kind: str = "descriptions") -> str:
     from webvtt import Caption, WebVTT
 
     captions = [
-        Caption(clock(cue.start_ms), clock(cue.end_ms), _escape(cue.text), identifier=cue.id or None)
+        Caption(clock(cue.start_ms), clock(_end_ms(cue)), _escape(cue.text), identifier=_id(cue.id) or None)
         for cue in script.cues
         if cue.text and not is_unsaid(cue.text, cue.provenance)  # players speak what stands here
     ]
@@ -50,12 +54,22 @@ def read(text: str, name: str) -> Script:
         The cues with their ids, the language and the first note.
 
     Raises:
-        UserError: if the text is no WebVTT.
+        UserError: if the text is no WebVTT, or a line of times cannot be read.
     """
+    text = with_points(text)
+    for number, line in enumerate(text.split("\n"), 1):  # the library passes such a cue over
+        if "-->" in line and not _TIMES.match(line):
+            said = f"line {number} of the script '{name}' holds no two times that can be read"
+            raise UserError(f"{said}: '{one_line(line, 80)}'", "Write it like 00:00:01.000 --> 00:00:02.000.")
     track = track_of(text, f"the script '{name}'")
-    header = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in track.metadata)}
+    header = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in track.metadata)}
     note = html.unescape(track.header_comments[0]) if track.header_comments else ""
-    return Script(cues_of(track), language=header.get("Language", "en"), note=note)
+    return Script(cues_of(track), language=header.get("language", "en"), note=note)
+
+
+def with_points(text: str) -> str:
+    """WebVTT whose times have decimal commas, as SubRip's have, with points; other text stays as it is."""
+    return _COMMA_TIMES.sub(r"\1.\2.\3", text)
 
 
 def track_of(text: str, what: str) -> WebVTT:
@@ -97,6 +111,14 @@ def cues_of(track: WebVTT) -> tuple[ScriptCue, ...]:
 def _ms(stamp: Any) -> int:
     minutes = stamp.hours * 60 + stamp.minutes
     return (minutes * 60 + stamp.seconds) * 1000 + stamp.milliseconds
+
+
+def _end_ms(cue: ScriptCue) -> int:
+    return max(cue.end_ms, cue.start_ms + 1)  # a cue must end after its start
+
+
+def _id(name: str) -> str:
+    return " ".join(name.split()).replace("-->", "->")  # one line, and no arrow in it
 
 
 def _escape(text: str) -> str:

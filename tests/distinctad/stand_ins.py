@@ -11,11 +11,16 @@ import numpy as np
 
 
 def write_film(
-    path: Path, seconds: float = 12.0, rate: int = 8, audio: bool = True, options: dict | None = None
+    path: Path,
+    seconds: float = 12.0,
+    rate: int = 8,
+    audio: bool = True,
+    options: dict | None = None,
+    codec: str = "libx264",
 ) -> Path:
-    """Write a small H.264 film whose brightness tells the time, with a quiet AAC track of the same length."""
+    """Write a small film (H.264 if nothing else is asked) whose brightness tells the time, with a quiet AAC track."""
     with av.open(str(path), "w", options=options or {}) as container:
-        video = container.add_stream("libx264", rate=rate)
+        video = container.add_stream(codec, rate=rate)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         sound = container.add_stream("aac", rate=16000, layout="mono") if audio else None
         count = round(seconds * rate)

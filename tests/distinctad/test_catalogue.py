@@ -25,6 +25,7 @@ from distinctad.catalogue_work import FilmWorker, Job, Result, run_local
 from distinctad.cli import app
 from distinctad.errors import UserError
 from distinctad.exports import FILES
+from distinctad.features import films_below
 from distinctad.plan import Settings, sha256_of
 from distinctad.track import CAPTION_FILES, MEDIA_FILES, TEXT_FILES, TrackSettings
 
@@ -129,6 +130,20 @@ def test_shards_share_the_films_and_adding_films_moves_none(films: Path, tmp_pat
     assert sorted(asked) == ["0_new.mp4", "a.mp4", "b/one.mp4", "b/two.mkv"]
     run_catalogue(films, job(tmp_path / "out"))
     assert outputs(tmp_path / "out") == outputs(tmp_path / "cut")
+
+
+def test_films_that_a_run_wrote_are_no_films_of_the_catalogue(films: Path) -> None:
+    before = find_catalogue(films)
+    for place in (films / "out" / "films" / "0123", films / "b"):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "descriptions.json").write_text("{}")
+        for name in ("described.mp4", "extended.mp4"):
+            write_film(place / name, 1.0 + len(place.parts) + len(name))
+    assert find_catalogue(films) == before
+    found = films_below(films, sorted(films.rglob("*")))
+    assert not {"described.mp4", "extended.mp4"} & {path.name for path in found}
+    (films / "b" / "descriptions.json").unlink()  # then it is a film of that name
+    assert len(find_catalogue(films).films) == len(before.films) + 2
 
 
 def test_a_renamed_film_stays_in_its_shard_and_shards_are_even() -> None:

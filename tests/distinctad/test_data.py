@@ -118,6 +118,8 @@ def test_figures_by_hand() -> None:
     assert distinctive_shares(films)["duplicates_only"] == pytest.approx(5 / 9, abs=1e-4)
     assert percentiles([3, 1, 2]) == {"mean": 2, "p0": 1, "p5": 1, "p50": 2, "p90": 3, "p95": 3, "p100": 3}
     assert statistics(rows)["types"] == 5 and percentiles([]) == {}
+    ranks = percentiles(range(1, 21))  # the nearest rank of p percent of 20 is p / 5
+    assert [ranks[p] for p in ("p0", "p5", "p50", "p90", "p95", "p100")] == [1, 1, 10, 18, 19, 20]
 
 
 def test_peek_shows_a_window_with_its_words(pocket: Path) -> None:

@@ -295,3 +295,15 @@ def test_what_describe_writes_is_scored_as_it_stands(tmp_path: Path) -> None:
     )
     placed = pair(told, read_csv_rows(truth, ("sentence",)), truth)
     assert [row and row.text for row in placed] == ["A.", "B.", "C."]
+
+
+def test_blanks_in_a_true_text_do_not_swap_the_rows_of_one_interval(tmp_path: Path) -> None:
+    lines = [f"F,{i},{i}.5,text number {i}" for i in range(10, 310)]  # so many that one mismatch is tolerated
+    truth = tmp_path / "a.csv"
+    truth.write_text("film,start,end,text\nF,1,2,A man runs.\nF,1,2,A dog barks.\n" + "\n".join(lines) + "\n")
+    for start in ("1", "1.001"):
+        told = [f"F,{start},2,A dog barks.,A  dog barks.", f"F,{start},2,A man runs.,A  man runs."]
+        told += [f"{line},{line.split(',')[3]}" for line in lines]
+        (tmp_path / "p.csv").write_text("film,start,end,text_gen,text_gt\n" + "\n".join(told) + "\n")
+        placed = pair(tmp_path / "p.csv", read_csv_rows(truth, ("text",)), truth)
+        assert [row.text for row in placed[:2] if row] == ["A man runs.", "A dog barks."]

@@ -11,13 +11,14 @@ import av
 import numpy as np
 import pytest
 import webvtt
-from stand_ins import FakePipe
+from stand_ins import FakePipe, write_film
 
 from distinctad.audio import mix, sound
 from distinctad.audio import voice as voices
-from distinctad.describe import describe, draft
+from distinctad.describe import ALL_FILES, describe, draft, rehearse
 from distinctad.edited import export_edited, voice_over
-from distinctad.exports import REVIEW, to_json
+from distinctad.errors import UserError
+from distinctad.exports import FILES, REVIEW, to_json
 from distinctad.formats.captions import NOTE
 from distinctad.formats.convert import convert, read_script
 from distinctad.formats.reading import in_rooms, narrator_script
@@ -189,6 +190,32 @@ def test_no_captions_where_no_word_is_known_nor_those_of_an_earlier_run(
         files = export_edited(made.document, [], tmp_path / "edited", speech=speech, **given)
         assert [(tmp_path / "edited" / name).exists() for name in CAPTION_FILES] == [expected] * 2
         assert [name in {path.name for path in files} for name in CAPTION_FILES] == [expected] * 2
+
+
+def test_an_earlier_track_goes_with_its_script_and_strange_files_stay(film: Path, srt: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    describe(film, out, subtitles=srt, pipe=told("Mara runs.", *["Jo sits."] * 8), export="all")
+    assert {path.name for path in out.iterdir()} == set(ALL_FILES)
+    describe(film, out, subtitles=srt, pipe=told(*["Mara sits."] * 9), overwrite=True)
+    assert {path.name for path in out.iterdir()} == set(FILES)
+    notes = tmp_path / "mine" / "transcript.txt"  # no earlier run lies beside it
+    notes.parent.mkdir()
+    notes.write_text("My own.")
+    describe(film, notes.parent, subtitles=srt, pipe=told(*["Mara sits."] * 9), overwrite=True)
+    assert notes.read_text() == "My own."
+
+
+def test_a_film_that_mp4_cannot_carry_is_refused_before_it_is_described(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.webm", audio=False, codec="libvpx")
+    (tmp_path / "a.srt").write_text(SRT)
+    given: dict[str, Any] = {"subtitles": tmp_path / "a.srt", "export": "all"}
+    with pytest.raises(UserError, match="'described.mp4' cannot be written .*libvpx.* Re-encode the film as H.264"):
+        describe(film, tmp_path / "out", pipe=told(), **given)
+    with pytest.raises(UserError, match="'described.mp4' cannot be written"):
+        rehearse(film, **given)
+    made = describe(film, subtitles=given["subtitles"], pipe=told(*["Mara runs."] * 9))
+    with pytest.raises(UserError, match="'described.mp4' cannot be written"):
+        voice_over(made.document, film, [], TrackSettings())
 
 
 def room_lines(text: str) -> list[str]:

@@ -62,6 +62,12 @@ def test_rows_are_put_in_order_before_windows_are_cut(tmp_path: Path) -> None:
         read_ads(path)
 
 
+def test_a_start_that_is_no_number_does_not_spoil_the_order(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("film,start,end,text\nF,3,4,third\nF,nan,2,odd\nF,1,2,first\n")
+    assert [text for _, text in read_ads(path)] == ["odd", "first", "third"]
+
+
 def test_the_command_prints_words_shares_and_json(tmp_path: Path) -> None:
     path, cast = tmp_path / "ads.txt", tmp_path / "cast.json"
     path.write_text("Mara lifts a lamp.\n\nMara sleeps.\n", encoding="utf-8")
