@@ -127,8 +127,9 @@ def _inputs() -> tuple[gr.File, gr.File, gr.File, gr.Radio]:
 def _offer(desk: Desk, examples: list[gr.Button], given: list[Any]) -> None:
     """Let each example's button fill in film, subtitles and cast."""
     for number, button in enumerate(examples, 1):
-        # The number goes in as a value: a program asks for an example by its number.
-        chosen = gr.Number(number, visible=False, precision=0)
+        # The number goes in as a value: a program asks for an example by its number. What it sends is not rounded
+        # before the desk has seen it: NaN cannot be.
+        chosen = gr.Number(number, visible=False)
         button.click(
             desk.example,
             chosen,

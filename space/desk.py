@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import html
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
+from distinctad.added import MOST_S
 from distinctad.audio.voice import find_voice
 from distinctad.describe import draft
 from distinctad.edited import export_edited
@@ -34,6 +36,7 @@ from space.zero_gpu import LENT, on_gpu
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
 CANDIDATES = 4  # texts a line to choose among
+LONGEST_LINE = 10_000  # characters
 UNKNOWN = (
     "The dialogue is unknown: these files do not hold it. A line that is not sure to lie in a time without speech is "
     "heard in the extended film only, and the transcript has no dialogue. Open the script again with the film's "
@@ -124,21 +127,24 @@ class Desk:
             The work (draft, dialogue, gaps, the voice's rate), and a sentence about it.
         """
         path, lines = self._film(film), self._subtitles(subtitles)
-        self.visits.holds(request.session_hash, path, lines, *(Path(one) for one in cast or ()))
+        uploads = [Path(one) for one in cast or ()]
+        self.visits.holds(request.session_hash, path, lines, *uploads)
         settings = TrackSettings(voice_name(), candidates=CANDIDATES, naming=naming)  # type: ignore[arg-type]
-        people = work.gather_cast(cast, self.visits.folder(request.session_hash), self.limits) if cast else None
-        key = self.examples.key(path, lines, settings, *(Path(one) for one in cast or ()))
-        packed = self.examples.kept(key)
-        if packed is None:
-            progress(0.0, desc="Listening for speech")
 
-            def step(done: int, total: int) -> None:
-                progress((done, total), desc="Describing", unit="lines")
+        def step(done: int, total: int) -> None:
+            progress((done, total), desc="Describing", unit="lines")
 
-            # What goes to a lent GPU goes to another process: files and settings can, a function of this one cannot.
-            given: dict[str, Any] = {} if LENT else {"progress": step}
-            packed = _draft(path, subtitles=lines, cast=people, track=settings, **given).packed()
-            self.examples.keep(key, packed)
+        # The cast lies together for the length of this call.
+        with tempfile.TemporaryDirectory(prefix="cast_", dir=self.visits.uploads) as folder:
+            people = work.gather_cast(cast, Path(folder), self.limits)
+            key = self.examples.key(path, lines, uploads, settings)
+            packed = self.examples.kept(key)
+            if packed is None:
+                progress(0.0, desc="Listening for speech")
+                # What goes to a lent GPU goes to another process: files and settings can, a function here cannot.
+                given: dict[str, Any] = {} if LENT else {"progress": step}
+                packed = _draft(path, subtitles=lines, cast=people, track=settings, **given).packed()
+                self.examples.keep(key, packed)
         return packed, _sentence(work.unpack(packed, self.limits))
 
     @told
@@ -189,13 +195,13 @@ class Desk:
         Returns:
             Seconds that the voice takes, whether that fits, and how many words the room holds.
         """
-        if not isinstance(text, str) or len(text) > 10_000 or not isinstance(room_s, int | float):
-            raise UserError(
-                "the line is no text with seconds", "Give a text of at most 10,000 characters and a number."
-            )
+        if not isinstance(text, str) or len(text) > LONGEST_LINE:
+            said = f"{len(text)} characters long" if isinstance(text, str) else one_line(repr(text), 40)
+            raise UserError(f"the text is {said}", f"Give a text of at most {LONGEST_LINE} characters.")
+        room_s = _within(room_s, "room_s", 0, MOST_S)
         rate = measured_rate() if voice_name() == "auto" else assumed()
         seconds = rate.seconds(text)
-        words = rate.words_in(float(room_s))
+        words = rate.words_in(room_s)
         return {"seconds": round(seconds, 2), "fits": seconds <= room_s, "words_in_room": words, "rate": rate.voice}
 
     @told
@@ -214,9 +220,10 @@ class Desk:
         if to not in WRITERS:
             raise UserError(f"the format is '{one_line(str(to), 20)}'", f"Give one of {', '.join(WRITERS)}.")
         self.visits.holds(request.session_hash, source)
-        target = self.visits.folder(request.session_hash) / f"script{to}"
         notes: list[str] = []
-        gone = convert(source, target, notes=notes)
+        with self.visits.folder(request.session_hash, "script") as folder:
+            target = folder / f"script{to}"
+            gone = convert(source, target, notes=notes)
         if gone:
             notes.append(f"{to} cannot hold: {', '.join(gone)}")
         for said in notes:
@@ -235,8 +242,9 @@ class Desk:
             The files, the draft and the edit log among them.
         """
         given = work.unpack(script, self.limits)
-        out = self.visits.folder(request.session_hash) / "texts"
-        return [str(path) for path in export_edited(given.draft, given.edits, out, speech=given.dialogue)]
+        with self.visits.folder(request.session_hash, "texts") as folder:
+            made = export_edited(given.draft, given.edits, folder / "texts", speech=given.dialogue)
+        return [str(path) for path in made]
 
     @told
     def export_all(
@@ -263,12 +271,12 @@ class Desk:
         self._speakable(given)
         path = self._film(film)
         self.visits.holds(request.session_hash, path)
-        settings = TrackSettings(voice_name(), duck_db=float(duck_db))
+        settings = TrackSettings(voice_name(), duck_db=_within(duck_db, "duck_db", -30, 0))
         progress(0.1, desc="Speaking, mixing, writing films")
-        out = self.visits.folder(request.session_hash) / "all"
         late: list[int] = []
-        speech = given.dialogue
-        made = export_edited(given.draft, given.edits, out, speech=speech, film=path, track=settings, too_long=late)
+        more: dict[str, Any] = {"speech": given.dialogue, "film": path, "track": settings, "too_long": late}
+        with self.visits.folder(request.session_hash, "all") as folder:
+            made = export_edited(given.draft, given.edits, folder / "all", **more)
         if late:
             said = f"{len(late)} line(s) too long for the place, heard in the extended film only: line "
             gr.Warning(one_line(said + ", ".join(map(str, late))))
@@ -285,10 +293,11 @@ class Desk:
         Returns:
             Film, subtitles, and the cast's files.
         """
-        found = self.examples.film(int(number))
+        found = self.examples.film(number)
         # Copies of the visit's own: the server would hand everybody the same one, and the first to leave delete it.
-        here = self.visits.folder(request.session_hash)
-        film, subtitles, *cast = (str(shutil.copy(path, here)) for path in (found.film, found.subtitles, *found.cast))
+        with self.visits.folder(request.session_hash, found.film.name) as here:
+            files = (found.film, found.subtitles, *found.cast)
+            film, subtitles, *cast = (str(shutil.copy(path, here)) for path in files)
         return film, subtitles, cast
 
     def _speakable(self, given: work.Work) -> None:
@@ -311,6 +320,13 @@ class Desk:
         if not subtitles:
             return None
         return check_file(subtitles, "subtitle file", SUBTITLE_SUFFIXES, self.limits.text_mb)
+
+
+def _within(value: Any, name: str, low: float, high: float) -> float:
+    """A finite number in a range; programs send true, null, NaN and texts too."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise UserError(f"{name} is {one_line(repr(value), 40)}", f"Give a number from {low:.0f} to {high:.0f}.")
+    return float(value)
 
 
 def _sentence(opened: work.Work) -> str:

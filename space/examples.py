@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distinctad.errors import UserError
+from distinctad.errors import UserError, one_line
 from distinctad.plan import sha256_of
 from distinctad.pocket import Kind, draw_films
+from distinctad.track import TrackSettings
 
 SEEDS = (900_100, 900_101, 900_102)
 ADS = 8  # descriptions a film: half a minute to a minute of film, soon drawn
+Key = tuple[str, bool, bool, TrackSettings]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Example:
 
 
 class Examples:
-    """The films, each drawn once, and the drafts made of them."""
+    """The films, each drawn once, and the drafts made of them: a few a film, with nothing of a visitor's in them."""
 
     def __init__(self, folder: Path) -> None:
         """Remember where to draw; nothing is drawn yet.
@@ -46,11 +49,10 @@ class Examples:
         """
         self._folder = folder
         self._drawn: dict[int, Example] = {}
-        self._drafts: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._known: set[str] = set()
+        self._drafts: dict[Key, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
-    def film(self, number: int) -> Example:
+    def film(self, number: float) -> Example:
         """Give an example, drawn now if nobody asked for it before.
 
         Args:
@@ -62,15 +64,15 @@ class Examples:
         Raises:
             UserError: if there is no such example or it cannot be drawn.
         """
-        if not 1 <= number <= len(SEEDS):
-            raise UserError(f"there is no example {number}", f"Give a number from 1 to {len(SEEDS)}.")
-        seed = SEEDS[number - 1]
+        if isinstance(number, bool) or number not in range(1, len(SEEDS) + 1):
+            said = one_line(repr(number), 40)
+            raise UserError(f"there is no example {said}", f"Give a whole number from 1 to {len(SEEDS)}.")
+        seed = SEEDS[int(number) - 1]
         with self._lock:
             if seed not in self._drawn:
                 out = self._folder / str(seed)
                 draw_films([seed], out, Kind(ads=ADS))
                 self._drawn[seed] = self._found(out, seed)
-                self._known.add(sha256_of(self._drawn[seed].film))
         return self._drawn[seed]
 
     def _found(self, out: Path, seed: int) -> Example:
@@ -81,26 +83,38 @@ class Examples:
         portraits = sorted(path for path in film.parent.rglob("*.png"))
         return Example(named, film.with_suffix(".srt"), (cast, *portraits))
 
-    def key(self, film: Path, *others: object) -> tuple[str, ...] | None:
-        """Name a run whose draft may be kept: one of an example's film, never of a visitor's.
+    def key(self, film: Path, subtitles: Path | None, cast: Sequence[Path], settings: TrackSettings) -> Key | None:
+        """Name a run whose draft may be kept: one of an example with nothing in it that is a visitor's.
 
         Args:
             film: what is described.
-            others: whatever else the draft depends on; paths stand for what is in them.
+            subtitles: its subtitles, or None.
+            cast: the cast file and its portraits in any order, or nothing.
+            settings: the choices that are left.
 
         Returns:
-            The name, or None for a visitor's film.
+            The name; None if film, subtitles or cast are not an example's own, by their names and byte for byte.
         """
-        mark = sha256_of(film) if self._known else ""
-        if mark not in self._known:
+        found = next((one for one in tuple(self._drawn.values()) if _same([film], [one.film])), None)
+        if found is None:
             return None
-        return (mark, *(sha256_of(other) if isinstance(other, Path) else repr(other) for other in others))
+        own_lines = subtitles is None or _same([subtitles], [found.subtitles])
+        own_cast = not cast or _same(cast, found.cast)
+        return (found.film.name, subtitles is not None, bool(cast), settings) if own_lines and own_cast else None
 
-    def kept(self, key: tuple[str, ...] | None) -> dict[str, Any] | None:
+    def kept(self, key: Key | None) -> dict[str, Any] | None:
         """The draft of an earlier run of that name, if there is one."""
         return None if key is None else self._drafts.get(key)
 
-    def keep(self, key: tuple[str, ...] | None, draft: dict[str, Any]) -> None:
+    def keep(self, key: Key | None, draft: dict[str, Any]) -> None:
         """Keep a draft under a name; None keeps nothing."""
         if key is not None:
             self._drafts[key] = draft
+
+
+def _same(given: Sequence[Path], own: Sequence[Path]) -> bool:
+    """Whether files are an example's own. Names count: drafts quote them, and a cast file gives those of portraits."""
+    given, own = (sorted(files, key=lambda path: path.name) for files in (given, own))
+    if [path.name for path in given] != [path.name for path in own]:
+        return False
+    return all(sha256_of(one) == sha256_of(other) for one, other in zip(given, own, strict=True))

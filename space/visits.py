@@ -2,18 +2,32 @@
 
 A visit's files are deleted when its page is closed or reloaded. Visits that end without a word (a program, a lost
 line) are swept after `kept_s`; the server sweeps its own cache of uploads by the same age. What is made for a visit
-lies inside that cache, where the server hands files out as they are, without a copy that would stay.
+lies inside that cache, where the server hands files out as they are, without a copy that would stay. Of each kind of
+files a visit has one folder: the next one, once it is filled, takes the place of the last.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(eq=False)
+class _Folder:
+    """A folder of a visit: what kind of files it is for, since when it is there, whether they all lie in it."""
+
+    path: Path
+    kind: str
+    since_s: float
+    filled: bool = False
 
 
 class Visits:
@@ -29,7 +43,7 @@ class Visits:
         """Make the root, and have the server keep its uploads below it too."""
         self.root = Path(tempfile.mkdtemp(prefix="distinctad_space_"))
         self.kept_s = kept_s
-        self._folders: dict[str, list[tuple[float, Path]]] = {}
+        self._folders: dict[str, list[_Folder]] = {}
         self._uploads: dict[str, set[Path]] = {}
         self._lock = threading.Lock()
         self.uploads = self.root / "uploads"
@@ -37,20 +51,42 @@ class Visits:
         os.environ["GRADIO_TEMP_DIR"] = str(self.uploads)
         atexit.register(shutil.rmtree, self.root, ignore_errors=True)
 
-    def folder(self, visit: str | None) -> Path:
-        """Make an empty folder for a visit.
+    @contextlib.contextmanager
+    def folder(self, visit: str | None, kind: str) -> Iterator[Path]:
+        """Make an empty folder for a visit, to be filled in the `with` block.
+
+        After the block the visit's earlier folders of that kind are deleted, except those that others still fill. If
+        the block raises, or the visit ended meanwhile, it is this one that is deleted.
 
         Args:
-            visit: its id, None for a program that has none.
+            visit: its id, None for a program that has none: that may be anybody, so nothing of theirs is replaced.
+            kind: of files, such as "texts".
 
-        Returns:
+        Yields:
             The folder.
         """
         self.sweep()
-        made = Path(tempfile.mkdtemp(prefix="visit_", dir=self.uploads))
+        made = _Folder(Path(tempfile.mkdtemp(prefix="visit_", dir=self.uploads)), kind, time.monotonic())
         with self._lock:
-            self._folders.setdefault(visit or "", []).append((time.monotonic(), made))
-        return made
+            self._folders.setdefault(visit or "", []).append(made)
+        try:
+            yield made.path
+        except BaseException:
+            self._delete(visit, [made])
+            raise
+        with self._lock:
+            there = self._folders.get(visit or "", [])
+            old = [one for one in there if visit and one.kind == kind and one.filled] if made in there else [made]
+            made.filled = True
+        self._delete(visit, old)
+
+    def _delete(self, visit: str | None, folders: list[_Folder]) -> None:
+        with self._lock:
+            there = self._folders.pop(visit or "", [])
+            if left := [one for one in there if one not in folders]:
+                self._folders[visit or ""] = left
+        for one in folders:
+            shutil.rmtree(one.path, ignore_errors=True)
 
     def holds(self, visit: str | None, *uploads: Path | None) -> None:
         """Remember uploads, so that they go with the visit.
@@ -74,8 +110,8 @@ class Visits:
             uploads = self._uploads.pop(visit or "", set())
             # The server files uploads by their content: the same film may be another visit's too.
             uploads -= set().union(*self._uploads.values())
-        for _, folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        for folder in folders:
+            shutil.rmtree(folder.path, ignore_errors=True)
         for upload in uploads:
             upload.unlink(missing_ok=True)
 
@@ -97,11 +133,10 @@ class Visits:
         """Delete folders that are older than `kept_s`."""
         late = time.monotonic() - self.kept_s
         with self._lock:
-            old = [(visit, item) for visit, items in self._folders.items() for item in items if item[0] < late]
-            for visit, item in old:
-                self._folders[visit].remove(item)
-            self._folders = {visit: items for visit, items in self._folders.items() if items}
+            old = [one for folders in self._folders.values() for one in folders if one.since_s < late]
+            young = {visit: [one for one in folders if one not in old] for visit, folders in self._folders.items()}
+            self._folders = {visit: folders for visit, folders in young.items() if folders}
             there = {visit: {path for path in paths if path.exists()} for visit, paths in self._uploads.items()}
             self._uploads = {visit: paths for visit, paths in there.items() if paths}
-        for _, (_, folder) in old:
-            shutil.rmtree(folder, ignore_errors=True)
+        for folder in old:
+            shutil.rmtree(folder.path, ignore_errors=True)

@@ -7,6 +7,8 @@ travels as the very text that the server wrote, so that its sha256 stays the sam
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -202,7 +204,8 @@ def gather_cast(files: Sequence[str] | None, folder: Path, limits: Limits) -> Pa
         files like to name them, in `portraits/` too.
 
     Raises:
-        UserError: if there are too many files, or not exactly one cast file.
+        UserError: if there are too many files, not exactly one cast file, or two files of one name; then nothing is
+            put into the folder.
     """
     if not files:
         return None
@@ -212,9 +215,14 @@ def gather_cast(files: Sequence[str] | None, folder: Path, limits: Limits) -> Pa
     tables = [path for path in paths if path.suffix.lower() in (".json", ".csv")]
     if len(tables) != 1:
         raise UserError(f"the cast has {len(tables)} .json or .csv files", "Give one, and the portraits that it names.")
+    names = [path.name.casefold() for path in paths]
+    twice = next((path.name for path in paths if names.count(path.name.casefold()) > 1), None)
+    if twice:  # one would take the other's place, and a person get somebody else's face
+        message = f"the cast has several files called '{one_line(twice, 80)}', expected one of each name"
+        raise UserError(message, "Give each a name of its own, capitals aside, in the cast file too.")
     (folder / "portraits").mkdir()
     for path in paths:
-        places = [folder] if path in tables else [folder, folder / "portraits"]
-        for place in places:
-            (place / path.name).write_bytes(path.read_bytes())
+        shutil.copyfile(path, folder / path.name)
+        if path not in tables:
+            os.link(folder / path.name, folder / "portraits" / path.name)
     return folder / tables[0].name

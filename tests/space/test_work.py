@@ -118,6 +118,27 @@ def test_a_cast_is_put_together_again(tmp_path: Path) -> None:
         work.gather_cast(files[:1], tmp_path, LIMITS)
 
 
+@pytest.mark.parametrize("name", ["p.png", "P.PNG"])
+def test_portraits_of_one_name_are_refused_before_one_hides_the_other(tmp_path: Path, name: str) -> None:
+    (tmp_path / "portraits").mkdir()
+    (tmp_path / "there").mkdir()
+    for place in ("cast.json", "p.png", f"portraits/{name}"):
+        (tmp_path / place).write_text(place)
+    files = [str(tmp_path / place) for place in ("cast.json", "p.png", f"portraits/{name}")]
+    with pytest.raises(UserError, match=r"several files called 'p\.png', .*Give each a name of its own"):
+        work.gather_cast(files, tmp_path / "there", LIMITS)
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_portrait_takes_its_place_on_the_disk_once(tmp_path: Path) -> None:
+    for name in ("cast.json", "p.png"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "there").mkdir()
+    work.gather_cast([str(tmp_path / name) for name in ("cast.json", "p.png")], tmp_path / "there", LIMITS)
+    beside, below = tmp_path / "there" / "p.png", tmp_path / "there" / "portraits" / "p.png"
+    assert beside.samefile(below) and below.read_text() == "p.png"
+
+
 def test_files_are_of_a_kind_a_size_and_there(tmp_path: Path) -> None:
     film = tmp_path / "a.MP4"
     film.write_bytes(b"x" * 1_000_001)
@@ -149,8 +170,8 @@ def test_a_visit_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         path.write_bytes(b"x")
     visits.holds("a", own, shared, None, Path(__file__))
     visits.holds("b", shared)
-    folder = visits.folder("a")
-    (folder / "mix.wav").write_bytes(b"x")
+    with visits.folder("a", "all") as folder:
+        (folder / "mix.wav").write_bytes(b"x")
     visits.end("a")
     assert not own.exists() and not folder.exists() and Path(__file__).exists()
     assert shared.exists()  # the same bytes, uploaded by somebody who is still here
@@ -162,14 +183,15 @@ def test_a_visit_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_left_behind_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
     visits = Visits(kept_s=60)
-    folder = visits.folder(None)
+    with visits.folder(None, "texts") as folder:
+        pass
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 30)
     visits.sweep()
     assert folder.exists()
     monkeypatch.setattr(time, "monotonic", lambda: now + 90)
-    assert visits.folder("b").exists() and not folder.exists()
-    later = visits.folder("c")
+    with visits.folder("c", "texts") as later:
+        assert later.exists() and not folder.exists()
     monkeypatch.setattr(time, "monotonic", lambda: now + 200)
     visits.watch(every_s=0.2)
     until = time.time() + 20
