@@ -10,6 +10,7 @@ sentences are kept on a restart.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import random
@@ -26,14 +27,18 @@ import torch
 from tqdm import tqdm
 
 from datasets_scripts.pocket.story import make_film
+from datasets_scripts.repairs import REFUSED, RULES
+from datasets_scripts.tables import Table
 from evaluate_metrics.bleu.bleu_counts import bleu
 from evaluate_metrics.cider.cider_d import cider
 from evaluate_metrics.rouge_l.rouge_lcs import rouge_l
 from evaluate_metrics.slot_accuracy.bootstrap import film_interval
+from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
 from train.experiments.people import slot_names
 from train.experiments.report import write_whole
 from train.features import parse_seeds
+from train.film_splits import refuse_blind, refuse_overlap
 from train.reconstruction import (
     INPUTS,
     Reconstruction,
@@ -96,9 +101,9 @@ def read_sentences(source: str, most: int, leave_out: Sequence[str] = (), max_wo
         ValueError: no such file or column, or no sentence left.
     """
     if source.startswith("pocket:"):
-        seeds, _, preset = source.removeprefix("pocket:").partition(":")
+        preset = source.removeprefix("pocket:").partition(":")[2]
         found = []
-        for film in (make_film(seed, preset or "clear") for seed in parse_seeds(seeds)):
+        for film in (make_film(seed, preset or "clear") for seed in _seeds(source)):
             names = [member.name for member in film.cast]
             found += [Sentence(clip.text, slot_names(clip.text, names)) for clip in film.clips]
     else:
@@ -112,17 +117,41 @@ def read_sentences(source: str, most: int, leave_out: Sequence[str] = (), max_wo
     return drawn[:most]
 
 
+def _seeds(source: str) -> list[int]:
+    """Pocket films of a source; of a table none."""
+    return parse_seeds(source.split(":")[1]) if source.startswith("pocket:") else []
+
+
 def _column(source: str) -> list[str]:
     """Texts of a CSV's column, in file order, empty ones left out."""
     path, _, column = source.rpartition(":")
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
-            if column not in (rows.fieldnames or []):
-                raise ValueError(f"{path} has the columns {rows.fieldnames}; expected {column!r}; mend FILE.csv:COLUMN")
-            return [text for row in rows if (text := (row[column] or "").strip())]
+            names, cells = rows.fieldnames, [row.get(column) for row in rows]
+    except UnicodeDecodeError:
+        names, cells = _decoded_column(Path(path), column)
     except OSError as error:
         raise ValueError(f"{source} cannot be read; expected FILE.csv:COLUMN or pocket:SEEDS; mend it") from error
+    if column not in (names or []):
+        raise ValueError(f"{path} has the columns {names}; expected {column!r}; mend FILE.csv:COLUMN")
+    return [text for cell in cells if (text := (cell or "").strip())]
+
+
+def _decoded_column(path: Path, column: str) -> tuple[Sequence[str], list[str | None]]:
+    """Columns and cells of a CSV that is not UTF-8 (a public copy of MAD-Eval), decoded as `data validate` does.
+
+    Raises:
+        ValueError: a row cannot be read.
+    """
+    print(f"{path} is not UTF-8: single bytes that are not are read as Windows-1252", file=sys.stderr)
+    cells: list[str | None] = []
+    with contextlib.closing(Table(path)) as table:
+        for record in table.all_records():
+            if refusal := next((detail for rule, detail in record.findings if RULES[rule][0] == REFUSED), None):
+                raise ValueError(f"{path}, row {record.number}: {refusal}; mend it, see `distinctad data validate`")
+            cells.append(record.cells.get(column))
+        return table.columns, cells
 
 
 def parse_tests(text: str) -> dict[str, str]:
@@ -174,7 +203,7 @@ def tell(
         max_new_tokens: longest text.
     """
     model.eval()
-    told = [json.loads(line) for line in out.read_text("utf-8").splitlines()] if out.is_file() else []
+    told = [json.loads(line) for line in out.read_text("utf-8").split("\n") if line] if out.is_file() else []
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id or tokenizer.eos_token_id}
     slots = {i: t for t, i in tokenizer.get_added_vocab().items() if t.startswith("<person_")}
     dropped = set(tokenizer.all_special_ids) - set(slots)
@@ -188,16 +217,24 @@ def tell(
 
 @dataclass
 class _Sides:
-    """Everything that both arms share."""
+    """Everything that both arms share; `tower_sha256` is of the text tower's weights."""
 
     states: list[States]
     tokens: list[list[int]]
     tests: dict[str, tuple[list[Sentence], list[States]]]
     width: int
+    tower_sha256: str
 
 
 def _prepare(asked: AppendixAArguments, tokenizer: Any) -> _Sides:
-    """Reads sentences and encodes them once."""
+    """Reads sentences and encodes them once.
+
+    Raises:
+        ValueError: sentences cannot be read, or pocket films are trained on that are tested or blind.
+    """
+    refuse_blind(train=_seeds(asked.train))
+    for name, source in parse_tests(asked.tests).items():
+        refuse_overlap(train=_seeds(asked.train), **{f"tests, {name}": _seeds(source)})
     tests = {name: read_sentences(s, asked.test_sentences) for name, s in parse_tests(asked.tests).items()}
     held_out = [sentence.read for sentences in tests.values() for sentence in sentences]
     training = read_sentences(asked.train, asked.sentences, held_out, asked.max_words)
@@ -208,6 +245,7 @@ def _prepare(asked: AppendixAArguments, tokenizer: Any) -> _Sides:
         tokens,
         {name: (rows, tower.encode([s.read for s in rows])) for name, rows in tests.items()},
         tower.width,
+        weights_sha256(tower.model),
     )
 
 
@@ -292,11 +330,11 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _key(asked: AppendixAArguments, run: RunArguments, sides: _Sides) -> str:
-    """Names a run by what decides its figures: the configuration and the sentences themselves."""
+def _key(asked: AppendixAArguments, run: RunArguments, sides: _Sides, language_sha256: str) -> str:
+    """Names a run by what decides its figures: configuration, sentences and both models' weights."""
     config = {**vars(asked), **vars(run), "output_dir": "", "table": "", "note": "", "save_steps": 0}
     tests = {name: [sentence.told for sentence in sentences] for name, (sentences, _) in sides.tests.items()}
-    return fingerprint("appendix_a", config, sides.tokens, tests)[:8]
+    return fingerprint("appendix_a", config, sides.tokens, tests, sides.tower_sha256, language_sha256)[:8]
 
 
 @plain_refusals()
@@ -306,7 +344,7 @@ def main(argv: list[str] | None = None) -> int:
     figures: dict[str, dict[str, Any]] = {}
     reader = load_reader(asked.language, torch.bfloat16 if asked.half else torch.float32)
     sides = _prepare(asked, reader[1])
-    key = _key(asked, run, sides)
+    key = _key(asked, run, sides, weights_sha256(reader[0]))  # a folder may be trained anew
     for inputs in INPUTS:
         folder = Path(run.output_dir) / f"{inputs}_{key}"  # another configuration never meets these checkpoints
         record = folder / "run_record.json"

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ SAME_WEIGHTS = frozenset({
 })  # fmt: skip
 """Options that change how, where or how long a run is computed, not what it learns at a step."""
 LENGTH = ("epochs", "max_steps", "warmup_share")  # of these, what the learning rate's schedule follows
+LATER = ("ranks", "clips_sha256", "listed_clips")  # not noted by every earlier version, and then not compared
 
 
 @dataclass
@@ -60,15 +61,14 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
         path = Path(argv.pop(0))
         if not path.is_file():
             sys.exit(_refuse(f"no such config: {path}; expected a YAML file, see train/configs/"))
-        defaults = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        if not isinstance(defaults, dict):
-            sys.exit(_refuse(f"{path} holds {type(defaults).__name__}, expected key: value lines"))
+        defaults = _read_yaml(path)
     known = {f.name for group in (kind, RunArguments) for f in fields(group)}  # type: ignore[arg-type]
     unknown = sorted(set(defaults) - known)
     if unknown:
         sys.exit(_refuse(f"unknown config keys {unknown}; known are {sorted(known)}"))
     given = {word[2:].split("=")[0].replace("-", "_") for word in argv if word.startswith("--")}
-    words = [str(w) for key, value in defaults.items() if key not in given for w in (f"--{key}", *_words(value))]
+    told = {key: value for key, value in defaults.items() if key not in given and value is not None}  # null: default
+    words = [str(w) for key, value in told.items() for w in (f"--{key}", *_words(value))]
     try:
         parsed = HfArgumentParser([kind, RunArguments]).parse_args_into_dataclasses([*words, *argv])
     except ValueError as error:  # a word that nobody knows, or a choice that the dataclass refuses
@@ -77,6 +77,24 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
         print("use_cpu is false, but no accelerator is here: going on with the CPU, hours instead of minutes",
               file=sys.stderr)  # fmt: skip
     return parsed[0], parsed[1]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    """Keys and values of a configuration.
+
+    Raises:
+        SystemExit: status 2 with one line, if it is no YAML or no mapping.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
+        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        sys.exit(_refuse(f"{where}: no YAML in UTF-8 ({said}); expected key: value lines; mend the line"))
+    if not isinstance(found, dict):
+        sys.exit(_refuse(f"{path} holds {type(found).__name__}, expected key: value lines"))
+    return found
 
 
 def tell_slow_bf16(bf16: bool, use_cpu: bool) -> None:
@@ -144,12 +162,14 @@ def _readable(path: Path) -> bool:
     return True
 
 
-def resume_point(folder: str, settings: Mapping[str, Any]) -> str | None:
+def resume_point(folder: str, settings: Mapping[str, Any], unknown: Sequence[str] = ()) -> str | None:
     """The newest complete checkpoint of this very run, or None; notes in the folder which run its checkpoints are of.
 
     Args:
         folder: of the checkpoints.
         settings: all that decides the weights, JSON-ready; `SAME_WEIGHTS` are left out.
+        unknown: names of further settings that cost time to find: they are not compared and nothing is noted, so that
+            another run is refused early; call again with all of them.
 
     Raises:
         ValueError: the checkpoints there are another configuration's.
@@ -160,21 +180,23 @@ def resume_point(folder: str, settings: Mapping[str, Any]) -> str | None:
     length = {name: settings[name] for name in LENGTH if name in settings and not (limited and name == "epochs")}
     path, found = Path(folder) / CONFIGURATION, latest_checkpoint(folder)
     if found is not None and path.is_file():
-        begun = {"ranks": asked["ranks"], **json.loads(path.read_text(encoding="utf-8"))}  # not written before
+        begun = {**{k: asked[k] for k in LATER if k in asked}, **json.loads(path.read_text(encoding="utf-8"))}
         before = begun.pop("length", length)
-        changed = [k for k in sorted({*begun, *asked}) if begun.get(k) != asked.get(k)]
+        changed = [k for k in sorted({*begun, *asked} - {*unknown}) if begun.get(k) != asked.get(k)]
         if changed:
             told = ", ".join(f"{k} was {begun.get(k)!r} and is {asked.get(k)!r}" for k in changed[:3])
             raise ValueError(
                 f"{folder} holds the checkpoints of another run: {told}; expected the same; name another --output_dir, "
                 f"or delete {folder} to begin anew"
             )
-        if before != length and os.environ.get("RANK", "0") == "0":
+        if before != length and not unknown and os.environ.get("RANK", "0") == "0":
             print(
                 f"{found} is of a run of {before}, now {length}: it goes on by the new length's learning rates, so the "
                 "weights will be those of neither; begin anew for one run of that length",
                 file=sys.stderr,
             )
+    if unknown:
+        return found
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial{os.environ.get('RANK', '0')}")
     partial.write_text(json.dumps({**asked, "length": length}, indent=1) + "\n", encoding="utf-8")

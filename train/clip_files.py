@@ -162,11 +162,13 @@ class _RowSource(ClipSource):
 
     def name(self, index: int) -> tuple[str, str]:
         """The row's video and its place in the annotations."""
-        return _name(self.clips[index])
+        row = self.clips[index]
+        return row.video or row.film, f"{row.provenance.file} row {row.provenance.row}"
 
-
-def _name(row: ADRow) -> tuple[str, str]:
-    return row.video or row.film, f"{row.provenance.file} row {row.provenance.row}"
+    def about(self, index: int) -> tuple[Any, ...]:
+        """Name, text, and the interval or the frames."""
+        row = self.clips[index]
+        return *super().about(index), *_span(row), row.frame_numbers
 
 
 class VideoSource(_RowSource):
@@ -236,7 +238,7 @@ class VideoSource(_RowSource):
                     indices, iter_clip_frames(path, spans, self.processor.num_frames, mode=self.mode), strict=True
                 ):
                     self.store(index, frames)
-            except (VideoError, VideoWarning):
+            except (VideoError, VideoWarning, ClipError):
                 pass
             else:
                 return []

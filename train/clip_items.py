@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import errno
+import hashlib
 import json
 import logging
 import os
@@ -22,8 +24,11 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from train.frame_cache import FrameCache
+from train.frame_squares import square_pixels, to_squares
 
 logger = logging.getLogger(__name__)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # the disk's fault, never a clip's
 
 
 class ClipError(ValueError):
@@ -42,11 +47,13 @@ class Failure:
         file: video, folder or shard.
         row: where the clip stands: annotation file and row, sample or row of the shard.
         reason: why it gives no frames.
+        clip: its number in the whole list, from 0; names may be repeated.
     """
 
     file: str
     row: str
     reason: str
+    clip: int
 
 
 class Failures:
@@ -76,8 +83,8 @@ class Failures:
     @property
     def found(self) -> list[Failure]:
         """All failures so far, in the order in which they were met."""
-        lines = self.log.read_text(encoding="utf-8").splitlines()
-        return list({(f.file, f.row): f for f in (Failure(**json.loads(line)) for line in lines)}.values())
+        with self.log.open(encoding="utf-8") as lines:
+            return list({failure.clip: failure for failure in (Failure(**json.loads(line)) for line in lines)}.values())
 
     def add(self, failure: Failure) -> None:
         """Note, name and count a clip that is left out.
@@ -85,7 +92,7 @@ class Failures:
         Raises:
             TooManyFailures: that was one too many.
         """
-        if any((f.file, f.row) == (failure.file, failure.row) for f in self.found):
+        if any(known.clip == failure.clip for known in self.found):
             return
         logger.warning("left out: %s, %s: %s", failure.file, failure.row, failure.reason)
         with self.log.open("a", encoding="utf-8") as file:  # one short line: whole even beside other workers
@@ -129,6 +136,7 @@ class ClipSource(Dataset, abc.ABC):
 
     def __init__(self, processor: Any, cache: FrameCache | None = None) -> None:
         self.processor, self.cache = processor, cache
+        self._kept: np.ndarray | None = None  # of the clips that are left, in the whole list; None: all are
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -140,10 +148,12 @@ class ClipSource(Dataset, abc.ABC):
         Raises:
             ClipError: the clip gives no frames.
         """
-        with self._reasons():
-            about = {"text": self.text(index), "film": self.film(index)}
-            pictures = self.frames(index) if self.cache is None else list(self._squares(index, self.cache))
-            return {"pixel_values": self.processor.frame_pixels(pictures), **about}
+        if self.cache is not None:
+            pixels = square_pixels(self.processor, self._squares(index, self.cache))
+        else:
+            with self._reasons():
+                pixels = self.processor.frame_pixels(self.frames(index))
+        return {"pixel_values": pixels, "text": self.text(index), "film": self.film(index)}
 
     def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         """The items of a batch without those that give no frames.
@@ -157,7 +167,7 @@ class ClipSource(Dataset, abc.ABC):
             try:
                 items.append(self[index])
             except ClipError as error:
-                failure = Failure(*self.name(index), str(error))
+                failure = self._failed(index, str(error))
                 self.failures.add(failure)
                 if world_size() > 1:
                     raise ClipError(
@@ -188,6 +198,17 @@ class ClipSource(Dataset, abc.ABC):
     def name(self, index: int) -> tuple[str, str]:
         """File and row of a clip, for messages."""
 
+    def about(self, index: int) -> tuple[Any, ...]:
+        """What a clip is, as far as it is known without decoding it, JSON-ready."""
+        return *self.name(index), self.text(index)
+
+    def list_sha256(self) -> str:
+        """Names the clips that are left: SHA-256 over what each is, in their order."""
+        digest = hashlib.sha256()
+        for index in range(len(self)):
+            digest.update(json.dumps(self.about(index)).encode())
+        return digest.hexdigest()
+
     @abc.abstractmethod
     def key(self, index: int) -> str:
         """The clip's name in the cache."""
@@ -207,10 +228,23 @@ class ClipSource(Dataset, abc.ABC):
         Raises:
             TooManyFailures: see `Failures`.
         """
-        failed = [Failure(*self.name(index), reason) for index, reason in reasons.items()]
-        self.clips = [clip for index, clip in enumerate(self.clips) if index not in reasons]
+        failed = [self._failed(index, reason) for index, reason in reasons.items()]
+        self._keep([index for index in range(len(self)) if index not in reasons])
         for failure in failed:
             self.failures.add(failure)
+
+    def _keep(self, indices: Sequence[int]) -> None:
+        """Keep these clips only; each keeps its number in the whole list."""
+        numbers = np.arange(len(self)) if self._kept is None else self._kept
+        self._kept = numbers[np.asarray(indices, dtype=np.int64)]
+        self.clips = [self.clips[index] for index in indices]
+
+    def number(self, index: int) -> int:
+        """A clip's place in the whole list, those left out counted, from 0."""
+        return index if self._kept is None else int(self._kept[index])
+
+    def _failed(self, index: int, reason: str) -> Failure:
+        return Failure(*self.name(index), reason, self.number(index))
 
     def groups(self) -> list[list[int]]:
         """Clips that are best decoded together."""
@@ -222,15 +256,24 @@ class ClipSource(Dataset, abc.ABC):
         for index in indices:
             try:
                 with self._reasons():
-                    self.store(index, self.frames(index))
+                    frames = self.frames(index)
+                self.store(index, frames)
             except ClipError as error:
-                failed.append(Failure(*self.name(index), str(error)))
+                failed.append(self._failed(index, str(error)))
         return failed
 
     def store(self, index: int, frames: Sequence[Any]) -> None:
-        """Put a clip's decoded frames into the cache, as they enter the tower."""
-        if self.cache is not None:
-            self.cache.put(self.key(index), to_squares(self.processor, frames))
+        """Put a clip's decoded frames into the cache, as they enter the tower.
+
+        Raises:
+            ClipError: they are no pictures, or the clip's file is gone.
+            OSError: the cache cannot be written to.
+        """
+        if self.cache is None:
+            return
+        with self._reasons():
+            key, squares = self.key(index), to_squares(self.processor, frames)
+        self.cache.put(key, squares)
 
     def check_all(self, workers: int = 0, progress: bool = True) -> None:
         """Decode every clip once, into the cache where there is room, and drop those that give no frames.
@@ -244,21 +287,22 @@ class ClipSource(Dataset, abc.ABC):
 
         Raises:
             TooManyFailures: see `Failures`.
+            OSError: the cache cannot be written to.
         """
         known = set() if self.cache is None else self.cache.checked()
         groups = [self._missing(group, known) for group in self.groups()]
         passes = _Groups(self, [group for group in groups if group])
         loader = DataLoader(passes, batch_size=None, num_workers=workers)
-        failed: set[tuple[str, str]] = set()
+        failed: set[int] = set()
         bar = tqdm(loader, desc="decoding clips", unit="group", disable=not progress)
         for group, failures in zip(passes.groups, bar, strict=True):
             for failure in failures:
-                failed.add((failure.file, failure.row))
+                failed.add(failure.clip)
                 self.failures.add(failure)
             if self.cache is not None:
-                good = [self.key(index) for index in group if self.name(index) not in failed]
+                good = [self.key(index) for index in group if self.number(index) not in failed]
                 self.cache.note_checked(key for key in good if key not in self.cache)
-        self.clips = [clip for index, clip in enumerate(self.clips) if self.name(index) not in failed]
+        self._keep([index for index in range(len(self)) if self.number(index) not in failed])
 
     def _missing(self, group: list[int], known: set[str]) -> list[int]:
         """The clips of a group that were never decoded."""
@@ -271,21 +315,28 @@ class ClipSource(Dataset, abc.ABC):
 
     def _squares(self, index: int, cache: FrameCache) -> np.ndarray:
         """The clip's frames as they enter the tower, (F, H, W, 3) uint8, from the cache or decoded into it."""
-        key = self.key(index)
+        with self._reasons():
+            key = self.key(index)
         squares = cache.get(key)
         if squares is None or squares.shape[:3] != (self.processor.num_frames, *self.processor.image_size):
-            squares = to_squares(self.processor, self.frames(index))
+            with self._reasons():
+                squares = to_squares(self.processor, self.frames(index))
             cache.put(key, squares)
         return squares
 
     @contextlib.contextmanager
     def _reasons(self) -> Iterator[None]:
-        """Make every way in which files fail a `ClipError`; decoders raise `VideoError`, a `ValueError`."""
+        """Make every way in which files fail a `ClipError`; decoders raise `VideoError`, a `ValueError`.
+
+        A full disk (decoders write temporary files) is no clip's failure and stays what it is.
+        """
         try:
             yield
         except ClipError:
             raise
         except (OSError, ValueError, SyntaxError) as error:  # SyntaxError: Pillow's word for a broken PNG
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise
             raise ClipError(" ".join(str(error).split())) from error
 
 
@@ -305,25 +356,3 @@ class _Groups(Dataset):
 def world_size() -> int:
     """Number of ranks, as launchers announce it to workers too."""
     return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def to_squares(processor: Any, pictures: Sequence[Any]) -> np.ndarray:
-    """Pictures fitted to the tower's square, before scaling: what a cache stores.
-
-    The processor's own output is scaled back, which is exact: its steps are far finer than half a grey level. So every
-    `frame_fit` and image processor gives the same pixels with a cache as without one.
-
-    Args:
-        processor: with `frame_pixels` and `image_processor`.
-        pictures: n pictures, PIL or uint8 (H, W, 3).
-
-    Returns:
-        (n, H, W, 3) uint8.
-    """
-    images = processor.image_processor
-    values = processor.frame_pixels(pictures).numpy().transpose(0, 2, 3, 1).astype(np.float64)
-    if images.do_normalize:
-        values = values * np.asarray(images.image_std) + np.asarray(images.image_mean)
-    if images.do_rescale:
-        values = values / images.rescale_factor
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -11,7 +11,7 @@ from datasets_scripts.frames import listed_numbers, read_picture
 from datasets_scripts.parquet_check import check_files
 from train.clip_files import inside
 from train.clip_items import ClipError, ClipSource, Failures
-from train.clip_tars import VIDEOS, interval_of, shard_paths, video_frames
+from train.clip_tars import VIDEOS, interval_of, shard_name, shard_paths, video_frames
 from train.frame_cache import FrameCache
 
 _READ = {"frames", "video", "start_s", "end_s", "video_start_s", "video_end_s"}
@@ -49,7 +49,7 @@ class ParquetSource(ClipSource):
         cache: FrameCache | None = None,
     ) -> None:
         super().__init__(processor, cache)
-        self.root = root
+        self.path, self.root = path, root
         self.clips = []
         self._rows: dict[Path, list[tuple[str, str]]] = {}
         self._open: tuple[Path, int, list[dict[str, Any]]] | None = None
@@ -97,15 +97,18 @@ class ParquetSource(ClipSource):
     def film(self, index: int) -> str:
         """The row's film, or its shard where it names none."""
         shard, row, _, _ = self.clips[index]
-        return self._rows[shard][row][1] or shard.stem
+        return self._rows[shard][row][1] or str(PurePosixPath(shard_name(shard, self.path)).with_suffix(""))
 
     def name(self, index: int) -> tuple[str, str]:
         """The shard and the row, from 0."""
-        return self.clips[index][0].name, f"row {self.clips[index][1]}"
+        shard, row, _, _ = self.clips[index]
+        return shard_name(shard, self.path), f"row {row}"
 
     def key(self, index: int) -> str:
         """The shard, the row and the size."""
-        return self.fitted_key(*FrameCache.identity(self.clips[index][0]), self.clips[index][1])
+        shard, row, _, _ = self.clips[index]
+        _, *version = FrameCache.identity(shard)
+        return self.fitted_key(shard_name(shard, self.path), *version, row)
 
     def groups(self) -> list[list[int]]:
         """The clips of each row group."""

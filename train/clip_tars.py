@@ -11,7 +11,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datasets_scripts.archives import ArchiveError, TarIndex
@@ -37,6 +37,11 @@ def shard_paths(path: Path, ending: str) -> list[Path]:
     if not found:
         raise ValueError(f"{path}: no shard; expected a file or a folder of *{ending}; mend the path")
     return found
+
+
+def shard_name(shard: Path, path: Path) -> str:
+    """What a shard of `shard_paths(path)` is called: its path in the folder, since file names may be repeated."""
+    return shard.relative_to(path).as_posix() if shard != path else shard.name
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ class TarSource(ClipSource):
         cache: FrameCache | None = None,
     ) -> None:
         super().__init__(processor, cache)
+        self.path = path
         self._shards: dict[Path, TarIndex] = {}
         self._members: dict[tuple[Path, str], dict[str, str]] = {}
         self.clips = [clip for shard in shard_paths(path, ".tar") for clip in self._index(shard)]
@@ -120,17 +126,23 @@ class TarSource(ClipSource):
 
     def film(self, index: int) -> str:
         """The clip's film, or its shard where it names none."""
-        return self.clips[index].film or self.clips[index].shard.stem
+        clip = self.clips[index]
+        return clip.film or str(PurePosixPath(shard_name(clip.shard, self.path)).with_suffix(""))
 
     def name(self, index: int) -> tuple[str, str]:
         """The shard, and the sample's key with the AD's place in it."""
         clip = self.clips[index]
-        return clip.shard.name, f"sample {clip.key}" + (f" AD {clip.number}" if clip.number else "")
+        return shard_name(clip.shard, self.path), f"sample {clip.key}" + (f" AD {clip.number}" if clip.number else "")
 
     def key(self, index: int) -> str:
         """The shard, the sample, the interval and the size."""
         clip = self.clips[index]
-        return self.fitted_key(*FrameCache.identity(clip.shard), clip.key, clip.span)
+        _, *version = FrameCache.identity(clip.shard)
+        return self.fitted_key(shard_name(clip.shard, self.path), *version, clip.key, clip.span)
+
+    def about(self, index: int) -> tuple[Any, ...]:
+        """Name, text and interval."""
+        return *super().about(index), self.clips[index].span
 
     def _index(self, shard: Path) -> list[TarClip]:
         """Find the clips of a tar without unpacking it."""

@@ -153,7 +153,7 @@ class WindowCollator:
         options: how windows become prompts.
 
     Attributes:
-        counts: clips seen, and those left out by reason; of this process.
+        counts: clips seen, and those left out by reason; of this process (see `count`).
         predictions: row number -> predicted AD, for predicted contexts.
     """
 
@@ -182,10 +182,7 @@ class WindowCollator:
         frames, casts = self.cache.frames[numbers].float(), {row["film"]: row for row in rows}
         faces = {name: self.cache.film_faces(row) for name, row in casts.items()}
         first = dict(zip(faces, accumulate(map(len, faces.values()), initial=0), strict=False))
-        if len(casts) == 1:
-            listed = self._listed(epoch, film, numbers, frames, faces[rows[0]["film"]])
-        else:
-            listed = [self._listed_at_home(number) for number in numbers]
+        listed = self._people(epoch, film, numbers)
         names = [name for row in casts.values() for name in (*row["names"], *row.get("roles", ()))]
         asked = {
             "frame_features": list(frames),
@@ -200,6 +197,25 @@ class WindowCollator:
         if self.options.context_ads != "none":
             asked["context"] = [self._context(number, epoch >= 0) for number in numbers]
         return asked
+
+    def count(self, windows: Sequence[Window]) -> dict[str, int]:
+        """What `counts` holds after these windows and no others, whoever makes their batches: workers, other ranks."""
+        kept, self.counts = self.counts, Counter()
+        slots = getattr(self.processor, "person_slots", False)
+        for epoch, film, numbers in windows:
+            listed = self._people(epoch, film, numbers) if slots else [[] for _ in numbers]  # else nobody is looked at
+            for number, people in zip(numbers, listed, strict=True):
+                self._tellable(self.cache.rows[number], people)
+        found, self.counts = dict(self.counts), kept
+        return found
+
+    def _people(self, epoch: int, film: str, numbers: list[int]) -> list[list[int]]:
+        """Places in the cast of the people listed for each clip of a window."""
+        rows = [self.cache.rows[number] for number in numbers]
+        if len({row["film"] for row in rows}) > 1:
+            return [self._listed_at_home(number) for number in numbers]
+        frames, faces = self.cache.frames[numbers].float(), self.cache.film_faces(rows[0])
+        return self._listed(epoch, film, numbers, frames, faces)
 
     def _listed_at_home(self, number: int) -> list[int]:
         """People listed for a clip at test, in the window of its own film that holds it."""

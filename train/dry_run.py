@@ -18,7 +18,7 @@ from transformers import AutoConfig, CLIPVisionConfig, GPT2Config, LlamaConfig
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from train.arguments import RunArguments
-from train.features import FEATURES, META, ROWS
+from train.features import FEATURES, META, ROWS, read_lines
 from train.stage2 import Stage2Arguments, check_run, config_fields
 
 PUBLISHED: dict[str, Any] = {
@@ -123,12 +123,13 @@ def count_cost(model: Any, arguments: Stage2Arguments, run: RunArguments, clips:
 
 
 def check_paths(arguments: Stage2Arguments, run: RunArguments) -> list[str]:
-    """What is missing on this machine, one line each."""
+    """What is missing on this machine, one line each; a tower that is called by its Hub id is none of its paths."""
     wanted = {
-        "clip": Path(arguments.clip) / "config.json",
         "features": Path(arguments.features) / META,
         "features, tensors": Path(arguments.features) / FEATURES,
     }
+    if arguments.clip not in PUBLISHED:
+        wanted = {"clip": Path(arguments.clip) / "config.json", **wanted}
     lost = [f"{name}: {path} is not there" for name, path in wanted.items() if not path.is_file()]
     parent = Path(run.output_dir).resolve()
     while not parent.exists():
@@ -184,7 +185,7 @@ def report(arguments: Stage2Arguments, run: RunArguments) -> int:
     meta = Path(arguments.features) / META
     clips, rows = MAD_TRAIN_CLIPS, []
     if meta.is_file():
-        rows = [json.loads(line) for line in (meta.parent / ROWS).read_text(encoding="utf-8").splitlines()]
+        rows = read_lines(meta.parent / ROWS)
         clips = max(1, sum(trains(row, arguments.held_out_from) for row in rows))
     found = count_cost(model, arguments, run, clips)
     sizes = ", ".join(f"{key.removesuffix('_gb')} {value:.2f}" for key, value in found.items() if key.endswith("_gb"))

@@ -31,7 +31,7 @@ from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, sides_of, weights_sha256, whole_of
 from train.arguments import parse_run
 from train.frame_cache import CACHE_BYTES, FrameCache
-from train.pocket_frames import brush, drawn_frames
+from train.pocket_frames import brush, drawn_pixels
 from train.run_record import fingerprint
 from train.stops import plain_refusals
 from train.true_eyes import TOWER, seen_film, seen_people
@@ -74,14 +74,17 @@ def parse_seeds(text: str) -> list[int]:
     """Reads "1-3,7" as [1, 2, 3, 7].
 
     Raises:
-        ValueError: not numbers and ranges, or a seed twice.
+        ValueError: not numbers and ranges, a range that ends before it begins, or a seed twice.
     """
     seeds: list[int] = []
     for part in str(text).split(","):
         span = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
         if span is None:
             raise ValueError(f"seeds are {text!r}; expected numbers and ranges like 1-400,800001; mend the list")
-        seeds += range(int(span[1]), int(span[2] or span[1]) + 1)
+        first, last = int(span[1]), int(span[2] or span[1])
+        if last < first:
+            raise ValueError(f"seeds {text!r}: {part.strip()} ends before it begins; expected {last}-{first}; mend it")
+        seeds += range(first, last + 1)
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(
             f"seeds {text!r} name {len(seeds)} films, {len(set(seeds))} of them different; expected each once"
@@ -120,12 +123,12 @@ class Encoder:
     @torch.no_grad()
     def embed(self, images: list[Any]) -> Tensor:
         """Embeds (n, C) float16 of n pictures (H, W, 3) uint8."""
-        return whole_of(self._seen(images)).to("cpu", torch.float16)
+        return whole_of(self._seen(self.processor.frame_pixels(images))).to("cpu", torch.float16)
 
-    def _seen(self, images: list[Any]) -> Any:
-        """The tower's output. Channels last: a convolutional tower is half again as fast so."""
-        pixels = self.processor.frame_pixels(images).to(self.arguments.device)
-        return self.tower(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
+    def _seen(self, pixels: Tensor) -> Any:
+        """The tower's output of pixels (n, 3, H, W). Channels last: a convolutional tower is half again as fast so."""
+        placed = pixels.to(self.arguments.device)
+        return self.tower(pixel_values=placed.contiguous(memory_format=torch.channels_last))
 
     @torch.no_grad()
     def film(self, seed: int) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
@@ -149,7 +152,7 @@ class Encoder:
     def _drawn_tensors(self, film: Film) -> dict[str, Tensor]:
         frames, sides = [], []
         for clip in film.clips:
-            seen = self._seen(drawn_frames(clip, self.processor, self.cache))
+            seen = self._seen(drawn_pixels(clip, self.processor, self.cache))
             frames.append(whole_of(seen).to("cpu", torch.float16))
             if self.arguments.sides:
                 sides.append(sides_of(seen).to("cpu", torch.float16))
@@ -179,6 +182,12 @@ def chunk_path(folder: Path, seeds: list[int]) -> Path:
 
 def _lines(rows: Any) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of JSON lines, read line by line: a data set has hundreds of thousands."""
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 _worker: Encoder | None = None
@@ -260,9 +269,7 @@ def join_chunks(folder: Path, paths: list[Path], meta: dict[str, Any]) -> None:
         meta: what the cache was made from.
     """
     tensors = [load_file(path) for path in paths]
-    rows = [
-        json.loads(line) for p in paths for line in p.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    rows = [row for path in paths for row in read_lines(path.with_suffix(".jsonl"))]
     first_row = face_offset = faces = 0
     for number, row in enumerate(rows):
         if "faces" in row:  # the first row of a film
@@ -340,8 +347,7 @@ class FeatureCache:
             )
         tensors = mapped_tensors(folder / FEATURES)
         self.frames, self.faces, self.sides = tensors["frames"], tensors["faces"], tensors.get("sides")
-        lines = (folder / ROWS).read_text(encoding="utf-8").splitlines()
-        self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        self.rows = read_lines(folder / ROWS)
         self.films: dict[str, list[int]] = {}
         for number, row in enumerate(self.rows):
             self.films.setdefault(row["film"], []).append(number)

@@ -38,6 +38,7 @@ from train.experiments.film_sets import film_sets, shared_words
 from train.experiments.report import write_whole
 from train.experiments.runs import Arm, Figures, RunOne
 from train.features import FeatureCache, parse_seeds
+from train.film_splits import refuse_blind, refuse_overlap
 from train.run_record import fingerprint
 from train.stage2 import Stage2Arguments, build_model, build_processor, window_options
 
@@ -244,12 +245,16 @@ def pocket_run(asked: Any, run: RunArguments) -> RunOne:
         run: batch size and output folder.
 
     Raises:
-        ValueError: the cache is not there, lacks a film or holds films of several presets.
+        ValueError: a film is trained on, chosen by or tested that must not be; or the cache is not there, lacks a film
+            or holds films of several presets.
     """
+    learnt = {"films": parse_seeds(asked.films), "validation_films": parse_seeds(asked.validation_films)}
+    tests = {f"film_sets, {name}": seeds for name, seeds in film_sets(asked.film_sets).items()}
+    refuse_blind(**learnt)
+    refuse_overlap(**learnt, **tests)
     tell_slow_bf16(run.bf16, run.use_cpu)
     cache = FeatureCache(asked.features)
-    sets = [*film_sets(asked.film_sets).values(), parse_seeds(asked.films), parse_seeds(asked.validation_films)]
-    if lost := [str(s) for seeds in sets for s in seeds if str(s) not in cache.films]:
+    if lost := [str(s) for seeds in (learnt | tests).values() for s in seeds if str(s) not in cache.films]:
         raise ValueError(f"{asked.features} lacks {len(lost)} films ({', '.join(lost[:3])}); encode them too")
     if cache.meta["preset"] not in PRESETS:
         raise ValueError(

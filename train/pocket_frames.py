@@ -1,16 +1,17 @@
-"""Drawn frames of pocket clips, kept on disk where a run asks for it: drawing costs more than looking."""
+"""Drawn pocket clips as pixels, their frames kept on disk where a run asks for it: drawing costs more than looking."""
 
 from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
+
+from torch import Tensor
 
 from datasets_scripts.pocket import draw
 from datasets_scripts.pocket.world import Clip
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
-from train.clip_items import to_squares
 from train.frame_cache import FrameCache
+from train.frame_squares import square_pixels, to_squares
 from train.run_record import fingerprint
 
 
@@ -21,24 +22,27 @@ def brush() -> str:
     return fingerprint(*(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))))
 
 
-def drawn_frames(clip: Clip, processor: DistinctADProcessor, cache: FrameCache | None) -> list[Any]:
-    """Frames of a clip, drawn, or their squares from the cache; the brush and the shot name an entry.
+def drawn_pixels(clip: Clip, processor: DistinctADProcessor, cache: FrameCache | None) -> Tensor:
+    """Pixels of a clip's frames, drawn or from the cache, the same either way; brush and shot name an entry.
 
     Args:
         clip: of a pocket film.
-        processor: says how many frames (at the midpoints of equal parts) and fits them to the tower; its output is the
-            same for frames and for squares.
+        processor: says how many frames (at the midpoints of equal parts) and fits them to the tower.
         cache: of squares as they enter the tower, or None.
 
     Returns:
-        `processor.num_frames` pictures (H, W, 3) uint8 for `processor.frame_pixels`.
+        (F, 3, H, W) float32, F = `processor.num_frames`.
+
+    Raises:
+        OSError: the cache cannot be written to.
     """
-    count = processor.num_frames
+    count, images = processor.num_frames, processor.image_processor
     if cache is None:
-        return draw.clip_frames(clip, count)
-    key = FrameCache.key(brush(), repr(clip.shot), count, processor.frame_fit, processor.image_size)
+        return processor.frame_pixels(draw.clip_frames(clip, count))
+    own = (str(images.size), images.resample) if processor.frame_fit == "crop" else ()  # how the processor resizes
+    key = FrameCache.key(brush(), repr(clip.shot), count, processor.frame_fit, processor.image_size, *own)
     squares = cache.get(key)
     if squares is None:
         squares = to_squares(processor, draw.clip_frames(clip, count))
         cache.put(key, squares)
-    return list(squares)
+    return square_pixels(processor, squares)

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from datasets_scripts.pocket.story import make_film
 from train.features import FeatureCache, parse_seeds
+from train.film_splits import refuse_blind, refuse_overlap
 from train.stops import plain_refusals
 
 SLOTS = ("action", "object")
@@ -117,8 +118,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--test", default="800005-800012", help="films that are read")
     asked = parser.parse_args(argv)
     films = [parse_seeds(text) for text in (asked.train, asked.validation, asked.test)]
-    if max(seed for part in films for seed in part) > 900_000:
-        raise ValueError("a film above 900000 is for blind evaluation; expected others; name them")
+    named = dict(zip(("train", "validation", "test"), films, strict=True))
+    refuse_blind(**named)
+    refuse_overlap(**named)
     for folder in asked.features:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in read_cache(folder, films).items())
         print(f"{folder}: {figures}", flush=True)

@@ -25,6 +25,7 @@ from datasets_scripts.windows import windows
 from modeling_distinctad.recognition_distinctad import similarities
 from train.arguments import parse_run
 from train.features import FeatureCache, parse_seeds
+from train.film_splits import refuse_blind, refuse_overlap
 from train.run_record import RunRecord, fingerprint
 from train.stops import plain_refusals
 
@@ -123,11 +124,11 @@ def measure(arguments: RecogniseArguments) -> tuple[dict[str, Any], list[dict[st
         give), and the test films' curve.
 
     Raises:
-        ValueError: tuning and test films overlap, or a film is not in the cache.
+        ValueError: tuning and test films overlap, a blind film tunes, or a film is not in the cache.
     """
     tune, test = parse_seeds(arguments.tune), parse_seeds(arguments.test)
-    if both := sorted(set(tune) & set(test)):
-        raise ValueError(f"film {both[0]} tunes and is tested, expected different films; change tune or test")
+    refuse_blind(tune=tune)
+    refuse_overlap(tune=tune, test=test)
     cache = FeatureCache(arguments.features)
     tuned = scored_pairs(cache, tune, arguments.window, arguments.pool)
     best = max(precision_recall_curve(tuned), key=lambda point: point["f1"])

@@ -18,13 +18,18 @@ PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft", "evaluate
 
 
 def _commit() -> str:
-    """The checked-out commit with "+changes" when the tree differs, or "unknown" outside a clone."""
+    """This project's checked-out commit with "+changes" when the tree differs, or "unknown" outside a clone."""
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        dirty = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+        head, dirty = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head + ("+changes" if dirty.strip() else "")
+    return head + ("+changes" if dirty else "")
+
+
+def _git(*words: str) -> str:
+    """What git says of the clone that this file is in, wherever the command was started."""
+    own = Path(__file__).resolve().parent
+    return subprocess.run(["git", *words], cwd=own, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _versions() -> dict[str, str]:

@@ -34,10 +34,11 @@ from train.clip_sources import build_source
 from train.collators import ClipCollator
 from train.dual_encoder import compile_layers, freeze_statistics, load_clip, pooled_images
 from train.features import frame_processor, load_images, parse_seeds
+from train.film_splits import refuse_blind, refuse_overlap
 from train.frame_cache import CACHE_BYTES, FrameCache
 from train.gradient_cache import cached_backward, gather_padded, gather_rows, world_size
 from train.ordered_trainer import FigureTrainer
-from train.pocket_frames import drawn_frames
+from train.pocket_frames import drawn_pixels
 from train.retrieval import embed_pool, evaluate_retrieval, retrieval_figures
 from train.run_record import RunRecord, fingerprint
 from train.stops import plain_stops
@@ -57,6 +58,10 @@ class Stage1Arguments:
     source: str = field(default="pocket", metadata={"help": "pocket | videos | frames | webdataset | parquet"})
     clips: str = field(default="", metadata={"help": "training clips of a source: annotation rows or shards"})
     held_out: str = field(default="", metadata={"help": "clips of the retrieval test, of films not among the others"})
+    root: str | None = field(default=None, metadata={"help": "folder of the rows' videos; unset: the rows' own"})
+    frames_fps: float | None = field(
+        default=None, metadata={"help": "source frames: frames a second, for rows without frame numbers"}
+    )
     frame_cache: str = field(default="", metadata={"help": "folder of drawn or decoded frames; empty: anew every time"})
     frame_cache_gb: float = field(default=CACHE_BYTES / 1e9, metadata={"help": "what it may keep; MAD at 224: 400"})
     max_failed_share: float = field(default=0.01, metadata={"help": "share of clips that may fail to decode"})
@@ -120,8 +125,8 @@ class ClipDataset(Dataset):
         """`pixel_values` (F, 3, H, W) float32, `text` and `film`."""
         seed, number = self.clips[index]
         clip = _film(seed, self.preset).clips[number]
-        frames = drawn_frames(clip, self.processor, self.cache)
-        return {"pixel_values": self.processor.frame_pixels(frames), "text": clip.text, "film": str(seed)}
+        pixels = drawn_pixels(clip, self.processor, self.cache)
+        return {"pixel_values": pixels, "text": clip.text, "film": str(seed)}
 
     def texts(self) -> list[str]:
         """The AD of every clip, without drawing it."""
@@ -134,14 +139,18 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
     A source lists the clips that it leaves out in `folder`: failed_clips.jsonl and failed_held_out.jsonl.
 
     Raises:
-        ValueError: a source without clips or without held-out ones, or one that cannot be used.
+        ValueError: a source without clips or without held-out ones, one that cannot be used, or pocket films that are
+            both trained on and tested, or kept for blind evaluation.
         TooManyFailures: too many clips cannot be decoded.
+        OSError: the frame cache cannot be written to.
     """
     room = round(arguments.frame_cache_gb * 1e9)
     if arguments.source == "pocket":
-        held_out = parse_seeds(arguments.held_out_seeds)
+        seeds, held_out = parse_seeds(arguments.seeds), parse_seeds(arguments.held_out_seeds)
+        refuse_blind(seeds=seeds)
+        refuse_overlap(seeds=seeds, held_out_seeds=held_out)
         cache = FrameCache(arguments.frame_cache, room) if arguments.frame_cache else None
-        data = ClipDataset(parse_seeds(arguments.seeds), arguments.preset, processor, cache=cache)
+        data = ClipDataset(seeds, arguments.preset, processor, cache=cache)
         return data, ClipDataset(held_out, arguments.preset, processor, arguments.held_out_clips)
     if not arguments.clips or not arguments.held_out:
         raise ValueError(
@@ -152,6 +161,7 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
         build_source(
             arguments.source, path, processor, cache=arguments.frame_cache or None, workers=arguments.workers,
             cache_bytes=room, max_failed_share=arguments.max_failed_share, log=folder / f"failed_{name}.jsonl",
+            root=arguments.root, frames_fps=arguments.frames_fps,
         )
         for name, path in (("clips", arguments.clips), ("held_out", arguments.held_out))
     )  # fmt: skip
@@ -263,11 +273,22 @@ def sampled_frames(pixel_values: Tensor) -> Tensor:
     return index
 
 
-def data_fingerprint(arguments: Stage1Arguments) -> str:
-    """Names the clips of a run."""
+def data_fingerprint(arguments: Stage1Arguments, data: Any, pool: Any) -> str:
+    """Names the clips of a run: pocket films by their seeds, others by the lists of those that are left."""
     if arguments.source == "pocket":
         return fingerprint("stage1", arguments.preset, arguments.seeds, arguments.held_out_seeds)
-    return fingerprint("stage1", arguments.source, arguments.clips, arguments.held_out)
+    lists = data.list_sha256(), pool.list_sha256()
+    return fingerprint("stage1", arguments.source, arguments.clips, arguments.held_out, *lists)
+
+
+def clip_settings(arguments: Stage1Arguments, data: Any) -> dict[str, Any]:
+    """What a checkpoint must match of a source's training clips: files change under a path. Nothing for pocket films.
+
+    Args:
+        arguments: of the run.
+        data: the training clips that are left.
+    """
+    return {} if arguments.source == "pocket" else {"listed_clips": len(data), "clips_sha256": data.list_sha256()}
 
 
 def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
@@ -277,7 +298,7 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     processor = frame_processor(arguments.clip, arguments.num_frames, arguments.frame_fit)
     clip = load_clip(arguments.clip, arguments.attention)
     begun = {**vars(arguments), **vars(run), "clip_sha256": weights_sha256(clip)}  # a folder may be trained anew
-    start = resume_point(run.output_dir, begun)
+    resume_point(run.output_dir, begun, unknown=("listed_clips", "clips_sha256"))  # refused before clips are decoded
     tokenizer.model_max_length = min(tokenizer.model_max_length, clip.config.text_config.max_position_embeddings)
     model, collator = Stage1Model(clip), ClipCollator(tokenizer)
     settings = training_arguments(
@@ -289,9 +310,11 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
         data, pool = build_data(arguments, processor, Path(run.output_dir))
         if len(data) < (a_step := run.batch_size * settings.world_size):
             raise ValueError(f"{len(data)} clips, {a_step} a step; expected one step at least; lower --batch_size")
+        start = resume_point(run.output_dir, begun | clip_settings(arguments, data))
         folder = arguments.text_cache or Path(run.output_dir) / "text_cache"
         cache = build_text_cache(folder, clip, tokenizer, data.texts())
-    record = RunRecord("stage1", {**vars(arguments), **vars(run)}, run.seed, data_fingerprint(arguments))
+    named = data_fingerprint(arguments, data, pool)
+    record = RunRecord("stage1", {**vars(arguments), **vars(run)}, run.seed, named)
     before = embed_pool(model, pool, collator)
     metrics: dict[str, Any] = {"before": retrieval_figures(before), "pool": len(pool)}
     if arguments.gradient_checkpointing:

@@ -27,6 +27,7 @@ from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.arguments import RunArguments, parse_run, resume_point, training_arguments
 from train.collators import SAMPLINGS, WindowCollator, WindowOptions, consecutive_windows, scheduled_windows
 from train.features import FeatureCache, load_images
+from train.film_splits import refuse_blind
 from train.run_record import RunRecord, fingerprint
 from train.stage2_evaluation import evaluate_windows
 from train.stage2_result import refuse_strange, save_whole
@@ -252,7 +253,7 @@ def split_films(cache: FeatureCache, held_out_from: int) -> tuple[list[str], lis
     """Training and held-out films of a cache: by their rows' `split` where they have one, else by the seed.
 
     Raises:
-        ValueError: one of the two is empty.
+        ValueError: one of the two is empty, or a pocket film kept for blind evaluation would be trained on.
     """
     of_split = {film: cache.rows[rows[0]].get("split") for film, rows in cache.films.items()}
     held = {film: int(film) > held_out_from if split is None else split != "train" for film, split in of_split.items()}
@@ -262,6 +263,7 @@ def split_films(cache: FeatureCache, held_out_from: int) -> tuple[list[str], lis
             f"{len(train)} training and {len(held_out)} held-out films around seed {held_out_from}; expected both; "
             "add seeds to the feature cache"
         )
+    refuse_blind(held_out_from=[int(film) for film in train if of_split[film] is None])
     return train, held_out
 
 
@@ -348,7 +350,8 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     trainer.train(resume_from_checkpoint=start)
     watched.counts.clear()  # of the evaluation at the start
     metrics["end"] = evaluate_windows(model, watched, test)
-    metrics["training_clips"], metrics["held_out_clips"] = dict(collator.counts), dict(watched.counts)
+    trained = schedule[: steps * run.batch_size * settings.world_size * arguments.accumulate]  # resumed or not
+    metrics["training_clips"], metrics["held_out_clips"] = collator.count(trained), dict(watched.counts)
     metrics["trained_parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
     state = trainer.trained_state() if trainer.is_fsdp_enabled else None
     if trainer.is_world_process_zero():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -80,11 +81,18 @@ def _refusal(error: OSError | ValueError) -> str | None:
     """What a user can mend; None for a bug: only a ValueError that this project raises is written for users."""
     if isinstance(error, OSError):
         # transformers says without a number that there is no such model; the system names the file that it misses
-        named = error.errno is None or (error.errno in _ABSENT and error.filename is not None)
+        number = _number(error)
+        named = number is None or (number in _ABSENT and error.filename is not None)
     else:
         raised = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
         named = any(raised.is_relative_to(folder) for folder in _OURS)
     return " ".join(str(error).split()) if named else None
+
+
+def _number(error: OSError) -> int | None:
+    """The system's number of an error; one of a data worker arrives as its traceback's text alone."""
+    told = re.search(r"\[Errno (\d+)\][^\n]*$", str(error).strip()) if str(error).startswith("Caught ") else None
+    return int(told[1]) if error.errno is None and told is not None else error.errno
 
 
 @contextlib.contextmanager
@@ -133,14 +141,17 @@ def plain_stops(output_dir: str) -> Iterator[None]:
 
 def _line(error: BaseException) -> str | None:
     """What a user reads; None for what only a programmer can mend."""
-    said = " ".join(str(error).split())[:200]
+    told = str(error).strip()
+    if isinstance(error, OSError) and told.startswith("Caught "):
+        told = told.splitlines()[-1]  # of a data worker's traceback
+    said = " ".join(told.split())[:200]
     if isinstance(error, NotFiniteError):
         return str(error)
     if is_out_of_memory(error):
         return f"memory ran out ({said}); expected enough for a batch; lower batch_size, chunk_size or language_chunk"
     if isinstance(error, RuntimeError) and "DataLoader worker" in said:
         return f"a data worker died ({said}); expected it to live; run the same command to go on, with fewer workers"
-    full = isinstance(error, OSError) and error.errno in _DISK
+    full = isinstance(error, OSError) and _number(error) in _DISK
     full = full or isinstance(error, SafetensorError) and "I/O" in said
     if full or (isinstance(error, RuntimeError) and any(words in said for words in _WRITER)):
         return (

@@ -42,6 +42,7 @@ from train.experiments.people import anonymous
 from train.experiments.report import Column, Report, log_text, plot_arms, write_table, write_whole
 from train.experiments.runs import Arm, Figures, missing, parse_part, run_arms
 from train.features import FeatureArguments, FeatureCache, build_cache, parse_seeds
+from train.film_splits import refuse_blind, refuse_overlap
 from train.reconstruction import TextTower, installed
 from train.retrieval import ranks
 from train.run_record import fingerprint
@@ -262,7 +263,9 @@ def main(argv: list[str] | None = None) -> int:
     for name in ("seeds", "literal", "tables", "part", "quick", "output_dir", "seed", "save_steps", "frame_cache"):
         settings.pop(name)  # decide which runs there are and where, not what one run finds
     similarity = PairF1(str(installed(asked.encoder)), asked.encoder_layer) if asked.encoder else shared_words
-    film_sets(asked.film_sets)  # refused before anything is loaded
+    films = {"films": parse_seeds(asked.films)}  # refused before anything is loaded
+    refuse_blind(**films)
+    refuse_overlap(**films, **{f"film_sets, {name}": seeds for name, seeds in film_sets(asked.film_sets).items()})
     settings["inputs"] = fingerprint(weights_sha256(load_clip(asked.clip)), load_language(asked.language)[1])
     line = Line(asked, run, similarity, fingerprint(settings))
     seeds = parse_seeds(asked.seeds)

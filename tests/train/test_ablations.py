@@ -257,7 +257,7 @@ def test_a_models_texts_and_the_oracles_share_a_measure() -> None:
 
 def test_arms_of_a_seed_train_on_the_same_batches(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
     asked = ablations.AblationArguments(
-        clip=towers["clip"], language=towers["lm"], features=str(features), films="1-2", validation_films="800001",
+        clip=towers["clip"], language=towers["lm"], features=str(features), films="1", validation_films="2",
         film_sets="800001", steps=2, learning_rates="0.001,0.01", search_steps=1, window_size=4, num_beams=1,
         max_new_tokens=4,
     )  # fmt: skip

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
 
 from train import appendix_a
-from train.appendix_a import parse_tests, read_sentences, scores
+from train.appendix_a import AppendixAArguments, parse_tests, read_sentences, scores
 from train.reconstruction import (
     Reconstruction,
     SentenceCollator,
@@ -39,6 +41,49 @@ def test_sentences_of_a_table_are_drawn_once_each_and_never_from_a_test(tmp_path
         read_sentences(f"{path}x:text", 9)
     with pytest.raises(ValueError, match="no sentence"):
         read_sentences(source, 9, max_words=1)
+
+
+def test_a_table_that_is_not_utf8_is_read_as_it_is_validated(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"n,sentence\n1,A \x80 man.\n2,Caf\xc3\xa9.\n")
+    assert {s.read for s in read_sentences(f"{path}:sentence", 9)} == {"A \u20ac man.", "Caf\u00e9."}
+    with pytest.raises(ValueError, match="expected 'text'"):
+        read_sentences(f"{path}:text", 9)
+    path.write_bytes(b"n,sentence\n1,A \x80 man.\n2,One,too many.\n")
+    with pytest.raises(ValueError, match="row 1: 3 cells, expected 2"):
+        read_sentences(f"{path}:sentence", 9)
+
+
+@pytest.mark.parametrize(
+    ("train", "said"), [("pocket:1-3", "film 3 is in both train and tests, a"), ("pocket:1,900001", "film 900001")]
+)
+def test_tested_and_blind_films_are_not_trained_on(train: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        appendix_a._prepare(AppendixAArguments(train=train, tests="a=pocket:3-4"), None)
+
+
+def test_models_made_anew_in_their_folders_are_another_run(
+    towers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, texts in (("a", "He runs.\nShe sits."), ("b", "It rains.")):
+        (tmp_path / f"{name}.csv").write_text(f"text\n{texts}\n", encoding="utf-8")
+        shutil.copytree(towers[{"a": "clip", "b": "lm"}[name]], tmp_path / name)
+    run: list[str] = []
+    monkeypatch.setattr(appendix_a, "run_arm", lambda *given: (given[-1].mkdir(parents=True), run.append("an arm"))[1])
+    monkeypatch.setattr(appendix_a, "table", lambda *_: "")
+    monkeypatch.setattr(appendix_a.RunRecord, "write", lambda self, folder, _: (folder / "run_record.json").write_text(
+        '{"metrics": {}}'))  # fmt: skip
+    argv = ["--output_dir", str(tmp_path / "out"), "--text", str(tmp_path / "a"), "--language", str(tmp_path / "b"),
+            "--train", f"{tmp_path / 'a.csv'}:text", "--tests", f"b={tmp_path / 'b.csv'}:text",
+            "--table", str(tmp_path / "t.md")]  # fmt: skip
+    for expected in (2, 0):
+        run.clear()
+        assert appendix_a.main(argv) == 0 and len(run) == expected
+    for folder, part in (("a", "text_projection.weight"), ("b", "transformer.wte.weight")):
+        weights = load_file(tmp_path / folder / "model.safetensors")
+        save_file({**weights, part: weights[part] + 1}, tmp_path / folder / "model.safetensors", {"format": "pt"})
+        run.clear()
+        assert appendix_a.main(argv) == 0 and len(run) == 2, folder
 
 
 def test_pocket_sentences_tell_slots_and_read_names() -> None:

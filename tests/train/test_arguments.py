@@ -98,6 +98,26 @@ def test_bad_configs_end_with_status_two(tmp_path: Path, capsys: pytest.CaptureF
     assert "alhpa" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"alpha: 3\nbeta: [1\n", "line 3"), (b"alpha: \x80\n", "no YAML in UTF-8"), (b"- a\n", "list")],
+)
+def test_a_config_that_is_no_yaml_is_one_line(
+    content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(SystemExit) as stopped:
+        parse_run(Stage2Arguments, [str(tmp_path / "a.yaml"), "--output_dir", "x"])
+    lines = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2 and len(lines) == 1 and said in lines[0] and "expected key: value" in lines[0]
+
+
+def test_a_null_leaves_the_default(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("clip: null\nem_rounds:\nalpha: ~\nbeta: 2\n", encoding="utf-8")
+    stage, _ = parse_run(Stage2Arguments, [str(tmp_path / "a.yaml"), "--output_dir", "x"])
+    assert stage == Stage2Arguments(beta=2.0)
+
+
 @pytest.mark.parametrize("words", [["--alhpa", "3"], ["--eyes", "sharp"], ["--jobs", "two"]])
 def test_bad_words_end_with_status_two_and_no_traceback(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     config = str(TRAIN / "configs" / "pocket_features.yaml")

@@ -78,6 +78,24 @@ def test_pictures_go_by_number_and_workers_agree(processor: Any, tmp_path: Path)
     assert torch.equal(items[5]["pixel_values"], source[5]["pixel_values"])
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_shards_of_one_name_lose_their_own_clips_only(processor: Any, tmp_path: Path, cached: bool) -> None:
+    for folder, picture in (("one", b"broken"), ("two", jpeg(9))):
+        (tmp_path / "shards" / folder).mkdir(parents=True)
+        members = {"0.png": jpeg(1), "0.txt": f"{folder} 0.", "1.png": picture, "1.txt": f"{folder} 1."}
+        write_tar(tmp_path / "shards" / folder / "s.tar", members)
+    cache = tmp_path / "cache" if cached else None
+    source = build_source(
+        "webdataset", tmp_path / "shards", processor, cache=cache, max_failed_share=0.5, progress=False
+    )
+    texts = [item["text"] for item in source.__getitems__(range(len(source)))]
+    assert texts == ["one 0.", "two 0.", "two 1."]
+    assert [(failure.file, failure.row, failure.clip) for failure in source.failures.found] == [
+        ("one/s.tar", "sample 1", 1)
+    ]
+    assert [source.film(index) for index in (0, len(source) - 1)] == ["one/s", "two/s"]
+
+
 def test_bad_samples_are_named_and_left_out(film: Path, processor: Any, tmp_path: Path) -> None:
     members = {
         "good.png": jpeg(7), "good.txt": "Good.", "mute.png": jpeg(1), "blind.txt": "No picture.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
+from transformers import CLIPImageProcessorPil
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -21,9 +23,12 @@ from clip_films import jpeg, rows_of, write_film, write_rows
 
 from modeling_distinctad.video_distinctad import frame_times, read_frames
 from train import clip_files, clip_items
-from train.clip_items import ClipError, Failures, TooManyFailures, to_squares
+from train.clip_items import ClipError, Failures, TooManyFailures
 from train.clip_sources import KINDS, build_source, loader_rate, plain_processor
 from train.frame_cache import FrameCache
+from train.frame_squares import to_squares
+from train.stage1 import Stage1Arguments, build_data
+from train.stops import plain_stops
 
 SPANS = [(0.5, 2.1), (1.0, 4.0), (3.2, 5.9)]
 
@@ -60,10 +65,12 @@ def test_an_item_is_the_frames_at_the_midpoints(film: Path, processor: Any) -> N
     assert source.texts() == ["Text 0.", "Text 1.", "Text 2."] and len(source) == 3
 
 
-@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
-def test_a_cache_changes_nothing(film: Path, tmp_path: Path, fit: str) -> None:
+@pytest.mark.parametrize(("fit", "edge"), [("crop", 16), ("pad", 16), ("squash", 16), ("crop", 24), ("pad", 24)])
+def test_a_cache_changes_nothing(film: Path, tmp_path: Path, fit: str, edge: int) -> None:
     processor = plain_processor(edge=16, num_frames=4)
     processor.frame_fit = fit
+    size = {"height": 16, "width": 16}
+    processor.image_processor = CLIPImageProcessorPil(size={"shortest_edge": edge}, crop_size=size)
     rows = rows_of(film.name, SPANS)
     plain = build(film, processor, rows=rows)
     cached = build(film, processor, rows=rows, cache=tmp_path / "cache")
@@ -123,7 +130,7 @@ def test_bad_clips_are_named_and_left_out(processor: Any, tmp_path: Path) -> Non
     assert "no such file" in found["rows.jsonl row 7"] and "inside the data's folder" in found["rows.jsonl row 8"]
     assert {f.file for f in source.failures.found} >= {"good.mp4", "cut.mp4", "gone.mp4"}
     lines = (tmp_path / "out" / "failed.jsonl").read_text("utf-8").splitlines()
-    assert len(lines) == 8 and all(set(json.loads(line)) == {"file", "row", "reason"} for line in lines)
+    assert len(lines) == 8 and all(set(json.loads(line)) == {"file", "row", "reason", "clip"} for line in lines)
     assert len(loaded(source)) == 2
 
 
@@ -176,6 +183,33 @@ def test_clips_that_found_no_room_are_not_decoded_at_every_start(
     source = build(film, processor, rows=rows, **options)
     monkeypatch.setattr(type(source), "store_group", lambda *_: pytest.fail("decoded again"))
     assert build(film, processor, rows=rows, **options).texts() == source.texts()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_full_disk_is_no_clip_that_cannot_be_decoded(
+    film: Path, processor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, capsys: Any
+) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    rows, log = rows_of(film.name, SPANS), tmp_path / "failed.jsonl"
+    source = build(film, processor, rows=rows)
+    monkeypatch.setattr(FrameCache, "put", full)
+    with pytest.raises(SystemExit) as end, plain_stops(str(tmp_path / "run")):
+        build(film, processor, rows=rows, cache=tmp_path / "cache", workers=workers, log=log)
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert end.value.code == 1 and said.startswith("error: the run cannot be written (") and "No space left" in said
+    assert "Traceback" not in said and log.read_text(encoding="utf-8") == ""
+    monkeypatch.setattr(type(source), "frames", full)  # a decoder's temporary file
+    with pytest.raises(OSError, match="No space left"):
+        source[0]
+
+
+def test_clips_of_one_name_are_counted_one_by_one(film: Path, processor: Any) -> None:
+    rows = rows_of(film.name, [*SPANS, (7.0, 8.0)]) + rows_of(film.name, [*SPANS, (8.0, 9.0)])  # two files put together
+    assert len(build(film, processor, rows=rows, max_failed_share=0.25).failures.found) == 2
+    with pytest.raises(TooManyFailures, match="2 of 8 clips"):
+        build(film, processor, rows=rows, max_failed_share=0.2)
 
 
 def test_ranks_are_not_given_unequal_batches(damaged: Path, processor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +277,19 @@ def test_frame_numbers_choose_every_second_of_sixteen(processor: Any, tmp_path: 
     # 3 frames a second, frame n at (n - 1) / 3 s; midpoints of 1..3 s are 1.25 to 2.75 s: 3.75, 5.25, 6.75, 8.25
     timed = build_source("frames", tmp_path, processor, rows=rows_of("frames/clip_01", [(1.0, 3.0)]), frames_fps=3.0)
     assert shades(timed[0], processor) == [50, 60, 80, 90]
+
+
+def test_stage1_takes_frames_from_a_folder_of_its_own(processor: Any, tmp_path: Path) -> None:
+    folder_of_frames(tmp_path / "root")
+    row = rows_of("frames/clip_01", [(1.0, 3.0)])
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        write_rows(tmp_path / name, row)
+    asked: dict[str, Any] = {"source": "frames", "clips": str(tmp_path / "train"), "held_out": str(tmp_path / "test")}
+    data, pool = build_data(
+        Stage1Arguments(**asked, root=str(tmp_path / "root"), frames_fps=3.0), processor, tmp_path / "run"
+    )
+    assert len(data) == len(pool) == 1 and shades(data[0], processor) == [50, 60, 80, 90]
 
 
 def test_missing_frames_are_not_replaced(processor: Any, tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def test_seeds_are_read_and_refused() -> None:
     for wrong in ("1-", "a", "1,1", "3-1"):
         with pytest.raises(ValueError, match="expected"):
             parse_seeds(wrong)
+    with pytest.raises(ValueError, match="9-5 ends before it begins; expected 5-9"):
+        parse_seeds("1-3,9-5")
 
 
 def test_a_cache_holds_every_clip_and_face_in_order(features: Path) -> None:
@@ -60,6 +62,15 @@ def test_a_cache_holds_every_clip_and_face_in_order(features: Path) -> None:
     assert cache.rows[cache.films["800001"][3]]["face_offset"] == offsets[1]
     assert cache.rows[cache.films["2"][5]]["first_row"] == len(films[0].clips)
     assert cache.film_faces(cache.rows[cache.films["2"][0]]).shape[0] == len(films[1].cast)
+
+
+def test_a_line_separator_inside_a_text_ends_no_row(features: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(features, tmp_path / "features", ignore=shutil.ignore_patterns("parts_*")))
+    rows = FeatureCache(folder).rows
+    rows[0]["text"] = "He runs.\u2028She sits."
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / "rows.jsonl").write_text(lines, encoding="utf-8")
+    assert FeatureCache(folder).rows == rows
 
 
 def test_a_cache_resumes_and_refuses_another_tower(
@@ -126,6 +137,8 @@ def test_a_window_says_places_for_names_and_leaves_out_the_unlisted(
     counts = collator.counts  # the window was made twice
     assert counts["person_not_listed"] + counts["partner_not_listed"] == 2 * left_out
     assert counts["clips"] == 2 * len(window[2])
+    assert collator.count([window, window]) == dict(counts) == dict(collator.counts)  # whoever made the batches
+    assert WindowCollator(processor, cache, collator.options).count([]) == {}
 
 
 def test_a_name_in_its_slot_can_be_distinctive(processor: DistinctADProcessor) -> None:

@@ -61,7 +61,7 @@ def test_clean_features_recognise_everybody(tmp_path: Path, monkeypatch: pytest.
     cache(tmp_path / "cache", [1, 2, 3])
     figures, curve = measure(RecogniseArguments(str(tmp_path / "cache"), "1-2", "3"))
     assert figures["test_f1"] > 0.95 > figures["everyone_f1"] and curve[-1]["recall"] == 1
-    with pytest.raises(ValueError, match="tunes and is tested"):
+    with pytest.raises(ValueError, match="film 2 is in both tune and test"):
         measure(RecogniseArguments(str(tmp_path / "cache"), "1-2", "2"))
     with pytest.raises(ValueError, match="not in the cache"):
         measure(RecogniseArguments(str(tmp_path / "cache"), "1-2", "9"))

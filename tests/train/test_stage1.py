@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPModel
+from transformers import CLIPImageProcessorPil, CLIPModel
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_stage1 import arguments, losses, run
@@ -162,6 +162,51 @@ def test_shards_train_too(towers: dict[str, str], tmp_path: Path) -> None:
     assert losses(tmp_path / "run")[0] > 0
     with pytest.raises(ValueError, match="has clips .* and held_out ''; expected"):
         train(arguments(towers, 1, source="videos", clips=str(clips)), run(tmp_path / "none"))
+
+
+def test_a_run_goes_on_with_the_clips_that_it_began_with(
+    towers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips, held_out = (write_shard(tmp_path / f"{name}.tar", list(name)) for name in ("abc", "de"))
+    changes: dict[str, Any] = {"source": "webdataset", "clips": str(clips), "held_out": str(held_out)}
+
+    def reach_the_texts() -> None:
+        with pytest.raises(InterruptedError, match="texts"):
+            train(arguments(towers, 1, **changes), run(tmp_path / "run"))
+
+    def stop(*_: Any) -> Any:
+        raise InterruptedError("texts")
+
+    monkeypatch.setattr(stage1, "build_text_cache", stop)
+    reach_the_texts()
+    (tmp_path / "run" / "checkpoint-2").mkdir()
+    (tmp_path / "run" / "checkpoint-2" / "trainer_state.json").write_text("{}", encoding="utf-8")
+    reach_the_texts()
+    with monkeypatch.context() as patch:
+        patch.setattr(stage1, "build_data", lambda *_: pytest.fail("decoded before another run was refused"))
+        with pytest.raises(ValueError, match=r"another run: gamma was 0\.5 and is 0\.1"):
+            train(arguments(towers, 1, **changes, gamma=0.1), run(tmp_path / "run"))
+    processor = frame_processor(towers["clip"], 2)
+    named = []
+    for films in ("abc", "abx", "abcd"):
+        write_shard(clips, list(films))
+        asked = arguments(towers, 1, **changes)
+        named.append(stage1.data_fingerprint(asked, *stage1.build_data(asked, processor, tmp_path / "lists")))
+        if films != "abc":
+            with pytest.raises(ValueError, match="another run: clips_sha256 was '.*expected the same"):
+                train(asked, run(tmp_path / "run"))
+    assert len(set(named)) == 3
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+def test_cached_squares_are_not_cropped_again(towers: dict[str, str], tmp_path: Path, fit: str) -> None:
+    processor = frame_processor(towers["clip"], 1, fit)
+    size = {"height": 32, "width": 32}
+    cache = stage1.FrameCache(tmp_path, 10**8)
+    for edge in (48, 40):  # the processor resizes to more than it crops
+        processor.image_processor = CLIPImageProcessorPil(size={"shortest_edge": edge}, crop_size=size)
+        plain, cached = (ClipDataset([1], "clear", processor, 1, kept)[0] for kept in (None, cache))
+        assert torch.equal(plain["pixel_values"], cached["pixel_values"])
 
 
 def test_drawn_frames_come_from_the_cache_as_they_went_in(towers, tmp_path, monkeypatch):

@@ -72,6 +72,8 @@ def test_two_steps_and_a_resume_equal_four_steps(
     assert len(set(whole)) == 4 and resumed == whole
     ours, theirs = (load_file(f / "model.safetensors") for f in (folder, trained))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    records = [json.loads((f / "run_record.json").read_text(encoding="utf-8"))["metrics"] for f in (folder, trained)]
+    assert records[0]["training_clips"] == records[1]["training_clips"]  # of the steps before the resume too
 
 
 def test_a_run_that_ended_before_it_was_saved_learns_no_more(
@@ -278,6 +280,15 @@ def test_a_dry_run_counts_and_names_what_is_missing(
     assert 8.0e9 < sum(p.numel() for p in model.language_model.parameters()) < 8.1e9
     with pytest.raises(ValueError, match="nowhere/unknown"):
         report(arguments(towers, features, language="nowhere/unknown"), run(tmp_path / "model"))
+
+
+def test_a_dry_run_asks_for_no_file_of_a_hub_tower(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
+    from train.dry_run import check_paths
+
+    asked = arguments(towers, features, clip="openai/clip-vit-base-patch32")
+    assert check_paths(asked, run(tmp_path / "model")) == []
+    (lost,) = check_paths(arguments(towers, features, clip="runs/no_clipad_b32"), run(tmp_path / "model"))
+    assert lost == "clip: runs/no_clipad_b32/config.json is not there"
 
 
 @pytest.mark.parametrize("who", ["predicted", "all"])

@@ -128,10 +128,12 @@ def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint(
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "lower batch_size"),
         (OSError(errno.ENOSPC, "No space left on device"), "cannot be written"),
         (OSError(errno.EROFS, "Read-only file system"), "cannot be written"),
+        (OSError("Caught OSError in DataLoader worker process 0.\nOriginal Traceback:\n  File x\nOSError: [Errno 28] "
+                 "No space left on device"), "written (OSError: [Errno 28] No space left"),
         (SafetensorError("I/O error: No space left on device"), "cannot be written"),
         (NotFiniteError("the loss is nan"), "the loss is nan"),
     ],
-)
+)  # fmt: skip
 def test_what_ends_a_run_is_one_line(
     error: Exception, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
