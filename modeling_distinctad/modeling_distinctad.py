@@ -14,10 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import ModelOutput
+from transformers.utils import can_return_tuple
 
 from .contextual_em_distinctad import ContextualEM, em_health_figures
 from .contrast_distinctad import Found, Prompts, contrasted, packed_prompts
+from .generation_distinctad import generation_settings, new_tokens
 from .language_loss_distinctad import call_language_model, count_items, language_loss, supervised_loss
 from .mixers_distinctad import BasisCrossAttention, WindowAttention, difference_from_others
 from .perceiver_distinctad import Perceiver, ScaledLinear
@@ -26,6 +29,7 @@ from .slots_distinctad import fill_slots
 from .towers_distinctad import build_language_model, build_vision_tower
 
 _TRUTH = ("labels", "distinctive_mask", "num_items_in_batch", "num_distinctive_in_batch")
+_INNER = ("output_hidden_states", "output_attentions")
 
 
 @dataclass
@@ -47,7 +51,7 @@ class DistinctADOutput(ModelOutput):
     visual_embeds: Tensor | None = None
 
 
-class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
+class DistinctADForConditionalGeneration(DistinctADPreTrainedModel, GenerationMixin):
     """Frozen vision tower, Perceiver, contextual EM, projection, frozen language model.
 
     Args:
@@ -190,6 +194,7 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             self._require_room(int(mask.sum(dim=-1).max()), "a prompt with its text has")
         return embeds, mask, clip_mask, visual
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor,
@@ -227,29 +232,39 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             num_distinctive_in_batch: its distinctive tokens; divides L_dist where `dist_normalisation` is "own".
             loss_only: with labels, compute logits only where they are supervised, and return none.
             language_chunk: with `loss_only`, clips that the language model holds activations of at a time; 0: all.
-            **kwargs: passed on to the language model.
+            **kwargs: passed on to the language model; `return_dict=False` (or the configuration's) gives a tuple.
 
         Returns:
-            Losses, logits (B, N, L, V) and visual tokens (B, N, Q, D). Contradicting inputs raise a ValueError.
+            Losses, logits (B, N, L, V), visual tokens (B, N, Q, D). Contradicting inputs, inner states: a ValueError.
         """
+        self._refuse_inner_states(kwargs)
         self._hold_frozen_parts()
         windows = (input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask)
         embeds, mask, clip_mask, visual = self._prompt(*windows, face_pixel_values, face_features, face_index)
+        logits = loss = auto = told = None
         if labels is None or not loss_only:
             logits = call_language_model(self.language_model, embeds, mask, **kwargs)
-            output = DistinctADOutput(logits=logits.unflatten(0, input_ids.shape[:2]), visual_embeds=visual)
-        else:
-            logits, output = None, DistinctADOutput(visual_embeds=visual)
         if labels is not None:
             labels = labels.masked_fill(~clip_mask.unsqueeze(-1), -100).flatten(0, 1)
             marks = self._distinctive_marks(distinctive_mask)
             scored = (labels, marks, count_items(labels, marks, num_items_in_batch, num_distinctive_in_batch))
             if logits is not None:
-                found = language_loss(self.config, logits, *scored)
+                loss, auto, told = language_loss(self.config, logits, *scored)
             else:
-                found = supervised_loss(self.config, self.language_model, embeds, mask, *scored, language_chunk)
-            output.loss, output.loss_auto, output.loss_distinctive = found
-        return output
+                parts = (self.config, self.language_model, embeds, mask)
+                loss, auto, told = supervised_loss(*parts, *scored, language_chunk)
+        shaped = None if logits is None else logits.unflatten(0, input_ids.shape[:2])
+        return DistinctADOutput(loss, auto, told, shaped, visual)  # at once: what is set first is first in the tuple
+
+    def _refuse_inner_states(self, kwargs: dict[str, Any]) -> None:
+        """Take what asks for the language model's inner states out of the arguments; they are not handed out."""
+        for name in _INNER:
+            asked = kwargs.pop(name, None)
+            if getattr(self.config, name, False) if asked is None else asked:
+                raise ValueError(
+                    f"{name} is True; expected False, the output holds losses, logits and visual tokens; leave it out "
+                    "and hook into model.language_model."
+                )
 
     def _distinctive_marks(self, distinctive_mask: Tensor | None) -> Tensor | None:
         """The mask as (B*N, L); training with a weight on L_dist needs one."""
@@ -259,7 +274,7 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
         return None if distinctive_mask is None else distinctive_mask.flatten(0, 1)
 
     @torch.no_grad()
-    def generate(
+    def generate(  # type: ignore[override]
         self,
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
@@ -290,15 +305,16 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             face_index: (B, N, L) long.
             describe_mask: (B, N) bool, False for clips that lend context only and get no text; None: all get one.
             **generation: settings of transformers' `generate`, and `contrast` (see `search`), before those of a
-                `generation_config`; the configuration's `decode_*` are the defaults. `labels`, `distinctive_mask` and
-                the batch's counts are let pass and never read: truth has no way in.
+                `generation_config`, before what was set in the model's; the configuration's `decode_*` are the
+                defaults. `max_length` counts the longest prompt too. `labels`, `distinctive_mask` and the batch's
+                counts are let pass and never read: truth has no way in.
 
         Returns:
             (B, N, L_new) long, only new tokens; clips that are padded or not asked for are all padding.
 
         Raises:
-            ValueError: inputs contradict each other, several sequences a clip are asked for, or a prompt leaves the
-                language model no room.
+            ValueError: inputs contradict each other, several sequences a clip are asked for, or a prompt leaves no
+                room.
         """
         self._hold_frozen_parts(checkpointed=False)
         with self._bases_at_rest():
@@ -306,7 +322,8 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
                 input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
                 face_features, face_index,
             )  # fmt: skip
-        settings = self._generation_settings({k: v for k, v in generation.items() if k not in _TRUTH})
+        given = {name: value for name, value in generation.items() if name not in _TRUTH}
+        settings = generation_settings(self.config, self.generation_config, given)
         asked = clip_mask if describe_mask is None else clip_mask & describe_mask.bool()
         if not asked.any():
             return input_ids.new_full((*input_ids.shape[:2], 1), settings["pad_token_id"])
@@ -322,14 +339,16 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
 
         Args:
             prompts: M clips.
-            settings: as `generate` resolves them: those of transformers, and "contrast", the weight of what the
+            settings: of `generation_settings`: those of transformers, and "contrast", the weight of what the
                 window's other pictures say (`contrast_distinctad`); 0, or a search without beams: the search's order.
             keep: texts a clip; never more than the search has beams.
 
         Returns:
             The best `keep` texts of every clip.
         """
-        settings = settings | self._room(prompts.embeds.shape[1], settings)
+        length = prompts.embeds.shape[1]
+        self._require_room(length + 1, "a prompt with one new token has")
+        settings = new_tokens(settings, length, self._positions)
         contrast, beams = settings.pop("contrast", 0.0), settings["num_beams"]
         most = beams if contrast else min(keep, beams)
         if most > 1:
@@ -347,14 +366,6 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
             found = contrasted(self.language_model, prompts, found, contrast, penalty, end)
         return Found(found.ids[:, :keep], None if found.scores is None else found.scores[:, :keep])
 
-    def _room(self, length: int, settings: dict[str, Any]) -> dict[str, int]:
-        """New tokens that the language model's positions leave after a prompt, where they are fewer than asked."""
-        most = self._positions
-        if not most or settings.get("max_new_tokens") is None or length + settings["max_new_tokens"] <= most:
-            return {}
-        self._require_room(length + 1, "a prompt with one new token has")
-        return {"max_new_tokens": most - length}
-
     @property
     def _positions(self) -> int | None:
         """How many positions the language model knows; None: it does not say."""
@@ -367,27 +378,6 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel):
                 f"{what} {length} tokens and the language model {self._positions} positions; expected no more; list "
                 "fewer people or fewer contextual ADs."
             )
-
-    def _generation_settings(self, asked: dict[str, Any]) -> dict[str, Any]:
-        config = self.config
-        eos = config.eos_token_id if config.eos_token_id is not None else config.text_config.eos_token_id
-        pad = config.pad_token_id if config.pad_token_id is not None else config.text_config.pad_token_id
-        if pad is None:
-            pad = eos[0] if isinstance(eos, list) else eos
-        settings: dict[str, Any] = {"do_sample": False, "eos_token_id": eos, "pad_token_id": 0 if pad is None else pad}
-        prefix = "decode_"
-        names = (
-            "num_beams", "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "max_new_tokens", "contrast",
-        )  # fmt: skip
-        settings |= {name: getattr(config, prefix + name) for name in names}
-        given = asked.pop("generation_config", None)
-        settings |= {k: v for k, v in (given.to_diff_dict() if given else {}).items() if k != "transformers_version"}
-        settings |= asked
-        if settings.get("num_return_sequences", 1) != 1 or settings.get("return_dict_in_generate"):
-            raise ValueError("generate: expected one plain sequence a clip; leave out num_return_sequences and dicts.")
-        if settings["num_beams"] == 1:
-            settings.pop("length_penalty")
-        return settings
 
 
 def _clip_mask(clip_mask: Tensor | None, shape: tuple[int, ...], device: torch.device) -> Tensor:

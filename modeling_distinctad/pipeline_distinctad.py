@@ -8,14 +8,16 @@ portraits".
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.pipelines.base import ChunkPipeline
 
+from .generation_distinctad import own_settings
 from .recognition_distinctad import recognise
 from .video_distinctad import frame_times, iter_clip_frames
 
@@ -66,11 +68,12 @@ class DistinctADPipeline(ChunkPipeline):
                 every keyword of `__call__` but the film, the intervals and the cast, as a default for all calls.
 
         Raises:
-            ValueError: no processor.
+            ValueError: no processor, or keywords of other pipelines that this one has no use for.
         """
         if processor is None:
             raise ValueError("processor is missing; expected the model's DistinctADProcessor; pass processor=")
         kwargs.setdefault("task", TASK)
+        _refuse_batching(kwargs)
         super().__init__(model=model, processor=processor, **kwargs)
         self.model.eval()
 
@@ -90,7 +93,8 @@ class DistinctADPipeline(ChunkPipeline):
         Args:
             film: path of the video file.
             intervals: (start_s, end_s) of the clips to describe, in seconds, in any order.
-            cast: {"name", and as far as known "id", "actor", "portrait": path, PIL image or None} of each person.
+            cast: {"name", and as far as known "id", "actor", "portrait": path, PIL image, uint8 array
+                (H, W, 3) or None} of each person.
             subtitles: not read by this model; kept for the signature, leave it None.
             **kwargs: characters: "recognised" (default: the people found in the clip by their portraits, best first;
                 those without a portrait are never named) or "all" (the whole cast in its order, in every clip).
@@ -104,9 +108,14 @@ class DistinctADPipeline(ChunkPipeline):
             model), window, position (in the window), frames_s (times of the frames asked for).
 
         Raises:
-            ValueError: no intervals given, a malformed one, or a cast that cannot be used.
+            ValueError: no film or no intervals given, a malformed one, a cast or a keyword that cannot be used; all but
+                generation's are checked before the film is opened.
             VideoError: the film cannot be read.
         """
+        if not isinstance(film, (str, os.PathLike)):
+            raise ValueError(
+                f"film is {_shown(film)}; expected the path of one video file; call the pipeline once for each film"
+            )
         if intervals is None:
             raise ValueError("intervals is None; expected (start_s, end_s) of the gaps to describe; pass intervals=")
         if subtitles is not None:
@@ -119,10 +128,12 @@ class DistinctADPipeline(ChunkPipeline):
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Share the keywords out to `preprocess`, `_forward` and `postprocess`; unknown ones are generation's."""
+        _refuse_batching(kwargs)
         if kwargs.get("characters", "all") not in ("recognised", "all"):
             raise ValueError(f"characters is {kwargs['characters']!r}; expected 'recognised' or 'all'; choose one")
-        if kwargs.get("batch_windows", 1) < 1:
-            raise ValueError(f"batch_windows is {kwargs['batch_windows']}; expected at least 1; raise it")
+        windows = kwargs.get("batch_windows", 1)
+        if not isinstance(windows, Integral) or windows < 1:
+            raise ValueError(f"batch_windows is {windows!r}; expected a whole number, at least 1; mend it")
         prepare: dict[str, Any] = {name: kwargs.pop(name) for name in ("batch_windows", "frames") if name in kwargs}
         run = {name: kwargs.pop(name) for name in (*_OWN, "progress") if name in kwargs}
         return prepare, {**run, "generation": kwargs} if kwargs else run, {}
@@ -131,16 +142,18 @@ class DistinctADPipeline(ChunkPipeline):
         self, film: str | os.PathLike[str], intervals: Sequence[tuple[float, float]], cast: Sequence[Mapping[str, Any]]
     ) -> _Film:
         people: list[dict[str, Any]] = []
-        pictures: list[Image.Image] = []
-        for person in cast:
-            if not str(person.get("name") or "").strip():
-                raise ValueError(f"cast entry {dict(person)} has no name; expected a 'name'; add it or leave it out")
+        pictures: list[Any] = []
+        for person in _each("cast", cast, "a list of {'name', 'portrait', ...}"):
+            if not isinstance(person, Mapping) or not str(person.get("name") or "").strip():
+                raise ValueError(
+                    f"cast entry {_shown(person)} has no name; expected a dictionary with a 'name'; add one or cut it"
+                )
             portrait = person.get("portrait")
             people.append({"name": person["name"], "actor": person.get("actor"), "portrait": None})
             if portrait is not None:
                 people[-1]["portrait"] = len(pictures)
                 pictures.append(_picture(portrait, str(person["name"])))
-        times = sorted((float(start_s), float(end_s)) for start_s, end_s in intervals)
+        times = sorted(_interval(given) for given in _each("intervals", intervals, "a list of (start_s, end_s)"))
         return _Film(os.fspath(film), times, people, self.processor.frame_pixels(pictures) if pictures else None)
 
     def read_clips(self, film: str, intervals: Sequence[tuple[float, float]]) -> Iterator[Sequence[Any]]:
@@ -203,7 +216,7 @@ class DistinctADPipeline(ChunkPipeline):
             faces = None if film.face_features is None else [film.face_features] * len(features)
             batch = self.processor(frame_features=features, characters=people, portrait_features=faces)
             inputs = {name: tensor.to(self.device) for name, tensor in batch.items()}
-            ids = self.model.generate(**inputs, **{**self._ends(), **(generation or {})})
+            ids = self.model.generate(**inputs, **self._ends(generation or {}), **(generation or {}))
             names = [[[person["name"] for person in clip] for clip in window] for window in people]
             width = ids.shape[1]  # shorter windows are padded with empty clips
             texts = self.processor.batch_decode(ids.cpu(), [rows + [[]] * (width - len(rows)) for rows in names])
@@ -264,13 +277,16 @@ class DistinctADPipeline(ChunkPipeline):
         found = recognise(features, mask, film.face_features, max_people, pool, threshold)
         return [film.of_faces([index for index, _ in best]) for best in found]
 
-    def _ends(self) -> dict[str, int]:
-        """End and pad ids of the tokenizer that the model was trained with, where its configuration names none."""
+    def _ends(self, generation: Mapping[str, Any]) -> dict[str, int]:
+        """End and pad ids of the tokenizer that the model was trained with, where nobody names any."""
         if self.model.config.eos_token_id is not None:
             return {}
         tokenizer = self.processor.tokenizer
         pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-        return {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": pad}
+        ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": pad}
+        named = own_settings(self.model.generation_config, self.model.config)
+        named = {**named, **own_settings(generation.get("generation_config")), **generation}
+        return {name: value for name, value in ends.items() if name not in named}
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save model, processor and all code in one folder that `transformers.pipeline(model=folder)` loads.
@@ -293,14 +309,49 @@ def upright(picture: Image.Image) -> Image.Image:
     return turned.convert("RGB")
 
 
-def _picture(portrait: Any, name: str) -> Image.Image:
-    """A portrait as a picture: given as one, or read from its path."""
+def _refuse_batching(keywords: Mapping[str, Any]) -> None:
+    """Refuse transformers' own ways to go through many inputs: a film is one, and its windows are what is batched."""
+    for name in ("batch_size", "num_workers"):
+        if keywords.get(name) is not None:
+            raise ValueError(f"{name} is {keywords[name]!r}; expected none; use batch_windows for windows at a time")
+
+
+def _shown(value: Any) -> str:
+    """A value for one line of an error."""
+    said = " ".join(str(value).split())
+    return said if len(said) <= 80 else f"{said[:77]}..."
+
+
+def _each(name: str, values: Any, expected: str) -> Iterator[Any]:
+    """What a list holds; a text or a dictionary is none."""
+    if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} is {_shown(values)}; expected {expected}; put it into a list")
+    return iter(values)
+
+
+def _interval(given: Any) -> tuple[float, float]:
+    """A clip's (start_s, end_s)."""
+    try:
+        if isinstance(given, (str, Mapping)):
+            raise TypeError("no pair")
+        start_s, end_s = given
+        return float(start_s), float(end_s)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"intervals: {_shown(given)}; expected (start_s, end_s), two numbers; write it as such a pair"
+        ) from error
+
+
+def _picture(portrait: Any, name: str) -> Any:
+    """A portrait as a picture: given as one, or read from its path; an array is left to the processor."""
     if isinstance(portrait, Image.Image):
         return upright(portrait)
+    if hasattr(portrait, "__array__"):
+        return portrait
     try:
         with Image.open(portrait) as picture:
             return upright(picture)
     except (OSError, AttributeError) as error:
         raise ValueError(
-            f"portrait of {name}: {portrait!s} cannot be read ({error}); expected a picture file; mend the cast"
+            f"portrait of {name}: {_shown(portrait)} cannot be read ({error}); expected a picture file; mend the cast"
         ) from error

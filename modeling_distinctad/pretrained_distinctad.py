@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,10 @@ from transformers.utils import logging
 from .configuration_distinctad import DistinctADConfig
 from .perceiver_distinctad import Perceiver, ScaledLinear
 from .towers_distinctad import embed_images, load_language, load_vision, require_all_weights, weights_sha256
+
+# For no type: transformers saves the files that a model's files import, so this line keeps a saved model its pipeline.
+if TYPE_CHECKING:
+    from .pipeline_distinctad import DistinctADPipeline  # noqa: F401
 
 logger = logging.get_logger(__name__)
 # Keywords of `from_pretrained` that say how to fetch a model and run its attention.

@@ -215,12 +215,50 @@ def test_without_a_cast(pipe: DistinctADPipeline, film: Path) -> None:
         ({"cast": [{"name": "Mara"}]}, "characters='all'"),
         ({"characters": "some"}, "'recognised' or 'all'"),
         ({"batch_windows": 0}, "at least 1"),
+        ({"batch_windows": 1.5}, "batch_windows is 1.5; expected a whole number"),
+        ({"batch_size": 2}, "batch_size is 2; expected none; use batch_windows"),
+        ({"num_workers": 1}, "num_workers is 1; expected none"),
+        ({"intervals": 3.0}, "intervals is 3.0; expected a list"),
+        ({"intervals": [3.0]}, r"intervals: 3.0; expected \(start_s, end_s\)"),
+        ({"intervals": ["12"]}, r"intervals: 12; expected \(start_s, end_s\)"),
+        ({"intervals": [{"start_s": 0.0, "end_s": 1.0}]}, r"intervals: {'start_s.*; expected \(start_s, end_s\)"),
+        ({"cast": ["Mara"]}, "cast entry Mara has no name; expected a dictionary"),
+        ({"cast": "Mara"}, "cast is Mara; expected a list"),
+        (
+            {"cast": [{"name": "Mara", "portrait": np.zeros((9, 9))}]},
+            r"image of float64 \(9, 9\); expected PIL or uint8",
+        ),
         ({"subtitles": "film.srt"}, "leave them out"),
     ],
 )
 def test_errors(pipe: DistinctADPipeline, film: Path, changes: dict[str, Any], match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        pipe(film, **{"intervals": INTERVALS, **changes})
+    absent = film if match in ("end >= start", "characters='all'") else film.with_name("absent.mp4")
+    with pytest.raises(ValueError, match=match) as error:
+        pipe(absent, **{"intervals": INTERVALS, **changes})  # said before the film is opened
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+def test_one_film_a_call_and_no_batch_size_at_construction(pipe: DistinctADPipeline, film: Path) -> None:
+    with pytest.raises(ValueError, match=r"film is \[.*; expected the path of one video file"):
+        pipe([film, film], INTERVALS)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="batch_size is 8; expected none"):
+        DistinctADPipeline(model=pipe.model, processor=pipe.processor, device="cpu", batch_size=8)
+
+
+def test_a_portrait_may_be_an_array(pipe: DistinctADPipeline, film: Path) -> None:
+    cast = [{"name": "Mara", "portrait": portrait(1)}, {"name": "Joe", "portrait": portrait(2)}]
+    arrays = [{**person, "portrait": np.asarray(person["portrait"])} for person in cast]
+    assert pipe(film, INTERVALS[:2], arrays, **GREEDY) == pipe(film, INTERVALS[:2], cast, **GREEDY)
+
+
+def test_the_models_generation_config_counts(film: Path) -> None:
+    made = make()
+    kept = made.model.generation_config
+    kept.num_beams, kept.no_repeat_ngram_size, kept.max_new_tokens = 1, 0, 3
+    assert made(film, INTERVALS[:2]) == made(film, INTERVALS[:2], **{**GREEDY, "max_new_tokens": 3})
+    assert set(made._ends({})) == {"eos_token_id", "pad_token_id"}  # the tokenizer's, until somebody names others
+    kept.eos_token_id = 7
+    assert set(made._ends({})) == {"pad_token_id"} and made._ends({"pad_token_id": 3}) == {}
 
 
 def test_no_film_and_no_processor(pipe: DistinctADPipeline, tmp_path: Path) -> None:
@@ -245,6 +283,44 @@ print(json.dumps({"rows": first, "again": pipe(film, intervals=intervals, cast=c
                   "ids": processor.token_ids, "class": type(pipe).__name__}))
 """
 )
+
+
+SAVE = (
+    ALONE
+    + """
+import sys
+from transformers import AutoModel, AutoProcessor
+AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True).save_pretrained(sys.argv[2])
+AutoProcessor.from_pretrained(sys.argv[1], trust_remote_code=True).save_pretrained(sys.argv[2])
+"""
+)
+AGAIN = (
+    ALONE
+    + """
+import json, sys
+from transformers import pipeline
+pipe = pipeline("audio-description", model=sys.argv[1], trust_remote_code=True, device="cpu")
+print(json.dumps(pipe(sys.argv[2], intervals=json.loads(sys.argv[3]), **json.loads(sys.argv[4]))))
+"""
+)
+
+
+def test_saved_the_usual_way_the_pipeline_still_loads(pipe: DistinctADPipeline, film: Path, tmp_path: Path) -> None:
+    """What a Hub user does after training: the model and the processor save themselves, no pipeline was ever loaded."""
+    pipe.save_pretrained(tmp_path / "published")
+    saved = tmp_path / "saved"
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    env.pop("PYTHONPATH", None)
+    for home, code, arguments in (
+        ("first", SAVE, (str(tmp_path / "published"), str(saved))),
+        ("second", AGAIN, (str(saved), str(film), json.dumps(INTERVALS), json.dumps(GREEDY))),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=tmp_path, env={**env, "HF_HOME": str(tmp_path / home)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == pipe(film, INTERVALS, **GREEDY)
 
 
 def test_fresh_process_without_the_repository(

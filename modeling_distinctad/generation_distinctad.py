@@ -1,0 +1,104 @@
+"""Which settings a search runs with, and how many new tokens a prompt leaves room for.
+
+Whoever is nearer to the call leads: its arguments, its `generation_config`, the model's `generation_config` (what was
+set there, not what transformers copied into it from the configuration), the configuration's `decode_*`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import GenerationConfig
+
+_DECODE = (
+    "num_beams", "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "max_new_tokens", "contrast",
+)  # fmt: skip
+
+
+def generation_settings(config: Any, kept: GenerationConfig | None, asked: dict[str, Any]) -> dict[str, Any]:
+    """Put the settings of one call together.
+
+    Args:
+        config: a `DistinctADConfig`.
+        kept: the model's generation configuration, or None.
+        asked: the call's arguments, a `generation_config` among them or not.
+
+    Returns:
+        Arguments of the language model's `generate`, and "contrast"; never both max_length and max_new_tokens.
+
+    Raises:
+        ValueError: several sequences a clip, or a dictionary, are asked for.
+    """
+    text = config.text_config
+    eos = config.eos_token_id if config.eos_token_id is not None else text.eos_token_id
+    pad = config.pad_token_id if config.pad_token_id is not None else text.pad_token_id
+    if pad is None:
+        pad = eos[0] if isinstance(eos, list) else eos
+    settings: dict[str, Any] = {"do_sample": False, "eos_token_id": eos, "pad_token_id": 0 if pad is None else pad}
+    settings |= {name: getattr(config, f"decode_{name}") for name in _DECODE}
+    call = {name: value for name, value in asked.items() if name != "generation_config"}
+    for nearer in (own_settings(kept, config), own_settings(asked.get("generation_config")), call):
+        if nearer.get("max_length") is not None:  # a limit of its own: none from further away may lead over it
+            settings.pop("max_new_tokens", None)
+        settings |= nearer
+    if settings.get("max_new_tokens") is not None:
+        settings.pop("max_length", None)
+    if settings.get("num_return_sequences", 1) != 1 or settings.get("return_dict_in_generate"):
+        raise ValueError("generate: expected one plain sequence a clip; leave out num_return_sequences and dicts.")
+    if settings["num_beams"] == 1:
+        settings.pop("length_penalty")
+    return settings
+
+
+def own_settings(given: GenerationConfig | None, config: Any = None) -> dict[str, Any]:
+    """What was set in a generation configuration.
+
+    Args:
+        given: the generation configuration, or None.
+        config: the model's configuration, of which transformers puts copies into the model's generation configuration
+            when it makes one; what is equal to it, or to its `text_config`, then says nothing of its own.
+
+    Returns:
+        The fields that differ from those of a fresh `GenerationConfig`.
+    """
+    fields = {} if given is None else given.to_diff_dict()
+    copied = config is not None and fields.get("_from_model_config")
+    sources = (config, config.text_config) if copied else ()
+    return {
+        name: value
+        for name, value in fields.items()
+        if not name.startswith("_")
+        and name != "transformers_version"
+        and all(value != getattr(source, name, None) for source in sources)
+    }
+
+
+def new_tokens(settings: dict[str, Any], length: int, positions: int | None) -> dict[str, Any]:
+    """Bound the new tokens of a search by what is asked and by what the language model's positions leave.
+
+    Args:
+        settings: of the search.
+        length: tokens of the longest prompt; max_length counts them too, as transformers does.
+        positions: how many the language model knows, or None.
+
+    Returns:
+        The settings, with max_new_tokens where there is any bound, and no max_length.
+
+    Raises:
+        ValueError: a max_length that the prompt fills.
+    """
+    settings = dict(settings)
+    whole, asked = settings.pop("max_length", None), settings.get("max_new_tokens")
+    if asked is None and whole is not None:
+        asked = whole - length
+        if asked < 1:
+            raise ValueError(
+                f"max_length is {whole} and the longest prompt has {length} tokens; expected more, as it counts the "
+                "prompt too; raise it or pass max_new_tokens."
+            )
+    if asked is None:
+        return settings
+    return {**settings, "max_new_tokens": min(asked, max(positions - length, 1)) if positions else asked}
+
+
+__all__ = ["generation_settings", "new_tokens", "own_settings"]
