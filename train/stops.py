@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,11 +133,21 @@ def plain_stops(output_dir: str) -> Iterator[None]:
                 held.enter_context(only_writer(target.with_name(f".{target.name}.lock"), output_dir))
             yield
     except (ArithmeticError, OSError, RuntimeError, MemoryError, SafetensorError) as error:
-        line = _line(error)
+        line = _line(_signalled(error))
         if line is None:
             raise
         print(f"\nerror: {line}", file=sys.stderr)  # the progress bar ends without a line end
         raise SystemExit(1) from error
+
+
+def _signalled(error: BaseException) -> BaseException:
+    """A data worker that dies while it hands a batch over resets its connection; torch's word for it is a signal's."""
+    if isinstance(error, ConnectionResetError):
+        try:
+            time.sleep(1.0)
+        except RuntimeError as told:
+            return told
+    return error
 
 
 def _line(error: BaseException) -> str | None:

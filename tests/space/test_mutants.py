@@ -14,10 +14,10 @@ from test_kept import FIRST, change, put
 from visitor import Visitor
 
 from distinctad.describe import draft
-from distinctad.plan import sha256_of
 from distinctad.track import TrackSettings
 from space import desk as desks
 from space import work
+from space.examples import Example
 
 MARKUP = "<img src=x onerror=alert(1)>"
 
@@ -26,7 +26,7 @@ def test_the_server_keeps_drafts_of_its_own_examples_only(desk: Any, film: Path,
     asked = {"request": SimpleNamespace(session_hash="a"), "progress": lambda *_, **__: None}
     other = tmp_path / "film_7.mp4"
     other.write_bytes(film.read_bytes() + bytes(8))
-    desk.examples._known.add(sha256_of(other))  # as if an example had been drawn
+    desk.examples._drawn[0] = Example(other, srt, ())  # as if it had been drawn
     try:
         for _ in range(2):
             desk.describe_film(str(film), str(srt), None, "early", **asked)
@@ -34,7 +34,7 @@ def test_the_server_keeps_drafts_of_its_own_examples_only(desk: Any, film: Path,
         desk.describe_film(str(other), str(srt), None, "early", **asked)
         assert len(desk.examples._drafts) == 1
     finally:
-        desk.examples._known.clear()
+        desk.examples._drawn.clear()
         desk.examples._drafts.clear()
 
 

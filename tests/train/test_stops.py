@@ -87,6 +87,22 @@ class Deadly(torch.utils.data.Dataset):
         return self.data[index]
 
 
+def test_a_worker_that_dies_while_it_hands_a_batch_over_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def handler(signum: int, frame: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")  # as torch's own does
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(SystemExit) as end, plain_stops(str(tmp_path / "run")):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert end.value.code == 1 and "a data worker died (DataLoader worker (pid 7)" in capsys.readouterr().err
+
+
 def test_a_dead_data_worker_is_said_and_the_run_goes_on(
     towers: dict[str, str], whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
