@@ -40,6 +40,7 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
     import transformers
 
     from modeling_distinctad.configuration_distinctad import DistinctADConfig
+    from modeling_distinctad.generation_distinctad import generation_settings
     from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
     from modeling_distinctad.pipeline_distinctad import DistinctADPipeline
     from modeling_distinctad.processing_distinctad import DistinctADProcessor
@@ -54,6 +55,7 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
         processor = DistinctADProcessor.from_pretrained(where, trust_remote_code=False)
     network.eval()
     pipe = DistinctADPipeline(model=network, processor=processor, device=target)
+    used = generation_settings(network.config, network.generation_config, {})
     kind = str(next(network.parameters()).dtype).removeprefix("torch.")
     files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors")) if folder else []
     name = folder.resolve().name if folder else where
@@ -62,8 +64,8 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
         "sha256": sha256_of(*files) if files else None,
         "device": target.type,
         "dtype": kind,
-        "num_beams": network.config.decode_num_beams,
-        "contrast": network.config.decode_contrast,
+        "num_beams": used["num_beams"],
+        "contrast": used["contrast"],
     }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,3 +137,12 @@ def test_after_a_lack_of_memory_each_clip_still_has_its_own_beams(film: Path, tm
     assert [[text for text, _ in texts] for texts in options] == [
         [f"Best {i}.", f"Beam {i}.", f"Beam {i + 100}."] for i in range(12)
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pipe")  # skips where there is no checkpoint
+def test_the_record_says_the_beams_of_the_models_generation_config(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(CHECKPOINT, tmp_path / "checkpoint"))
+    assert load_pipeline(folder, "cpu", "float32", 0)[1]["num_beams"] == 5
+    (folder / "generation_config.json").write_text('{"num_beams": 2}')
+    assert load_pipeline(folder, "cpu", "float32", 0)[1]["num_beams"] == 2
