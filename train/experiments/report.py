@@ -215,11 +215,14 @@ def plot_arms(path: Path, report: Report, records: Sequence[Record]) -> Path:
             single = [v[column.metric] for r in records if r.arm == arm for v in r.figures.values()]
             axis.plot(single, [place] * len(single), ".", color="#BBBBBB", zorder=1)
             _draw(axis, found[arm], place, horizontal=True)
+        marks: dict[float, list[str]] = {}  # equal levels share a line and its label
         for name, values in report.levels.items():
             if column.metric in values:
-                axis.axvline(values[column.metric], color="#555555", linewidth=1, linestyle=":", zorder=0)
-                axis.annotate(name, (values[column.metric], 1), xycoords=("data", "axes fraction"), rotation=90,
-                              ha="right", va="top", fontsize=7, color="#555555")  # fmt: skip
+                marks.setdefault(round(values[column.metric], 1), []).append(name)
+        for value, names in marks.items():
+            axis.axvline(value, color="#555555", linewidth=1, linestyle=":", zorder=0)
+            axis.annotate("\n".join(names), (value, 1), xycoords=("data", "axes fraction"), rotation=90,
+                          ha="right", va="top", fontsize=7, color="#555555")  # fmt: skip
         if report.baseline in rows:
             axis.axvline(found[str(report.baseline)].mean, color=SECOND, linewidth=1, linestyle="--", zorder=0)
         axis.set_xlabel(f"{column.label},\n95 % interval")
