@@ -176,7 +176,7 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
     """
     import pysubs2
 
-    from distinctad.formats.subrip import unread_times
+    from distinctad.formats.subrip import NEGATIVE_TIME, unread_times
 
     fix = "Give SubRip (.srt), WebVTT (.vtt), ASS (.ass) or TTML subtitles, or leave out --subtitles."
     kind = _format_of(text)
@@ -198,7 +198,7 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
         if lost > 0:  # the parser passes them over; a description could fall on what is said there
             notes.append(f"the subtitles '{name}': {lost} cue(s) without words or with times that cannot be read")
         return speech, notes
-    text, negative = _NEGATIVE_TIME.subn(" 00:00:00,000", text) if kind == "srt" else (text, 0)
+    text, negative = NEGATIVE_TIME.subn(" 00:00:00,000", text) if kind == "srt" else (text, 0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of styles, which say nothing about time
@@ -227,8 +227,6 @@ def _format_of(text: str) -> str | None:
 
 
 _ARROW = re.compile(r"^.*-->", re.MULTILINE)
-# SubRip that was moved too far back: a time before the film, which the parser would read without its sign.
-_NEGATIVE_TIME = re.compile(r"^[ \t]*-[ \t]*\d[\d:.,]*(?=[ \t]*-->)|(?<=-->)[ \t]*-[ \t]*\d[\d:.,]*", re.MULTILINE)
 
 
 def _speech(events: list, name: str, fix: str) -> tuple[list[Speech], list[str]]:

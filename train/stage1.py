@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -273,11 +274,17 @@ def sampled_frames(pixel_values: Tensor) -> Tensor:
     return index
 
 
-def data_fingerprint(arguments: Stage1Arguments, data: Any, pool: Any) -> str:
-    """Names the clips of a run: pocket films by their seeds, others by the lists of those that are left."""
+def data_fingerprint(arguments: Stage1Arguments, clips: Mapping[str, Any], pool: Any) -> str:
+    """Names the clips of a run: pocket films by their seeds, others by the lists of those that are left.
+
+    Args:
+        arguments: of the run.
+        clips: `clip_settings` of the training clips.
+        pool: the held-out clips.
+    """
     if arguments.source == "pocket":
         return fingerprint("stage1", arguments.preset, arguments.seeds, arguments.held_out_seeds)
-    lists = data.list_sha256(), pool.list_sha256()
+    lists = clips["clips_sha256"], pool.list_sha256()
     return fingerprint("stage1", arguments.source, arguments.clips, arguments.held_out, *lists)
 
 
@@ -310,10 +317,11 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
         data, pool = build_data(arguments, processor, Path(run.output_dir))
         if len(data) < (a_step := run.batch_size * settings.world_size):
             raise ValueError(f"{len(data)} clips, {a_step} a step; expected one step at least; lower --batch_size")
-        start = resume_point(run.output_dir, begun | clip_settings(arguments, data))
+        clips = clip_settings(arguments, data)
+        start = resume_point(run.output_dir, begun | clips)
         folder = arguments.text_cache or Path(run.output_dir) / "text_cache"
         cache = build_text_cache(folder, clip, tokenizer, data.texts())
-    named = data_fingerprint(arguments, data, pool)
+    named = data_fingerprint(arguments, clips, pool)
     record = RunRecord("stage1", {**vars(arguments), **vars(run)}, run.seed, named)
     before = embed_pool(model, pool, collator)
     metrics: dict[str, Any] = {"before": retrieval_figures(before), "pool": len(pool)}

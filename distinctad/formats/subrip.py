@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _BREAK = re.compile(r"\\(?=[Nnh])")  # the library's own marks for breaks; it has no way to write them
 _MARK = re.compile(r"\\([\\N])")
 _TIME_LINE = re.compile(r"[ \t]*-?[ \t]*\d+[ \t]*:.*-->")
-_NEGATIVE = re.compile(r"[ \t]*-|.*-->[ \t]*-")
+# A file that was moved too far back: a time before the film, which the library would read without its sign.
+NEGATIVE_TIME = re.compile(r"^[ \t]*-[ \t]*\d[\d:.,]*(?=.*-->)|(?<=-->)[ \t]*-[ \t]*\d[\d:.,]*", re.MULTILINE)
 _NEXT_NUMBER = re.compile(r"\n[ \t]*\n[ \t]*\d+\Z")
 
 
@@ -86,7 +87,7 @@ def unread_times(text: str, stamp: re.Pattern[str] | None = None) -> list[tuple[
     stamp = stamp or TIMESTAMP
     lines = enumerate(text.split("\n"), 1)
     meant = [(at, line) for at, line in lines if _TIME_LINE.match(line)]
-    return [(at, line) for at, line in meant if len(stamp.findall(line)) != 2 or _NEGATIVE.match(line)]
+    return [(at, line) for at, line in meant if len(stamp.findall(line)) != 2 or NEGATIVE_TIME.search(line)]
 
 
 def _meant(mark: re.Match[str]) -> str:

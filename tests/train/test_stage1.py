@@ -191,7 +191,8 @@ def test_a_run_goes_on_with_the_clips_that_it_began_with(
     for films in ("abc", "abx", "abcd"):
         write_shard(clips, list(films))
         asked = arguments(towers, 1, **changes)
-        named.append(stage1.data_fingerprint(asked, *stage1.build_data(asked, processor, tmp_path / "lists")))
+        data, pool = stage1.build_data(asked, processor, tmp_path / "lists")
+        named.append(stage1.data_fingerprint(asked, stage1.clip_settings(asked, data), pool))
         if films != "abc":
             with pytest.raises(ValueError, match="another run: clips_sha256 was '.*expected the same"):
                 train(asked, run(tmp_path / "run"))
