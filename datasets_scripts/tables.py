@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from datasets_scripts.repairs import short
+from datasets_scripts.repairs import REFUSED, RULES, short
 
 MAX_LINE = 1 << 20  # bytes; the longest line of a public file has 7,061
 MAX_CELL = 1 << 16  # characters of a cell; the longest public one (boxes of faces) has 6,551
@@ -376,3 +376,16 @@ def _whereabouts(before: str) -> str:
     line, character = before.count("\n") + 1, len(before) - before.rfind("\n")
     keys = _LIST_KEY.findall(before) or _TEXT_KEY.findall(before)
     return f"line {line}, character {character}" + (f", under {short(keys[-1])}" if keys else "")
+
+
+def sound_records(path: Path) -> Iterator[Record]:
+    """Every record of a table, decoded and repaired as `data validate` does it.
+
+    Raises:
+        TableError: the table cannot be read, or one of its rows would be refused.
+    """
+    with contextlib.closing(Table(path)) as table:
+        for record in table.all_records():
+            if refusal := next((detail for rule, detail in record.findings if RULES[rule][0] == REFUSED), None):
+                raise TableError(f"{path}, row {record.number}: {refusal}")
+            yield record

@@ -6,7 +6,6 @@ tokenizer also the sub-words that carry them.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -87,18 +86,14 @@ def _decoded_records(path: Path) -> tuple[list[dict[str, str]], str]:
     Raises:
         UserError: a row cannot be read.
     """
-    from datasets_scripts.repairs import REFUSED, RULES
-    from datasets_scripts.tables import Table, TableError
+    from datasets_scripts.tables import TableError, sound_records
 
     records, guessed = [], []
     try:
-        with contextlib.closing(Table(path)) as table:
-            for record in table.all_records():
-                if refusal := next((found for found in record.findings if RULES[found[0]][0] == REFUSED), None):
-                    raise UserError(f"{path}, row {record.number}: {refusal[1]}", "See `distinctad data validate`.")
-                if any(rule == "encoding" for rule, _ in record.findings):
-                    guessed.append(record.number)
-                records.append(record.cells)
+        for record in sound_records(path):
+            if any(rule == "encoding" for rule, _ in record.findings):
+                guessed.append(record.number)
+            records.append(record.cells)
     except TableError as error:
         raise UserError(str(error), "See `distinctad data validate`.") from error
     if not records:

@@ -10,7 +10,6 @@ sentences are kept on a restart.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import random
@@ -27,8 +26,7 @@ import torch
 from tqdm import tqdm
 
 from datasets_scripts.pocket.story import make_film
-from datasets_scripts.repairs import REFUSED, RULES
-from datasets_scripts.tables import Table
+from datasets_scripts.tables import TableError, sound_records
 from evaluate_metrics.bleu.bleu_counts import bleu
 from evaluate_metrics.cider.cider_d import cider
 from evaluate_metrics.rouge_l.rouge_lcs import rouge_l
@@ -126,32 +124,21 @@ def _column(source: str) -> list[str]:
     """Texts of a CSV's column, in file order, empty ones left out."""
     path, _, column = source.rpartition(":")
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            names, cells = rows.fieldnames, [row.get(column) for row in rows]
-    except UnicodeDecodeError:
-        names, cells = _decoded_column(Path(path), column)
+        try:
+            with open(path, encoding="utf-8", newline="") as file:
+                rows = csv.DictReader(file)
+                names, cells = rows.fieldnames, [row.get(column) for row in rows]
+        except UnicodeDecodeError:  # a public copy of MAD-Eval
+            print(f"{path} is not UTF-8: single bytes that are not are read as Windows-1252", file=sys.stderr)
+            records = [record.cells for record in sound_records(Path(path))]
+            names, cells = list(records[0]) if records else None, [record.get(column) for record in records]
+    except TableError as error:
+        raise ValueError(f"{error}; mend it, see `distinctad data validate`") from error
     except OSError as error:
         raise ValueError(f"{source} cannot be read; expected FILE.csv:COLUMN or pocket:SEEDS; mend it") from error
     if column not in (names or []):
         raise ValueError(f"{path} has the columns {names}; expected {column!r}; mend FILE.csv:COLUMN")
     return [text for cell in cells if (text := (cell or "").strip())]
-
-
-def _decoded_column(path: Path, column: str) -> tuple[Sequence[str], list[str | None]]:
-    """Columns and cells of a CSV that is not UTF-8 (a public copy of MAD-Eval), decoded as `data validate` does.
-
-    Raises:
-        ValueError: a row cannot be read.
-    """
-    print(f"{path} is not UTF-8: single bytes that are not are read as Windows-1252", file=sys.stderr)
-    cells: list[str | None] = []
-    with contextlib.closing(Table(path)) as table:
-        for record in table.all_records():
-            if refusal := next((detail for rule, detail in record.findings if RULES[rule][0] == REFUSED), None):
-                raise ValueError(f"{path}, row {record.number}: {refusal}; mend it, see `distinctad data validate`")
-            cells.append(record.cells.get(column))
-        return table.columns, cells
 
 
 def parse_tests(text: str) -> dict[str, str]:
