@@ -8,11 +8,12 @@ CLIPTextModelWithProjection. Each loads by transformers' own classes, without th
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoConfig, AutoModel, CLIPModel, CLIPTextModelWithProjection
 
 from modeling_distinctad.towers_distinctad import require_all_weights
@@ -104,10 +105,20 @@ def freeze_statistics(module: nn.Module) -> None:
             part.eval()
 
 
+def _by_product(patches: nn.Conv2d, pixel_values: Tensor) -> Tensor:
+    """What the convolution gives, (M, D, H / h, W / w) of images (M, 3, H, W), as one product over whole patches."""
+    (height, width), (rows, columns) = patches.kernel_size, pixel_values.shape[-2:]
+    rows, columns = rows // height, columns // width
+    cut = pixel_values[..., : rows * height, : columns * width].unflatten(-1, (columns, width))
+    cut = cut.unflatten(-3, (rows, height)).permute(0, 2, 4, 1, 3, 5).flatten(3)
+    return functional.linear(cut, patches.weight.flatten(1), patches.bias).permute(0, 3, 1, 2)
+
+
 def compile_layers(tower: nn.Module) -> int:
     """Compiles a vision transformer's layers, each by itself; all share the code, so it takes seconds.
 
-    On an H200 a step of ViT-B/16 takes .68 of the time so (benchmarks/vit_step.py); on a CPU it is not worth it.
+    Its patches are embedded by a product: cuDNN has no quick convolution of three channels in bfloat16, so that they
+    took 7 % of a step. benchmarks/vit_step.py measures both (docs/accelerator.json); on a CPU it is not worth it.
 
     Args:
         tower: changed in place; its weights keep their names.
@@ -121,6 +132,9 @@ def compile_layers(tower: nn.Module) -> int:
     stacks = [part.layers for part in tower.modules() if isinstance(getattr(part, "layers", None), nn.ModuleList)]
     if not stacks:
         raise ValueError(f"{type(tower).__name__} has no transformer layers to compile; set compile_layers to False")
+    for part in tower.modules():
+        if isinstance(part, nn.Conv2d) and (part.kernel_size, part.padding, part.groups) == (part.stride, (0, 0), 1):
+            part.forward = MethodType(_by_product, part)  # type: ignore[method-assign]
     for layer in stacks[0]:
         layer.compile(dynamic=False)
     return len(stacks[0])

@@ -1,9 +1,11 @@
 """A CLIP with a residual vision tower: its folder, Stage I on it, and what makes neighbours in a batch harmless."""
 
+import functools
 import json
 
 import pytest
 import torch
+from torch import nn
 from transformers import (
     AutoModel,
     CLIPImageProcessorPil,
@@ -17,7 +19,7 @@ from transformers import (
 
 from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.arguments import RunArguments
-from train.dual_encoder import DualEncoder, compile_layers, load_clip, pooled_images
+from train.dual_encoder import DualEncoder, _by_product, compile_layers, load_clip, pooled_images
 from train.reconstruction import TextTower
 from train.stage1 import Stage1Arguments, Stage1Model, train
 
@@ -100,6 +102,21 @@ def test_a_folder_that_is_no_clip_is_refused(towers, tmp_path):
     assert load_clip(towers["clip"]).config.projection_dim == 16
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (37, 24), (8, 16)])
+def test_patches_by_a_product_are_the_convolution_edges_left_out_as_there(bias, height, width):
+    torch.manual_seed(0)
+    patches, pixels = nn.Conv2d(3, 10, 8, 8, bias=bias), torch.randn(2, 3, height, width)
+    slopes = []
+    for embed in (patches, functools.partial(_by_product, patches)):
+        patches.zero_grad()
+        embedded = embed(pixels)
+        embedded.pow(2).sum().backward()
+        slopes.append((embedded.detach(), patches.weight.grad.clone()))
+    for one, other in zip(*slopes, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
 def test_compiled_layers_embed_the_same_and_keep_their_names(folder):
     torch.manual_seed(0)
     tower = CLIPVisionModelWithProjection(
@@ -109,6 +126,8 @@ def test_compiled_layers_embed_the_same_and_keep_their_names(folder):
     pixels, names = torch.randn(2, 3, 16, 16), list(tower.state_dict())
     plain = tower(pixels).image_embeds
     assert compile_layers(tower) == 2 and list(tower.state_dict()) == names
+    patches = tower.vision_model.embeddings.patch_embedding
+    assert patches.forward.__func__ is _by_product
     assert all(layer._compiled_call_impl is not None for layer in tower.vision_model.encoder.layers)
     torch.testing.assert_close(tower(pixels).image_embeds, plain, atol=1e-5, rtol=1e-5)
     with pytest.raises(ValueError, match="no transformer layers"):
