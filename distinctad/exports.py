@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -26,8 +27,15 @@ FILES = ("descriptions.csv", "descriptions.json", "descriptions.srt", "descripti
 SCHEMA_FILE = Path(__file__).with_name("descriptions.schema.json")
 
 
+# Joiners and marks of direction that spelling asks for (Persian, Sinhala, emoji of several parts); editor.js has them.
+_SPELLING = "\u200c\u200d\u200e\u200f"
+
+
 def clean_text(text: str) -> str:
     """Make a model's text fit for every export: one line, no control characters, single blanks.
+
+    Joiners inside words stay, other format characters (soft hyphens, overrides of direction) go without a blank; a
+    character that is newer than Python's tables stays.
 
     Args:
         text: any text.
@@ -35,7 +43,17 @@ def clean_text(text: str) -> str:
     Returns:
         The text, possibly empty.
     """
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    flat = " ".join("".join(map(_clean, text)).split())
+    return flat if flat.strip(_SPELLING + " ") else ""
+
+
+def _clean(character: str) -> str:
+    """What stays of a character: itself, nothing, or a blank for what is no character of a text."""
+    kind = unicodedata.category(character)
+    if kind == "Cf":
+        return character if character in _SPELLING else ""
+    reserved = ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF  # never text; XML forbids some
+    return " " if reserved or kind in ("Cc", "Cs", "Co", "Zs", "Zl", "Zp") else character
 
 
 def to_csv(document: dict[str, Any]) -> str:

@@ -211,13 +211,16 @@ class _Line:
         return made
 
     def _end_s(self, duration_s: float) -> float:
-        """When it ends where nobody set its end: moved, it keeps its length; in its room, a new text gets the rest."""
+        """When it ends where nobody set its end: moved, it keeps its length; in its room, a new text gets the rest.
+
+        Neither goes past the film: what does not fit before its end is heard in the extended film.
+        """
         start_s, before = float(self.values["start_s"]), self._draft
+        if start_s == before["start_s"] and not self.is_unmeasured():
+            return float(before["end_s"])
         end_s = float(before["end_s"]) + start_s - before["start_s"]
-        if not self.is_unmeasured():
-            return end_s
         from_s, to_s = free_around(before) or (0.0, 0.0)
-        if from_s <= start_s < to_s:
+        if self.is_unmeasured() and from_s <= start_s < to_s:
             end_s = to_s
         return max(min(end_s, duration_s), start_s + 2 * SHORTEST_S)
 

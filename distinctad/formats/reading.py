@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from distinctad.formats.script import Script, ScriptCue, clock, in_order, to_ms
+from distinctad.planner_rate import spoken_words
 from distinctad.subtitles import Speech
 from distinctad.unsaid import is_unsaid
 
@@ -51,7 +52,7 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
     ]
     for number, cue in enumerate((cue for cue in in_rooms(script).cues if cue.text), 1):
         text = "" if is_unsaid(cue.text, cue.provenance) else cue.text
-        seconds, count = (cue.end_ms - cue.start_ms) / 1000, len(text.split())
+        seconds, count = (cue.end_ms - cue.start_ms) / 1000, spoken_words(text.split())
         pace = round(60 * count / seconds) if seconds > 0 else 0
         fast = "  PACE" if pace > READ_TO_WPM else ""
         lines.append(

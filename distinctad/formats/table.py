@@ -10,6 +10,8 @@ from distinctad.errors import UserError, one_line
 from distinctad.formats.script import Script, ScriptCue, to_ms
 from distinctad.subtitles import delimiter_of
 
+# A cell that begins so is a formula to a spreadsheet: names and texts come from files that somebody else made.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = ("film", "index", "start", "end", "text", "characters")
 
 
@@ -27,8 +29,19 @@ def write(script: Script) -> str:
     writer.writerow(COLUMNS)
     for number, cue in enumerate(script.cues, 1):
         times = (f"{cue.start_ms / 1000:.3f}", f"{cue.end_ms / 1000:.3f}")
-        writer.writerow([script.title, cue.id or str(number), *times, cue.text, "; ".join(cue.characters)])
+        said = (cue.text, "; ".join(cue.characters))
+        writer.writerow([*map(_plain, (script.title, cue.id or str(number))), *times, *map(_plain, said)])
     return out.getvalue()
+
+
+def _plain(cell: str) -> str:
+    """A cell that no spreadsheet computes: an apostrophe before what would be a formula, or looks like one so kept."""
+    return "'" + cell if cell.lstrip("'").startswith(_FORMULA) else cell
+
+
+def _meant(cell: str) -> str:
+    """What `_plain` was given."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
 def read(text: str, name: str) -> Script:
@@ -56,7 +69,7 @@ def read(text: str, name: str) -> Script:
             raise UserError(f"the script '{name}' lacks a start, an end or a text column", fix)
         for row in reader:
             cues.append(_cue(row, f"the script '{name}', line {reader.line_num}", mark))
-            if film := (row.get("film") or "").strip():
+            if film := _meant((row.get("film") or "").strip()):
                 titles[film] = None
     except csv.Error as error:  # a quote that is never closed would swallow the rows after it
         raise UserError(f"the script '{name}', line {reader.reader.line_num}: not CSV ({error})", fix) from error
@@ -79,5 +92,5 @@ def _cue(row: dict[Any, Any], where: str, mark: str) -> ScriptCue:
         raise UserError(f"{where}: '{said}' are no seconds", fix) from error
     if not 0 <= start_ms <= end_ms:
         raise UserError(f"{where}: {row['start']} to {row['end']} is no stretch of time", fix)
-    names = tuple(part for part in (row.get("characters") or "").split("; ") if part)
-    return ScriptCue(start_ms, end_ms, row["text"], row.get("index") or "", names)
+    names = tuple(part for part in _meant(row.get("characters") or "").split("; ") if part)
+    return ScriptCue(start_ms, end_ms, _meant(row["text"]), _meant(row.get("index") or ""), names)

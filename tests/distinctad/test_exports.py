@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from distinctad import exports
 from distinctad.errors import UserError
 from distinctad.exports import FILES, REVIEW, OutputFolder, clean_text, to_csv, to_json, to_srt, to_vtt
+from distinctad.formats import table
 
 HASH = "0" * 64
 
@@ -68,7 +69,7 @@ def test_every_export_by_hand() -> None:
 @given(st.lists(st.text(min_size=1, max_size=40).map(clean_text).filter(bool), min_size=1, max_size=3))
 def test_what_is_written_can_be_read_again(texts: list[str]) -> None:
     made = document(*texts)
-    assert [row["text"] for row in csv.DictReader(io.StringIO(to_csv(made)))] == texts
+    assert [cue.text for cue in table.read(to_csv(made), "it").cues] == texts
     assert [cue["text"] for cue in json.loads(to_json(made))["cues"]] == texts
     track = webvtt.from_string(to_vtt(made))
     assert [html.unescape(caption.raw_text) for caption in track] == texts
@@ -96,6 +97,36 @@ def test_the_schema_holds_its_own_rules_and_refuses_others() -> None:
 def test_clean_text() -> None:
     assert clean_text(" Mara\n\n runs.\x00\u200b\t ") == "Mara runs."
     assert clean_text("\n \x07") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("\u0645\u06cc\u200c\u0631\u0648\u062f", None),  # Persian: two parts of one word
+        ("\u0dc1\u0dca\u200d\u0dbb\u0dd3", None),  # Sinhala: one letter
+        ("\U0001f469\u200d\U0001f680 waves", None),
+        ("RTL\u200f!", None),
+        ("\U0001fae8 shakes", None),  # newer than this Python may know
+        ("co\u00adoperate", "cooperate"),
+        ("\u202eabc\u202c \ufeffd", "abc d"),
+        ("a\ufffeb\ue000c\x85d", "a b c d"),
+        ("\u200d \u200f", ""),
+    ],
+)
+def test_joiners_inside_words_stay_and_nothing_invisible_else(text: str, kept: str | None) -> None:
+    assert clean_text(text) == (text if kept is None else kept)
+
+
+def test_no_cell_of_the_table_is_a_formula_and_all_come_back() -> None:
+    texts = ["=1+1", "-2+3", "@SUM(1)", "+5", "'=x", "''=x", "'tis", "She runs."]
+    made = document(*texts)
+    made["film"]["name"] = '=HYPERLINK("http://e/")'
+    made["cues"][0]["characters"] = ["=cmd", "Mara"]
+    rows = list(csv.DictReader(io.StringIO(to_csv(made))))
+    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
+    script = table.read(to_csv(made), "it")
+    assert [cue.text for cue in script.cues] == texts and script.title == made["film"]["name"]
+    assert script.cues[0].characters == ("=cmd", "Mara")
 
 
 def names(folder: Path) -> list[str]:

@@ -78,6 +78,8 @@ def test_advice() -> None:
 def test_rates() -> None:
     assert assumed(2.5).words_in(4.0) == 10 and assumed(2.0).seconds("One, two three.") == 1.5
     assert assumed().seconds("...") == 0.0
+    assert assumed(2.0).seconds("\u9a6c\u62c9\u8dd1\u8fc7\u9662\u5b50\uff0c\u6253\u5f00\u95e8\u3002") == 2.5  # 9 Han
+    assert assumed(2.0).seconds("\u30de\u30e9 runs 2 \ud55c\uad6d\uc5b4") == 2.0  # two syllables, three words
     true = Rate("drum", 0.2, 0.1, 0.04, 0.3)
     found = calibrate("drum", true.seconds)
     assert (found.start_s, found.word_s, found.letter_s, found.break_s) == pytest.approx(

@@ -113,7 +113,7 @@ def test_any_run_of_edits_is_reproduced(data: st.DataObject) -> None:
         (Edit(1, "start_s", 1.0, True), "start_s is True"),
         (Edit(1, "reviewed", False, "yes"), "reviewed is 'yes'"),
         (Edit(1, "end_s", 3.0, 0.5), "cue 1 would last from 1 to 0.5 s"),
-        (Edit(3, "start_s", 21.0, 29.9), "in a film of 30 s"),
+        (Edit(3, "start_s", 21.0, 30.3), "in a film of 30 s"),
     ],
 )
 def test_edits_that_do_not_fit_are_refused(edit: Edit, said: str) -> None:
@@ -202,6 +202,17 @@ def test_an_edited_line_gets_the_rest_of_its_room_only_where_it_is_in_it(start_s
     edits = [Edit(1, "text", "Mara runs.", "Mara sits."), Edit(1, "start_s", 10.0, start_s)]
     cue = replay(first, [*gone, *edits])["cues"][0]
     assert (cue["start_s"], cue["end_s"]) == (start_s, end_s)
+
+
+def test_a_line_moved_to_the_films_end_ends_with_the_film() -> None:
+    """The page offers it so ("heard in the extended film only"); it refused all the exports."""
+    for text in ((), (Edit(3, "text", "Night falls.", "It is night."),)):
+        for start_s, end_s in ((29.5, 30.0), (28.5, 30.0), (27.0, 29.0)):
+            cue = replay(draft(), [*text, Edit(3, "start_s", 21.0, start_s)])["cues"][2]
+            assert (cue["start_s"], cue["end_s"]) == (start_s, end_s)
+    long = draft()
+    long["cues"][2]["end_s"] = 30.4  # the draft's own end, within what the film's length is known to
+    assert replay(long, [Edit(3, "reviewed", False, True)])["cues"][2]["end_s"] == 30.4
 
 
 def test_an_edited_line_that_filled_its_room_still_ends_with_it_when_moved() -> None:
