@@ -113,7 +113,7 @@ def test_any_run_of_edits_is_reproduced(data: st.DataObject) -> None:
         (Edit(1, "start_s", 1.0, True), "start_s is True"),
         (Edit(1, "reviewed", False, "yes"), "reviewed is 'yes'"),
         (Edit(1, "end_s", 3.0, 0.5), "cue 1 would last from 1 to 0.5 s"),
-        (Edit(3, "start_s", 21.0, 30.3), "in a film of 30 s"),
+        (Edit(3, "start_s", 21.0, 30.6), "in a film of 30 s"),
     ],
 )
 def test_edits_that_do_not_fit_are_refused(edit: Edit, said: str) -> None:
