@@ -36,7 +36,7 @@ from train.experiments.summary import summarise
 from train.features import FEATURES, ROWS, parse_seeds
 from train.run_record import fingerprint
 from train.stops import plain_refusals
-from train.synthetic import TEST, VALIDATION, SyntheticSettings, SyntheticWorld, build_model, language_model
+from train.synthetic import SEEDS, TEST, VALIDATION, SyntheticSettings, SyntheticWorld, build_model, language_model
 
 
 @dataclass
@@ -98,6 +98,8 @@ def bare(arm: Arm, window_size: int) -> Arm:
 
 def synthetic_run(asked: AblationArguments, run: RunArguments) -> RunOne:
     """One run in the synthetic world: search, then the figures of the test windows, x100."""
+    if strange := [seed for seed in parse_seeds(asked.seeds) if not 0 <= seed < SEEDS]:
+        raise ValueError(f"seed is {strange[0]}; expected 0 to {SEEDS - 1}: others train on the test's windows")
     language = language_model(SyntheticSettings(), Path(run.output_dir).parent / "synthetic_lm")
 
     def run_one(arm: Arm, seed: int, folder: Path) -> Figures:
@@ -241,8 +243,13 @@ def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: R
     arms = [bare(arm, asked.window_size) for arm in table.arms]
     target = folder if asked.quick else Path(asked.tables)
     keys = {arm.name: key_of(bare(arm, asked.window_size), settings) for arm in TABLES[name].arms}
-    held = read_runs(target / f"{name}_{asked.source}.json")
-    held = [record for record in held if keys.get(record.arm) == record.data]
+    path = target / f"{name}_{asked.source}.json"
+    held = read_runs(path)
+    if strange := sorted({record.arm for record in held if keys.get(record.arm) != record.data}):
+        raise ValueError(
+            f"{path} holds runs of another configuration, which would be lost: {', '.join(strange[:3])} "
+            f"({len(strange)} arms); expected none; give another folder with --tables"
+        )
     records = run_arms(arms, seeds, run_one, folder, settings, part, held)
     others = [r for r in held if (r.arm, r.seed) not in {(own.arm, own.seed) for own in records}]
     if records:

@@ -96,12 +96,7 @@ class PocketLine:
         collator = WindowCollator(processor, self.cache, window_options(arguments, seed))
         films = [str(s) for s in parse_seeds(asked.films)]
         size = arguments.window_size
-        count = max(1, self.run.batch_size * asked.window_size // size)  # the same clips a step at every N
-        schedule = scheduled_windows(self.cache, films, size, seed, 1, arguments.sampling)
-        while len(schedule) < count * asked.steps:
-            epoch = schedule[-1][0] + 1
-            more = scheduled_windows(self.cache, films, size, seed + 1000 * epoch, 1, arguments.sampling)
-            schedule += [(epoch, film, rows) for _, film, rows in more]
+        steps = self.steps_of(films, size, seed, arguments.sampling)
 
         def build() -> Any:
             torch.manual_seed(seed)
@@ -115,7 +110,7 @@ class PocketLine:
 
         def batch_of(step: int) -> dict[str, torch.Tensor]:
             if step not in self.batches:
-                made = collator(schedule[step * count : (step + 1) * count])
+                made = collator(steps[step])
                 self.batches[step] = {name: tensor.to(self.device) for name, tensor in made.items()}
             return self.batches[step]
 
@@ -131,25 +126,46 @@ class PocketLine:
             for name, seeds in film_sets(asked.film_sets).items()
         }
         everything = [window for windows in sets.values() for window in windows]
-        texts = {
-            control: self.describe(model, collator, changed)
-            for control, changed in (
-                ("", everything), ("_shuffled", shuffled(everything)), ("_foreign", foreign(everything))
-            )
-        }  # fmt: skip
+        controls = {"": everything, "_shuffled": shuffled(everything), "_foreign": foreign(everything)}
+        texts = {control: self.describe(model, collator, changed) for control, changed in controls.items()}
         write_whole(folder / TOLD, json.dumps(texts, ensure_ascii=False))
         figures = {}
         for name, windows in sets.items():
             members = [number for _, _, rows in windows for number in rows]
             found = {control: self.figures({n: told[n] for n in members}) for control, told in texts.items()}
-            figures[name] = found.pop("") | chosen
+            figures[name] = found.pop("") | chosen | {"training_clips": float(clips_of(steps))}
             for control, controlled in found.items():
                 figures[name] |= {f"{metric}{control}": controlled[metric] for metric in ("slots", "distinctive")}
         return figures
 
+    def steps_of(self, films: list[str], size: int, seed: int, sampling: str) -> list[list[Window]]:
+        """The windows of every step: `batch_size` of them, and at another N as many clips as those have.
+
+        A film's first and last window are mostly cut short, the more of them the larger N is, so as many windows times
+        N would not be as many clips.
+        """
+        schedules = dict[int, list[Window]]()
+        for n in {size, self.asked.window_size}:
+            found = schedules[n] = list[Window]()
+            epoch = 0
+            while clips_of([found]) < self.asked.steps * self.run.batch_size * self.asked.window_size:
+                more = scheduled_windows(self.cache, films, n, seed + 1000 * epoch, 1, sampling)
+                found += [(epoch, film, rows) for _, film, rows in more]
+                epoch += 1
+        batch, steps, given, due = self.run.batch_size, list[list[Window]](), 0, 0
+        left = iter(schedules[size])
+        for step in range(self.asked.steps):
+            due += clips_of([schedules[self.asked.window_size][step * batch : (step + 1) * batch]])
+            steps.append([])
+            while given < due:
+                steps[-1].append(next(left))
+                given += len(steps[-1][-1][2])
+        return steps
+
     def describe(self, model: Any, collator: WindowCollator, windows: Sequence[Window]) -> dict[int, str]:
-        """Row number -> text."""
+        """Row number -> text; ADs told in an earlier pass are no context of this one."""
         asked = self.asked
+        collator.predictions.clear()
         limits = {"num_beams": asked.num_beams, "max_new_tokens": asked.max_new_tokens}
         return describe_windows(model, collator, windows, DESCRIBED_AT_ONCE, **limits)
 
@@ -170,6 +186,11 @@ class PocketLine:
             "slots": 100 * slot_recall(rows, texts, self.cache.meta["preset"], size),
             "repeated": float(repeated or 0.0),
         }  # fmt: skip
+
+
+def clips_of(steps: Sequence[Sequence[Window]]) -> int:
+    """How many clips the windows of some steps hold."""
+    return sum(len(rows) for windows in steps for _, _, rows in windows)
 
 
 def slot_recall(rows: Sequence[dict[str, Any]], texts: Sequence[str], preset: str, size: int) -> float:

@@ -32,6 +32,8 @@ FIRST_WORD = 4
 CONSTANT = 4
 VALIDATION, TEST = 10_000_000, 20_000_000
 """First window numbers of the splits; training counts from 0, a million a seed."""
+SEEDS = 10
+"""Seeds 0 to 9 train on windows before those."""
 
 
 @dataclass(frozen=True)

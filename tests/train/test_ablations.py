@@ -18,10 +18,12 @@ from train import ablations
 from train.ablation_tables import A0, TABLES
 from train.arguments import RunArguments
 from train.arm_training import fit, numbers, search, split_overrides
+from train.collators import scheduled_windows
 from train.figure6 import between_share, synthetic_parts, synthetic_window
 from train.figure6 import main as draw_figure
 from train.pocket_arms import (
     PocketLine,
+    clips_of,
     foreign,
     oracle_rows,
     pocket_run,
@@ -183,7 +185,7 @@ def test_a_table_is_run_written_and_resumed(
 
 
 def test_a_table_goes_on_from_its_file_and_keeps_the_rows_that_were_not_asked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls: list[tuple[str, int]] = []
 
@@ -206,8 +208,40 @@ def test_a_table_goes_on_from_its_file_and_keeps_the_rows_that_were_not_asked(
     assert [found["estimates"]["recall"][name]["seeds"] for name in ("A0", "B1", "C3")] == [3, 2, 3]
     ask("elsewhere", "--arms", "C3", "--seeds", "1")  # rows keep their other seeds, and the table says so
     assert "3 seeds (1, 2, 3)" in (tmp_path / "tables" / "table5_synthetic.md").read_text(encoding="utf-8")
-    other = ask("third", "--arms", "C3", "--seeds", "1", "--steps", "5")  # other settings: nothing is taken over
-    assert calls[8:] == [("A0", 1), ("C3", 1)] and list(other["arms"]) == ["A0", "C3"] and len(other["runs"]) == 2
+    held = (tmp_path / "tables" / "table5_synthetic.json").read_bytes()
+    with pytest.raises(SystemExit):  # other settings: nothing is taken over, and nothing written over
+        ask("third", "--arms", "C3", "--seeds", "1", "--steps", "5")
+    assert "runs of another configuration, which would be lost: A0, B1, C3 (3 arms)" in capsys.readouterr().err
+    assert len(calls) == 8 and (tmp_path / "tables" / "table5_synthetic.json").read_bytes() == held
+
+
+def test_seeds_that_would_train_on_the_tests_windows_are_refused(refused: Any, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(f"output_dir: {tmp_path / 'runs'}\n", encoding="utf-8")
+    told = ["table5", str(tmp_path / "c.yaml"), "--tables", str(tmp_path / "tables"), "--seeds"]
+    for seed in ("10", "20"):
+        assert f"seed is {seed}; expected 0 to 9" in refused(ablations.main, [*told, seed])
+
+
+@pytest.mark.parametrize("sampling", ["consecutive", "random"])
+def test_steps_hold_as_many_clips_at_every_window_size(sampling: str) -> None:
+    """Windows of 32 of films of 26 clips hold no 32: as many windows times N were half as many clips."""
+    cache = SimpleNamespace(films={f"f{k}": list(range(100 * k, 100 * k + 20 + k)) for k in range(8)})
+    asked = SimpleNamespace(steps=12, window_size=16)
+    line: Any = SimpleNamespace(cache=cache, asked=asked, run=SimpleNamespace(batch_size=4))
+    films, totals = list(cache.films), {}
+    for size in (2, 4, 8, 16, 32):
+        steps = PocketLine.steps_of(line, films, size, 3, sampling)
+        assert len(steps) == 12 and all(steps)
+        totals[size] = clips_of(steps)
+        if size == 16:  # as ever: so many windows of one schedule after the other
+            plain = [
+                window
+                for epoch in range(9)
+                for window in scheduled_windows(cache, films, 16, 3 + 1000 * epoch, 1, sampling)
+            ]
+            assert [rows for windows in steps for _, _, rows in windows] == [rows for _, _, rows in plain[:48]]
+            assert {len(windows) for windows in steps} == {4}
+    assert all(0 <= total - totals[16] < size for size, total in totals.items())
 
 
 def test_runs_on_other_films_or_another_language_model_are_others(towers: dict[str, str], tmp_path: Path) -> None:
@@ -266,6 +300,7 @@ def test_arms_of_a_seed_train_on_the_same_batches(towers: dict[str, str], featur
     first = line(A0, 1, tmp_path)
     kept = dict(line.batches)
     assert len(kept) == 2 and set(first) == {"set 1"} and first["set 1"]["learning_rate"] in (0.001, 0.01)
+    assert first["set 1"]["training_clips"] > 0
     assert line(A0, 1, tmp_path) == first and all(line.batches[step] is kept[step] for step in kept)
     line(A0, 2, tmp_path)  # another seed sees other windows, and the first one's are let go
     assert len(line.batches) == 2 and not any(line.batches[step] is kept[step] for step in kept)
