@@ -72,7 +72,8 @@ def _start(workers: int) -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise UserError("Ray is not installed", "Run `pip install distinctad[ray]`, or give --engine local.") from error
+        fix = "Run `pip install 'distinctad[ray]'`, or give --engine local."
+        raise UserError("Ray is not installed", fix) from error
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**quiet)

@@ -7,7 +7,6 @@ throws old entries out (least recently used would never hit), so what came first
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -127,10 +126,13 @@ class FrameCache:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[TextIO]:
-        """The usage file, locked; the lock ends with the process, so a kill leaves nothing locked."""
+        """The usage file, locked; the lock ends with the process, so a kill leaves nothing locked. Windows has none."""
         # Not "a+": appending would write behind the old number.
         with open(os.open(self.folder / _USAGE, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="ascii") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with contextlib.suppress(ImportError):
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield file
 
     @staticmethod

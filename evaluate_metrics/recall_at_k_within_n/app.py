@@ -18,7 +18,7 @@ EXAMPLE = [
 
 def build() -> gr.Blocks:
     """Make the page: a table of prediction and reference in film order, the encoder, k and N, the result."""
-    metric = evaluate.load(str(Path(__file__).resolve().parent))
+    metric = evaluate.load(str(Path(__file__).resolve().with_name("recall_at_k_within_n.py")))
 
     def compute(rows: list[list[str]], encoder: str, layer: float, k: float, n: float, protocol: str) -> dict[str, Any]:
         kept = [[str(cell or "") for cell in row] for row in rows if any(row)]

@@ -16,7 +16,7 @@ EXAMPLE = [
 
 def build() -> gr.Blocks:
     """Make the page: a table of prediction and reference, a button, the result."""
-    metric = evaluate.load(str(Path(__file__).resolve().parent))
+    metric = evaluate.load(str(Path(__file__).resolve().with_name("repetition.py")))
 
     def compute(rows: list[list[str]], last_k: float, cast: str) -> dict[str, Any]:
         kept = [[str(cell or "") for cell in row] for row in rows if any(row)]

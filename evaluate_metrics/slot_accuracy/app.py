@@ -17,7 +17,7 @@ EXAMPLE = [
 
 def build() -> gr.Blocks:
     """Make the page: a table of predictions and truths of one film, its cast, the result."""
-    metric = evaluate.load(str(Path(__file__).resolve().parent))
+    metric = evaluate.load(str(Path(__file__).resolve().with_name("slot_accuracy.py")))
 
     def compute(rows: list[list[str]], cast: str) -> dict[str, Any]:
         kept = [[str(cell or "").strip() for cell in row] for row in rows if any(row)]

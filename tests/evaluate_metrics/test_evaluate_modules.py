@@ -142,7 +142,7 @@ def test_apps_launch_and_answer(name, monkeypatch):
     import urllib.request
 
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    monkeypatch.setattr(evaluate, "load", lambda path: Recorder() if Path(path) == ROOM / name else None)
+    monkeypatch.setattr(evaluate, "load", lambda path: Recorder() if Path(path) == ROOM / name / f"{name}.py" else None)
     page = runpy.run_path(str(ROOM / name / "app.py"), run_name="app")["build"]()
     assert isinstance(page, gradio.Blocks)
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
@@ -187,6 +187,20 @@ def test_apps_compute_what_they_show(name, monkeypatch, tmp_path):
     else:
         result = press.fn(rows, *others)
         assert result["n_scored"] == len(rows) and "signature" in result
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_space_finds_its_metric_in_a_folder_of_any_name(name, tmp_path, monkeypatch):
+    """On the Hub it runs in a folder `app`, where `evaluate.load` of the folder takes app.py for the metric."""
+    evaluate = pytest.importorskip("evaluate")
+    import runpy
+
+    monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    found, load = [], evaluate.load
+    monkeypatch.setattr(evaluate, "load", lambda path: found.append(load(path, keep_in_memory=True)) or found[-1])
+    folder = shutil.copytree(ROOM / name, tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    runpy.run_path(str(folder / "app.py"), run_name="app")["build"]()
+    assert isinstance(found[0], evaluate.Metric) and found[0].name == name
 
 
 def test_copies_of_shared_files_are_equal():
