@@ -87,6 +87,29 @@ def rooms(intervals: Iterable[Interval], speech: Sequence[Speech], duration_s: f
     return found
 
 
+def between_lines(time_s: float, speech: Iterable[Speech]) -> float:
+    """Find where the film may stop: the nearest time at which no line of dialogue is cut in two.
+
+    Args:
+        time_s: about when, in seconds.
+        speech: when somebody speaks.
+
+    Returns:
+        The time itself where nobody speaks, or where speech lasts for longer than a description may be moved.
+    """
+    runs: list[list[float]] = []
+    for line in sorted(speech, key=lambda line: line.start_s):
+        if runs and line.start_s < runs[-1][1]:
+            runs[-1][1] = max(runs[-1][1], line.end_s)
+        else:
+            runs.append([line.start_s, line.end_s])
+    for run in runs:
+        if run[0] < time_s < run[1]:
+            nearest = min(run, key=lambda edge_s: abs(edge_s - time_s))
+            return nearest if abs(nearest - time_s) <= MOST_MOVE_S else time_s
+    return time_s
+
+
 def fit(
     places: Sequence[Room],
     candidates: Sequence[Sequence[tuple[str, float]]],

@@ -211,10 +211,7 @@ class _Line:
         return made
 
     def _end_s(self, duration_s: float) -> float:
-        """When it ends where nobody set its end: moved, it keeps its length; in its room, a new text gets the rest.
-
-        Neither goes past the film: what does not fit before its end is heard in the extended film.
-        """
+        """When it ends where nobody set it: as long as it was; a new text with its room; moved, never past the film."""
         start_s, before = float(self.values["start_s"]), self._draft
         if start_s == before["start_s"] and not self.is_unmeasured():
             return float(before["end_s"])

@@ -16,7 +16,7 @@ from distinctad.formats.script import Script, script_of
 from distinctad.introduce import Naming, introduce, reveals
 from distinctad.plan import PathLike, Plan, name_of
 from distinctad.planner import find_gaps, hear, slots
-from distinctad.planner_fit import BREATH_S, Fitted, Room, fit, rooms
+from distinctad.planner_fit import BREATH_S, Fitted, Room, between_lines, fit, rooms
 from distinctad.planner_rate import Rate, assumed, calibrate
 from distinctad.subtitles import Speech
 from distinctad.unsaid import UNSAID, is_unsaid
@@ -31,7 +31,7 @@ FOR_ALL = ("voice", "duck", "candidates")  # options of command lines that only 
 TEXT_FILES = ("descriptions.dapt.xml", "transcript.txt", "script-for-narrator.txt", "player.html")
 MEDIA_FILES = ("narration.wav", "mix.wav", "described.mp4", "extended.mp4")
 CAPTION_FILES = ("described.captions.vtt", "extended.captions.vtt")  # of films whose dialogue is known
-_END_S = 0.1  # the last pause comes before the last picture
+_END_S = 0.1  # the last pause comes so long before the end of the film
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ class Track:
         Raises:
             UserError: if there is no voice, or nothing that says when people speak.
         """
+        from distinctad.audio.sound import sound_notes
         from distinctad.audio.voice import Unvoiced, find_voice
 
         self.settings = settings
@@ -130,7 +131,7 @@ class Track:
         self.rate: Rate = assumed() if unvoiced else calibrate(self.voice.name, self.voice.seconds)
         # Of a file's intervals the plan says that subtitles were not used; here they say when people speak.
         warnings = [note for note in job.warnings if not note.startswith("the subtitles were not used")]
-        warnings += [note for note in notes if note not in warnings]
+        warnings += [note for note in (*notes, *sound_notes(job.film)) if note not in warnings]
         if job.origin == "even":
             gaps = find_gaps(self.speech, job.info.duration_s, job.settings.gaps, self.rate)
             if not gaps:
@@ -241,7 +242,24 @@ class Track:
         left = [f"{count} description(s) do not fit and are heard in extended.mp4 only"] if count else []
         empty = sum(found.how == UNSAID for found in self._fitted)
         unsaid = [f"{empty} description(s) are placeholders and spoken nowhere: a person must write them"]
-        return [*self._said, *left, *(unsaid if empty else [])]
+        return [*self._said, *self._drowned(), *left, *(unsaid if empty else [])]
+
+    def _drowned(self) -> list[str]:
+        """Say that the film is too loud under descriptions, however it is lowered, and what would do."""
+        from distinctad.audio import mix, sound
+        from distinctad.audio.voice import Unvoiced
+
+        told = [(found.start_s, found.end_s) for found in self._fitted if found.how not in ("extended", UNSAID)]
+        if isinstance(self.voice, Unvoiced) or not self.job.info.has_audio or not told:
+            return []
+        programme = sound.programme_of(self.job.film, self.job.info.duration_s)
+        levels = mix.levels_db(sound.blocks(self.job.film, programme), told, programme.rate_hz)
+        limit_db = mix.LEVEL_DB - mix.CLEAR_DB
+        if not (count := sum(level + self.settings.duck_db > limit_db for level in levels)):
+            return []
+        wanted = max(-30, math.floor(limit_db - max(levels)))
+        near = f"under {count} description(s) the film is less than {mix.CLEAR_DB:g} dB below the voice"
+        return [f"{near}: --duck {wanted} lowers it further"]
 
     def texts(self, document: Mapping[str, Any]) -> dict[str, str]:
         """Write the text files that `TEXT_FILES` names.
@@ -349,7 +367,10 @@ class Track:
                 busy_s = found.end_s + BREATH_S
                 continue
             following_s = order[i + 1][0].start_s - BREATH_S if i + 1 < len(order) else programme.duration_s
-            start_s = min(max(found.start_s, busy_s), programme.duration_s - _END_S)
+            # Where somebody speaks throughout, the film does not stop in the middle of a sentence.
+            whole = place.end_s > place.start_s
+            wanted_s = found.start_s if whole else between_lines(found.start_s, self.speech)
+            start_s = min(max(wanted_s, busy_s), programme.duration_s - _END_S)
             stop_s = min(max(start_s, min(place.end_s, following_s)), programme.duration_s - _END_S)
             if start_s < place.start_s - 1e-3:
                 stop_s = start_s  # somebody speaks where it starts

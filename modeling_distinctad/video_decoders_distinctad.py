@@ -48,7 +48,7 @@ class Film(ABC):
         path: the file.
         declared_s: length in seconds as the file says, 0.0 where it does not.
         rate_hz: average frames per second, 0.0 where the file does not say.
-        has_audio: whether there is an audio stream (False where the decoder cannot tell).
+        has_audio: whether there is an audio stream that can be decoded (False where the decoder cannot tell).
     """
 
     path: str
@@ -174,14 +174,17 @@ class AVFilm(Film):
         # One for the film: a frame's own would start threads for each frame, and those of a frame that waits for the
         # garbage collector never end in a forked worker, which then waits for ever.
         self._scaler = av.video.reformatter.VideoReformatter()
-        own_s = float((self.stream.duration or 0) * (self.stream.time_base or 0))
+        tick_s = self.stream.time_base or 0
+        own_s = float((self.stream.duration or 0) * tick_s)
+        if own_s:  # a stream's length counts from its own first picture
+            own_s += max(0.0, float((self.stream.start_time or 0) * tick_s) - self.origin_s)
         whole_s = (self.container.duration or 0) / 1e6
         if _LENGTH_FROM_ZERO in self.container.format.name:
             whole_s = max(0.0, whole_s - self.origin_s)
         self.declared_s = own_s or whole_s
         self.rate_hz = float(self.stream.average_rate or self.stream.guessed_rate or 0.0)
         self._stretch = _stretch(float(self.stream.sample_aspect_ratio or 1))
-        self.has_audio = bool(self.container.streams.audio)
+        self.has_audio = any(s.codec_context is not None for s in self.container.streams.audio)
 
     def seek(self, time_s: float) -> bool:
         """Go to the key frame at or before `time_s`; False where the container cannot."""

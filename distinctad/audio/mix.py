@@ -7,12 +7,17 @@ bands are, so that no dialogue is lowered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from distinctad.audio.sound import silence
+
 LEVEL_DB = -20.0  # of the narration: root mean square against full scale, as speech is commonly set
+CLEAR_DB = 10.0  # a voice that is less above what goes on behind it is hard to follow
 _PEAK = 0.85
 _CLICK_S = 0.02  # the programme fades so long where it is stopped and goes on
 
@@ -72,6 +77,28 @@ def levelled(sound: np.ndarray) -> np.ndarray:
     return (sound * gain).astype(np.float32)
 
 
+def levels_db(programme: Iterable[np.ndarray], stretches: Sequence[tuple[float, float]], rate_hz: int) -> list[float]:
+    """Measure how loud the programme is in some stretches.
+
+    Args:
+        programme: (channels, samples) float32 blocks, from the film's start.
+        stretches: (start, end) in seconds.
+        rate_hz: samples a second.
+
+    Returns:
+        For each its root mean square against full scale, in dB, of silence -200.
+    """
+    powers, counts, near, first = [0.0] * len(stretches), [0] * len(stretches), _near(stretches, _CLICK_S), 0
+    for block in programme:
+        last = first + block.shape[1]
+        for i in near(first / rate_hz, last / rate_hz):
+            low, high = (min(max(round(time_s * rate_hz), first), last) - first for time_s in stretches[i])
+            powers[i] += float(np.square(block[:, low:high]).sum())
+            counts[i] += block[:, low:high].size
+        first = last
+    return [10 * math.log10(max(power / max(count, 1), 1e-20)) for power, count in zip(powers, counts, strict=True)]
+
+
 def gain_at(times_s: np.ndarray, stretches: Iterable[tuple[float, float]], floor: float, ramp_s: float) -> np.ndarray:
     """The programme's gain at some times; where stretches meet, the lower one counts.
 
@@ -103,8 +130,27 @@ def narration(spots: Sequence[Spot], rate_hz: int, samples: int) -> Iterator[np.
     Yields:
         (1, up to a second of samples) float32.
     """
+    near = _near(_times(spots, rate_hz), _CLICK_S)
     for first in range(0, samples, rate_hz):
-        yield _heard(spots, rate_hz, first, min(rate_hz, samples - first))[None]
+        count = min(rate_hz, samples - first)
+        within = near(first / rate_hz, (first + count) / rate_hz)
+        yield _heard([spots[i] for i in within], rate_hz, first, count)[None]
+
+
+def _times(spots: Sequence[Spot], rate_hz: int) -> list[tuple[float, float]]:
+    return [(spot.start_s, spot.start_s + spot.sound.size / rate_hz) for spot in spots]
+
+
+def _near(stretches: Sequence[tuple[float, float]], margin_s: float) -> Callable[[float, float], list[int]]:
+    """A search for the stretches that may touch a time, by number: no block looks at all those of a long film."""
+    order = sorted(range(len(stretches)), key=lambda i: stretches[i])
+    starts = [stretches[i][0] for i in order]
+    longest_s = max((end_s - start_s for start_s, end_s in stretches), default=0.0)
+
+    def touching(from_s: float, to_s: float) -> list[int]:
+        return order[bisect_left(starts, from_s - longest_s - margin_s) : bisect_right(starts, to_s + margin_s)]
+
+    return touching
 
 
 def _heard(spots: Sequence[Spot], rate_hz: int, first: int, count: int) -> np.ndarray:
@@ -138,14 +184,18 @@ def mixed(
         (channels, samples) float32; sums that may leave -1..1, see `sound.limited`.
     """
     duck = duck or Duck()
-    inside = [(spot.start_s, spot.start_s + spot.sound.size / rate_hz) for spot in spots]
+    inside = _times(spots, rate_hz)
     floor = 10 ** (duck.gain_db / 20)
     stopped = [(pause.at_s + ahead, pause.at_s + ahead + pause.length_s) for ahead, pause in _shifted(pauses)]
+    near, near_stops = _near(inside, max(duck.ramp_s, _CLICK_S)), _near(stopped, _CLICK_S)
     first = 0
     for block in _stopping(programme, rate_hz, pauses):
         times_s = (first + np.arange(block.shape[1])) / rate_hz
-        gain = gain_at(times_s, inside, floor, duck.ramp_s) * gain_at(times_s, stopped, 0.0, _CLICK_S)
-        track = _heard(spots, rate_hz, first, block.shape[1])
+        reach = first / rate_hz, (first + block.shape[1]) / rate_hz
+        within = near(*reach)
+        gain = gain_at(times_s, [inside[i] for i in within], floor, duck.ramp_s)
+        gain *= gain_at(times_s, [stopped[i] for i in near_stops(*reach)], 0.0, _CLICK_S)
+        track = _heard([spots[i] for i in within], rate_hz, first, block.shape[1])
         first += block.shape[1]
         yield block * gain.astype(np.float32) + track
 
@@ -169,18 +219,13 @@ def _stopping(programme: Iterable[np.ndarray], rate_hz: int, pauses: Sequence[Pa
             cut = max(0, at - first)
             if cut:
                 yield block[:, :cut]
-            yield from _silence(channels, length, rate_hz)
+            yield from silence(channels, length, rate_hz)
             block, first = block[:, cut:], first + cut
         first += block.shape[1]
         if block.shape[1]:
             yield block
     for _, length in waiting:
-        yield from _silence(channels, length, rate_hz)
-
-
-def _silence(channels: int, samples: int, rate_hz: int) -> Iterator[np.ndarray]:
-    for first in range(0, samples, rate_hz):
-        yield np.zeros((channels, min(rate_hz, samples - first)), np.float32)
+        yield from silence(channels, length, rate_hz)
 
 
 def delay(time_s: float, pauses: Sequence[Pause]) -> float:

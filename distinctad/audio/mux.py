@@ -8,7 +8,10 @@ packets get later times, and because the delay only grows with time, decoding or
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,13 @@ import numpy as np
 from av.stream import Disposition
 
 from distinctad.audio.mix import Pause, delay
-from distinctad.audio.sound import Encoder, Programme, opened, origin_of, url_of, writing
+from distinctad.audio.sound import Encoder, Programme, opened, origin_of, sounds, url_of, writing
 from distinctad.audio.tags import EXTENDED, KIND, Tags
+from distinctad.errors import UserError
 
 _MOST_WAITING = 64  # packets without a time of decoding at a stream's start; no codec makes so many wait
+_NO_SHOWING_TIMES = "avi"  # an order of decoding only; FFmpeg guesses the rest, for H.264 wrongly
+_LOOKED_AT = 50  # pictures; those that others refer to come out of order within the first few
 _LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "pt": "por", "nl": "nld", "pl": "pol"}
 
 
@@ -36,9 +42,22 @@ def require_mp4(film: Path) -> None:
     """
     trial = av.open(io.BytesIO(), "w", format="mp4")
     with writing(Path("described.mp4")), opened(film) as source, trial as output:
-        for stream in (_picture(source), *source.streams.audio):
+        for stream in (_picture(source), *sounds(source)):
             output.add_stream_from_template(stream)
         output.start_encoding()
+        if source.format.name == _NO_SHOWING_TIMES and not _in_order(source):
+            message = f"the film '{film.name}' does not say when its pictures are shown (an AVI with B-frames)"
+            raise UserError(message, "Re-encode it as H.264 in MP4: ffmpeg -i FILM.avi FILM.mp4")
+
+
+def _in_order(source: Any) -> bool:
+    """Whether the first pictures' times rise; copied as they are, the film would jump to and fro."""
+    times: list[int] = []
+    with contextlib.suppress(av.FFmpegError):  # a damaged picture: what came before must do
+        for frame in itertools.islice(source.decode(_picture(source)), _LOOKED_AT):
+            if frame.pts is not None:
+                times.append(frame.pts)
+    return all(one < next_one for one, next_one in itertools.pairwise(times))
 
 
 def write_described(film: Path, path: Path, sound: Iterator[np.ndarray], programme: Programme, tags: Tags) -> None:
@@ -55,7 +74,7 @@ def write_described(film: Path, path: Path, sound: Iterator[np.ndarray], program
         UserError: if the film holds a codec that MP4 cannot carry, or the file cannot be written.
     """
     with writing(path), opened(film) as source, _output(path) as output:
-        kept = [_picture(source), *source.streams.audio]
+        kept = [_picture(source), *sounds(source)]
         copies = {stream.index: output.add_stream_from_template(stream) for stream in kept}
         for stream in kept:
             copies[stream.index].disposition = stream.disposition
@@ -94,15 +113,31 @@ def write_extended(
         copy = output.add_stream_from_template(stream)
         copy.metadata.update(_tags(stream))
         track = _track(output, programme, tags, EXTENDED)
-        for packet in _packets(source, [stream]):
-            for name in ("dts", "pts"):
-                time = getattr(packet, name)
-                later_s = delay(float(time * packet.time_base), pauses)
-                setattr(packet, name, time + round(later_s / packet.time_base))
+        for packet in _paused(_packets(source, [stream]), pauses):
             _keep_pace(track, sound, programme, float(packet.dts * packet.time_base))
             packet.stream = copy
             output.mux(packet)
         _finish(track, sound, programme)
+
+
+def _paused(packets: Iterator[Any], pauses: Sequence[Pause]) -> Iterator[Any]:
+    """Packets with later times; the last one lasts through the pauses after the start of the picture shown last."""
+    last, shown_s, end = None, 0.0, 0
+    for packet in packets:
+        shown_s = max(shown_s, float(packet.pts * packet.time_base))
+        for name in ("dts", "pts"):
+            time = getattr(packet, name)
+            later_s = delay(float(time * packet.time_base), pauses)
+            setattr(packet, name, time + round(later_s / packet.time_base))
+        end = max(end, packet.pts + (packet.duration or 0))
+        if last is not None:
+            yield last
+        last = packet
+    if last is not None:
+        rest_s = delay(math.inf, pauses) - delay(shown_s, pauses)
+        if rest_s > 0:
+            last.duration = end + round(rest_s / last.time_base) - last.pts
+        yield last
 
 
 def _output(path: Path) -> Any:

@@ -16,12 +16,16 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import Flags
+from av.stream import Disposition
 
 from distinctad.errors import UserError, one_line
 
 AAC_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _AAC_FRAME = 1024
-_GAP_S = 0.1  # a stream that jumps ahead by more gets silence put in
+_GAP_S = 0.1  # a stream that runs ahead by more gets silence put in, one that lags by more is cut
+_NEW_CLOCK_S = 10.0  # a stream that jumps back by more does not lag: it counts anew, and all of it is kept
+# What is made for some listeners, or is no part of the film.
+_ASIDE = Disposition.comment | Disposition.visual_impaired | Disposition.hearing_impaired | Disposition.descriptions
 NO_SOUND_RATE_HZ = 48_000
 
 
@@ -53,7 +57,7 @@ class Programme:
 
 
 def programme_of(film: Path, duration_s: float) -> Programme:
-    """Look at a film's first sound track.
+    """Look at a film's own sound track.
 
     Args:
         film: the file.
@@ -66,11 +70,11 @@ def programme_of(film: Path, duration_s: float) -> Programme:
         UserError: if the file cannot be opened.
     """
     with opened(film) as container:
-        streams = container.streams.audio
-        if not streams:
+        stream = own_sound(container)
+        if stream is None:
             return Programme(NO_SOUND_RATE_HZ, "mono", duration_s, False)
-        rate = streams[0].rate or NO_SOUND_RATE_HZ
-        layout = "mono" if (streams[0].channels or 1) == 1 else "stereo"
+        rate = stream.rate or NO_SOUND_RATE_HZ
+        layout = "mono" if (stream.channels or 1) == 1 else "stereo"
         return Programme(rate if rate in AAC_RATES_HZ else NO_SOUND_RATE_HZ, layout, duration_s, True)
 
 
@@ -92,6 +96,50 @@ def opened(film: Path) -> Any:
         raise UserError(f"the film '{film.name}' cannot be opened ({reason})", "Give a video that plays.") from error
 
 
+def sounds(container: Any) -> list[Any]:
+    """The sound tracks of an open film that FFmpeg can decode."""
+    return [stream for stream in container.streams.audio if stream.codec_context is not None]
+
+
+def own_sound(container: Any) -> Any:
+    """Of an open film's sound tracks the one that its players choose, no commentary and no description; None of none.
+
+    The first where the film does not say which.
+    """
+
+    def rank(stream: Any) -> tuple[bool, bool, bool]:
+        flags = Disposition(int(stream.disposition))
+        return not flags & _ASIDE, Disposition.default in flags, Disposition.dub not in flags
+
+    return max(sounds(container), key=rank, default=None)
+
+
+def sound_notes(film: Path) -> list[str]:
+    """What the user should know of the choice among a film's sound tracks.
+
+    Args:
+        film: the file.
+
+    Returns:
+        Warnings; [] where there was nothing to choose.
+
+    Raises:
+        UserError: if the file cannot be opened.
+    """
+    with opened(film) as container:
+        every, known, taken = container.streams.audio, sounds(container), own_sound(container)
+        notes = []
+        if len(known) < len(every):
+            lost = ", ".join(str(place) for place, stream in enumerate(every, 1) if stream not in known)
+            notes.append(f"of {len(every)} sound track(s) number {lost} cannot be decoded and is left out")
+        if len(known) > 1:
+            told = (taken.metadata.get(name) for name in ("language", "title"))
+            said = one_line(", ".join(text for text in told if text), 80)
+            place = f"number {every.index(taken) + 1}" + (f" ({said})" if said else "")
+            notes.append(f"of {len(every)} sound tracks {place} is the one listened to and spoken over")
+        return notes
+
+
 def origin_of(container: Any) -> float:
     """Where an open film's clock starts, in seconds: what players, and descriptions, count from."""
     return max(0.0, (container.start_time or 0) / 1e6)
@@ -109,43 +157,80 @@ def blocks(film: Path, programme: Programme) -> Iterator[np.ndarray]:
     """
     done = 0
     if programme.has_sound:
-        for block in _decoded(film, programme):
+        for block in _gathered(_decoded(film, programme), programme.rate_hz):
             block = block[:, : programme.samples - done]
             if block.size:
                 done += block.shape[1]
                 yield block
-    while done < programme.samples:
-        count = min(programme.rate_hz, programme.samples - done)
-        done += count
-        yield np.zeros((programme.channels, count), np.float32)
+    yield from silence(programme.channels, programme.samples - done, programme.rate_hz)
+
+
+def silence(channels: int, samples: int, rate_hz: int) -> Iterator[np.ndarray]:
+    """(channels, up to a second of samples) blocks of silence, `samples` in all."""
+    for first in range(0, samples, rate_hz):
+        yield np.zeros((channels, min(rate_hz, samples - first)), np.float32)
+
+
+def _gathered(pieces: Iterable[np.ndarray], enough: int) -> Iterator[np.ndarray]:
+    """Join codec frames, some fifty a second, to blocks of `enough` samples or a little more."""
+    held: list[np.ndarray] = []
+    count = 0
+    for piece in pieces:
+        held.append(piece)
+        count += piece.shape[1]
+        if count >= enough:
+            yield np.concatenate(held, axis=1)
+            held, count = [], 0
+    if held:
+        yield np.concatenate(held, axis=1)
 
 
 def _decoded(film: Path, programme: Programme) -> Iterator[np.ndarray]:
-    """Decode, resample, and put silence in where the stream starts late, however little, or jumps.
+    """Decode, resample, and keep to the stream's clock.
 
-    What a stream holds from before the film's start is left out.
+    Silence is put in where the stream starts late, however little, or runs ahead; what it holds from before the film's
+    start, or too much of, is left out.
     """
     with opened(film) as container:
-        stream = container.streams.audio[0]
         origin_s = origin_of(container)
-        resampler = av.AudioResampler(format="fltp", layout=programme.layout, rate=programme.rate_hz)
         out, early, begun = 0, 0, False
-        for frame in _frames(container, stream):
-            if frame.pts is not None:
-                due = round((float(frame.pts * frame.time_base) - origin_s) * programme.rate_hz)
-                if not begun and due < 0:
-                    early = -due
-                elif due > out + (_GAP_S * programme.rate_hz if begun else 0):
-                    yield np.zeros((programme.channels, due - out), np.float32)
-                    out = due
-            frame.pts, begun = None, True
-            for piece in resampler.resample(frame):
-                samples = piece.to_ndarray()[:, early:]
-                early -= min(early, piece.samples)
+        for time_s, pieces in _resampled(_frames(container, own_sound(container)), programme):
+            if time_s is not None:
+                lag = out - round((time_s - origin_s) * programme.rate_hz)
+                slack = _GAP_S * programme.rate_hz if begun else 0
+                if lag < -slack:
+                    yield from silence(programme.channels, -lag, programme.rate_hz)
+                    out, early = out - lag, 0
+                elif lag > slack and (not begun or lag < _NEW_CLOCK_S * programme.rate_hz):
+                    early = lag
+                else:  # a single wrong time costs no more than its own sound
+                    early = min(early, max(0, lag))
+            begun = True
+            for piece in pieces:
+                samples = piece[:, early:]
+                early -= min(early, piece.shape[1])
                 out += samples.shape[1]
                 yield samples
-        for piece in resampler.resample(None):
-            yield piece.to_ndarray()
+
+
+def _resampled(frames: Iterable[Any], programme: Programme) -> Iterator[tuple[float | None, list[np.ndarray]]]:
+    """Each frame's time in seconds, if it has one, with what the resampler has ready.
+
+    A recording may change its rate or channels midway, of which no resampler takes notice: each part gets its own.
+    """
+    resampler: Any = None
+    kind: tuple[str, str, int] | None = None
+    for frame in frames:
+        now = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if now != kind:
+            if resampler is not None:
+                yield None, [piece.to_ndarray() for piece in resampler.resample(None)]
+            kind, resampler = now, av.AudioResampler(format="fltp", layout=programme.layout, rate=programme.rate_hz)
+        time_s = None if frame.pts is None else float(frame.pts * frame.time_base)
+        frame.pts = None
+        yield time_s, [piece.to_ndarray() for piece in resampler.resample(frame)]
+    if resampler is not None:
+        yield None, [piece.to_ndarray() for piece in resampler.resample(None)]
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:
@@ -277,7 +362,9 @@ def write_wav(path: Path, sound: Iterator[np.ndarray], programme: Programme, tag
         UserError: if it cannot be written.
     """
     with writing(path):
-        with av.open(url_of(path), "w", format="wav", options={"fflags": "+bitexact"}) as output:
+        # Sizes beyond 4 GB, as of a long film, do not fit a plain RIFF header.
+        options = {"fflags": "+bitexact", "rf64": "auto"}
+        with av.open(url_of(path), "w", format="wav", options=options) as output:
             output.metadata.update(tags)
             encoder = Encoder(output, "pcm_s16le", programme, programme.rate_hz)
             for block in sound:

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import wave
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +28,7 @@ GROUP = "distinctad.voices"
 SPEED_WPM = 165  # asked of espeak-ng; what it really takes is measured (see `planner_rate`)
 _VARIANT, _PITCH = "en-us+m7", "45"
 _TIMEOUT_S = 60.0
+_KEPT = 32  # sounds, of some seconds each
 _QUIET = 0.01  # below this a sample counts as silence at the ends
 
 
@@ -127,7 +129,9 @@ class Unvoiced:
 
 
 class Remembering:
-    """A voice that says the same text only once; it keeps what was said.
+    """A voice that measures the same text only once, and keeps what it said last.
+
+    Of a long film thousands of texts are measured and shortened; their sound would fill the memory.
 
     Attributes:
         name: the voice's.
@@ -137,18 +141,18 @@ class Remembering:
     def __init__(self, voice: Voice) -> None:
         """Wrap a voice."""
         self.name, self.rate_hz = voice.name, voice.rate_hz
-        self._voice = voice
-        self._said: dict[str, np.ndarray] = {}
+        self._speak = lru_cache(_KEPT)(voice.speak)
+        self._seconds: dict[str, float] = {}
 
     def speak(self, text: str) -> np.ndarray:
         """Say a text, as the voice does: (samples,) float32."""
-        if text not in self._said:
-            self._said[text] = self._voice.speak(text)
-        return self._said[text]
+        return self._speak(text)
 
     def seconds(self, text: str) -> float:
         """Measure how long a text takes, in seconds."""
-        return self.speak(text).size / self.rate_hz
+        if text not in self._seconds:
+            self._seconds[text] = self.speak(text).size / self.rate_hz
+        return self._seconds[text]
 
 
 def label(voice: Voice) -> str:

@@ -120,7 +120,7 @@ def test_joiners_inside_words_stay_and_nothing_invisible_else(text: str, kept: s
 def test_no_cell_of_the_table_is_a_formula_and_all_come_back() -> None:
     texts = ["=1+1", "-2+3", "@SUM(1)", "+5", "'=x", "''=x", "'tis", "She runs."]
     made = document(*texts)
-    made["film"]["name"] = '=HYPERLINK("http://e/")'
+    made["film"]["name"] = '=HYPERLINK("#a")'
     made["cues"][0]["characters"] = ["=cmd", "Mara"]
     rows = list(csv.DictReader(io.StringIO(to_csv(made))))
     assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]

@@ -93,6 +93,20 @@ def test_probe(tmp_path: Path) -> None:
     assert (info.width, info.height, info.has_audio) == (64, 48, True)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts", "a.mkv"])
+def test_a_film_whose_pictures_start_after_its_sound_keeps_its_end(tmp_path: Path, name: str) -> None:
+    info = probe(write_video(tmp_path / name, list(range(20, 40)), audio=True))  # 2 s of pictures from 2 s on
+    assert info.duration_s == pytest.approx(4.0, abs=0.1)
+    alone = probe(write_video(tmp_path / f"alone_{name}", list(range(20, 40))))
+    assert alone.duration_s == pytest.approx(2.0, abs=0.1)
+
+
+def test_sound_that_nobody_can_decode_is_none(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", list(range(20)), audio=True)
+    path.write_bytes(path.read_bytes().replace(b"mp4a", b"zz-4").replace(b"esds", b"zsds"))
+    assert not probe(path).has_audio and probe(path).duration_s == pytest.approx(2.0, abs=0.01)
+
+
 @pytest.mark.parametrize("decoder", [AVFilm, OpenCVFilm])
 def test_pixels_that_are_no_squares_are_widened(tmp_path: Path, decoder: type[Film]) -> None:
     path = tmp_path / "dvd.mp4"
