@@ -34,6 +34,7 @@ def page(
     voice: str = "synthetic voice",
     recorded: Collection[str] = (),
     ducked: float = 0.316,
+    silent: bool = False,
     files: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Make the page.
@@ -46,6 +47,7 @@ def page(
         voice: how the recorded voice is called; it is labelled synthetic.
         recorded: ids of the cues that the narration holds.
         ducked: volume of the film under a description, 0..1.
+        silent: the film has no sound but the narration, which the page gives itself.
         files: (file name, what it is) of other versions.
 
     Returns:
@@ -76,6 +78,7 @@ def page(
         files="\n".join(f'<li><a href="{_link(name)}">{html.escape(what)}</a></li>' for name, what in files),
         cues=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c").replace("&", "\\u0026"),
         ducked=f"{ducked:.3f}",
+        muted=" muted" if silent else "",
     )
 
 

@@ -294,6 +294,7 @@ class Track:
             voice=label(self.voice),
             recorded=spoken,
             ducked=10 ** (self.settings.duck_db / 20),
+            silent=not self.job.info.has_audio,
             files=files,
         )
         made = (dapt.write(script), transcript(script, self.speech), narrator_script(script, self.speech), html)

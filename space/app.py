@@ -43,14 +43,14 @@ is kept nowhere else. Your script and your edits stay in this browser.
 """
 SCRIPTS = (
     "page.js", "editor_words.js", "editor_judge.js", "editor_new.js", "editor_kept.js", "editor_row.js",
-    "editor_scripts.js", "editor_film.js", "editor.js",
+    "editor_scripts.js", "editor_arrivals.js", "editor_files.js", "editor_keys.js", "editor_film.js", "editor.js",
 )  # fmt: skip
 TAKE = "() => { window.distinctad.making('Making the text files…'); return [window.distinctad.take()]; }"
 TAKE_ALL = (
     "(work, film, duck) => { window.distinctad.making('Making all files: this takes minutes…'); "
     "return [window.distinctad.take(), film, duck]; }"
 )
-MADE = "() => { window.distinctad.making('', 'The files are there, below their buttons.'); }"
+MADE = "() => { window.distinctad.made(); window.distinctad.making('', 'The files are there, below their buttons.'); }"
 NOT_MADE = "() => { window.distinctad.making('', 'No files were made.'); }"
 OPEN = "(work) => { window.distinctad.open(work); }"
 # The film's names: the visitor's, and the one under which the server keeps and describes it.
@@ -153,6 +153,7 @@ def _exports(desk: Desk, work: gr.JSON, film: gr.File) -> None:
         texts = gr.Button("Make the text files", elem_id="make-texts")
         everything = gr.Button("Make all files, sound and films too", elem_id="make-all")
     duck = gr.Slider(-30, 0, -10, step=1, label="Gain of the film's sound under a description (dB)")
+    gr.HTML('<p id="dad-stale" role="status"></p>', apply_default_css=False, js_on_load="")  # see editor_files.js
     # Mounted once there is something in it: an empty list of files has a contrast of its own making.
     made = gr.File(label="Files to download", file_count="multiple", interactive=False, visible=False, elem_id="made")
 

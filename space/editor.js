@@ -4,15 +4,17 @@
 window.distinctad = (function () {
   "use strict";
   const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, make = R.make, clock = R.clock, row = R.row, NEIGHBOURS = 4;
-  const APPLE = /Mac|iPhone|iPad/.test(navigator.platform);  // there Alt, and on Windows Control and Alt, type letters
   const byId = (id) => document.getElementById("dad-" + id);
-  const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
-  let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, wired = false, fresh = null, busy = "";
+  const clean = W.clean;
+  let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, fresh = null, keys = null, busy = "";
   const { known, judge, budget, span, told, unsaid } = window.distinctadJudge(() => ({ work, doc, lines }), clean);
   const F = window.distinctadFilm({ state: () => ({ doc }), say });
+  const arrivals = window.distinctadArrivals({ state: () => ({ work, doc, id, log, stored, refused: refused || loose }), draw: () => scripts().draw(), say });
+  const files = window.distinctadFiles(() => ({ id, doc, log }));
   let pressed = false, shelf = null;  // whether a pointer is down; the list of kept scripts
   let id = "", dirty = false;  // the draft's name; whether the log has what storage lacks
   let stored = false, refused = false;  // whether storage has it; whether storage had no room for it
+  let loose = false;  // whether storage had no room for the new line that is being written
 
   function later(name, ms, what) { clearTimeout(timers[name]); timers[name] = setTimeout(what, ms); }
   function say(text) { byId("live").textContent = text; later("said", 10000, () => { byId("live").textContent = busy; }); }
@@ -21,20 +23,26 @@ window.distinctad = (function () {
   function making(what, end) { busy = what; say(what || end); }
 
   // ---- keeping
-  const UNKEPT = "This browser does not keep it: it would be lost.";
   function keepWork() {
-    const before = refused;
     stored = refused = false;
-    try { K.keep(id, work, log); stored = true; dirty = false; } catch (error) {
-      refused = true;
-      byId("unkept").textContent = K.noRoom(id);
-      if (!before) { say(byId("unkept").textContent); }  // not over what every later edit has to say
-    }
-    byId("unkept").hidden = !refused;
+    try { K.keep(id, work, log); K.here(id); stored = true; dirty = false; } catch (error) { refused = true; }
+    unkept();
     scripts().draw();
   }
-  // Only what changed here is written: a tab that was merely open must not put its old log over another's new one.
+  function unkept() {
+    const node = byId("unkept"), lost = refused || loose;
+    if (lost) { node.textContent = K.noRoom(id); }
+    if (lost && node.hidden) { say(node.textContent); }  // not over what every later edit has to say
+    node.hidden = !lost;
+  }
+  function keepForm(list) {
+    try { K.keepForm(id, list); loose = false; } catch (error) { loose = true; }
+    unkept();
+  }
+  // Only what changed here is written, and on top of what another tab wrote since: no log is put over an unread one.
   function save() {
+    if (dirty) { absorb(); }
+    files.compare();
     if (!dirty) { return; }
     if (!stored) { keepWork(); return; }
     try { K.log(id, log); dirty = false; scripts().draw(); } catch (error) { keepWork(); }
@@ -48,9 +56,9 @@ window.distinctad = (function () {
     say("The script is deleted from this browser.");
   }
   function leave() {
-    work = null; doc = null; lines = []; log = []; id = ""; dirty = stored = false;
+    work = null; doc = null; lines = []; log = []; id = ""; dirty = stored = refused = loose = false;
     byId("lines").replaceChildren(); document.getElementById("dad").hidden = true;
-    F.compare();
+    F.compare(); files.compare();
   }
 
   // ---- the list of kept scripts
@@ -67,7 +75,7 @@ window.distinctad = (function () {
   }
   function switchTo(one) {
     flush();
-    if (work && !stored && (log.length || refused) && !window.confirm("Leave the script of " + doc.film.name + "? " + UNKEPT)) { return; }
+    if (work && (loose || (!stored && (log.length || refused))) && !window.confirm("Leave the script of " + doc.film.name + "? " + arrivals.UNKEPT)) { return; }
     const note = reopen(() => K.get(one));
     if (note === null) { return; }
     K.here(one); byId("kept-box").open = false; scripts().draw();
@@ -75,22 +83,40 @@ window.distinctad = (function () {
     say(["The script of " + doc.film.name + " is open, with " + (log.length === 1 ? "1 edit." : log.length + " edits."), note, F.note()].filter(Boolean).join(" "));
   }
 
-  // Another tab changed what is kept of this draft. A person edits in one tab at a time: this one follows, unless it has a
-  // change of its own that is not kept yet.
+  // Another tab changed what is kept of this draft: this one follows.
   function elsewhere(event) {
     const what = work ? K.heard(event, id) : "";
     if (what === "gone") { stored = false; say("Another tab deleted this script from the browser. Your next change keeps it again."); }
-    if (what !== "edits") { return; }
-    const here = lines.find((line) => line.area === document.activeElement), list = K.edits(id);
-    if (dirty || (here && clean(here.area.value) !== here.logged.text) || !K.belongs(doc, list)) {
-      say("This script is open in another tab too. Edit it in one of them: the last change is the one that is kept.");
-      return;
-    }
-    log = list; session = null;
+    if (what === "edits") { absorb(); save(); }
+  }
+  // What another tab wrote comes under what was changed here since.
+  function absorb() {
+    const found = K.unread(id, doc, log);
+    if (!found) { return; }
+    log = found.both; session = null; dirty = log.length > found.theirs.length;
+    K.saw(id, found.theirs);
+    redraw();
+    say("This script is open in another tab too. What was changed there is shown here" + (dirty ? "; where you changed the same, yours stands, and Undo brings the other back." : "."));
+  }
+  // The table made anew, with the focus, and what is being typed, where they were.
+  function redraw() {
+    const node = document.activeElement, here = lines.find((line) => line.row.contains(node));
+    const fields = (line) => [...line.row.querySelectorAll("textarea, input, select, button")];
+    const place = here ? fields(here).indexOf(node) : -1;
     draw(); sum(); picture();
-    const again = here && lines.find((line) => line.cue.index === here.cue.index);
-    if (again) { again.area.focus(); }
-    say("This script is open in another tab too. What was changed there is shown here.");
+    const at = here ? lines.findIndex((line) => line.cue.index === here.cue.index) : -1, line = lines[at];
+    if (!line) { return; }
+    fields(line)[place].focus();
+    line.entered = here.entered;
+    if (node === here.start && Number(node.value) !== here.start_s) { line.start.value = node.value; }
+    if (node !== here.area) { return; }
+    const text = clean(node.value);
+    if (text !== clean(here.logged.text) || text === clean(line.text)) {
+      line.area.value = node.value;
+      line.text = text || line.text;
+      update(at);
+    }
+    line.area.setSelectionRange(node.selectionStart, node.selectionEnd);
   }
 
   // ---- one line
@@ -179,20 +205,20 @@ window.distinctad = (function () {
     flush();
     const edit = { cue: 1 + lines.reduce((most, line) => Math.max(most, line.cue.index), 0), field: "added", before: false, after: value };
     const at = insert(written(edit)), line = lines[at];
-    session = null; log.push(edit); dirty = true; save();
+    session = null; log.push(edit); dirty = true;
     byId("lines").insertBefore(line.row, at + 1 < lines.length ? lines[at + 1].row : null);
     number(); R.mark(line);
     const turned = around(at).filter((one) => one !== line);
     line.area.focus();
     say("Line " + edit.cue + " is added at " + clock(value.start_s) + (line.long ? "; it is too long for its place." : "; it fits.") + told(turned));
+    save();  // last, since it may draw the lines anew
   }
   function takeBack(edit) {
     const at = lines.findIndex((line) => line.cue.index === edit.cue);
     lines[at].row.remove(); lines.splice(at, 1);
-    save(); number();
-    const turned = around(Math.min(at, lines.length - 1));
-    lines[Math.min(at, lines.length - 1)].area.focus();
-    say("Line " + edit.cue + " was new and is gone." + told(turned));
+    number();
+    say("Line " + edit.cue + " was new and is gone." + told(around(Math.min(at, lines.length - 1))));
+    save();
   }
   function setStart(at) {
     const line = lines[at], value = Math.round(Number(line.start.value) * 1000) / 1000;
@@ -236,16 +262,18 @@ window.distinctad = (function () {
     line.logged[last.field] = last.before;
     line[last.field] = last.before;
     line.area.value = line.text; line.start.value = line.start_s;
-    save(); R.mark(line);
+    R.mark(line);
     const said = moved(line, "Line " + last.cue + ": the last change is undone");
     sum(); order();
     line.row.hidden = false;
-    line.area.focus();
     say(said);
+    save();
   }
+  // What stands in a field that the focus is still in counts too.
   function flush() {
-    const at = lines.findIndex((line) => line.area === document.activeElement);
-    if (at >= 0) { typed(at); }
+    const here = document.activeElement, at = lines.findIndex((line) => line.row.contains(here)), line = lines[at];
+    if (line && here === line.area) { typed(at); }
+    if (line && here === line.start && Number(here.value) !== line.start_s) { setStart(at); }
     if (work) { save(); }
   }
 
@@ -279,104 +307,74 @@ window.distinctad = (function () {
   }
   function picture() { byId("picture").replaceChildren(R.picture(doc.film.duration_s, work, lines)); }
 
-  // ---- moving, hearing, playing
-  function go(at, step) {
-    for (let next = at + step; next >= 0 && next < lines.length; next += step) {
-      if (!lines[next].row.hidden && !lines[next].removed) { lines[next].area.focus(); lines[next].area.select(); return; }
-    }
-    say(step > 0 ? "That was the last line." : "That was the first line.");
-  }
-  function nextOpen() {
-    const at = lines.findIndex(isOpen);
-    if (at < 0) { say("Every line is reviewed."); return; }
-    lines[at].row.hidden = false; lines[at].area.focus();
-  }
-  function hear(at) {
-    if (!window.speechSynthesis) { say("This browser has no voice."); return; }
-    const line = new SpeechSynthesisUtterance(lines[at].text);
-    line.lang = doc.language;
-    speechSynthesis.cancel(); speechSynthesis.speak(line);
-  }
-  function choose(at) {
-    const line = lines[at], select = line.row.querySelector("select");
-    if (select.value === "") { say("Line " + line.cue.index + ": choose one of its other texts first."); return; }
-    setText(at, line.others[Number(select.value)]);
-    select.value = "";
-    say("Line " + line.cue.index + ": " + line.text);
-  }
-  function other(at) {
-    const line = lines[at], now = line.others.indexOf(line.text);
-    if (line.others.length < 2) { say("Line " + line.cue.index + " has no other text."); return; }
-    setText(at, line.others[(now + 1) % line.others.length]);
-    say(line.text);
-  }
-  function key(event, at) {
-    const name = event.key, line = lines[at], alt = event.altKey && !event.ctrlKey, letter = alt && !APPLE && event.code;
-    if (name === "Enter" && !clean(line.area.value)) { say("Line " + line.cue.index + " is empty: remove it, or press Escape for its text."); } else if (name === "Enter") { typed(at); const accepts = event.ctrlKey || event.metaKey; if (!accepts || !refuses(at)) { if (accepts) { setFlag(at, "reviewed", true); } go(at, 1); } } else if (alt && name === "ArrowDown") { go(at, 1); } else if (alt && name === "ArrowUp") { go(at, -1); } else if (letter === "KeyP") { F.play(lines[at].start_s); } else if (letter === "KeyH") { hear(at); } else if (letter === "KeyA") { other(at); } else if (letter === "KeyN") { typed(at); fresh.open(span(line)[1]); } else if (alt && name === "Delete") { typed(at); drop(at); } else if (name === "Escape") { line.area.value = line.text = line.entered; typed(at); update(at); } else { return; }
-    event.preventDefault();
-  }
   function wire() {
-    if (wired) { return; }
-    wired = true;
+    if (keys) { return; }
+    keys = window.distinctadKeys({ state: () => ({ lines, doc }), say, clean, typed, update, setText, setFlag, refuses, drop, isOpen, play: F.play, write: (line) => fresh.open(span(line)[1]) });
     const body = byId("lines"), where = (event) => { const row = event.target.closest("tr"); return row ? Number(row.dataset.at) : -1; };
     body.addEventListener("focusin", (event) => { const at = where(event); if (event.target.tagName === "TEXTAREA") { session = null; lines[at].entered = lines[at].text; } });
     body.addEventListener("focusout", (event) => { if (event.target.tagName === "TEXTAREA") { typed(where(event)); session = null; } });
     body.addEventListener("input", (event) => {
       const at = where(event);
       if (event.target.tagName !== "TEXTAREA") { return; }
-      const value = clean(event.target.value);
-      if (!value) { judge(lines[at]); return; }
-      lines[at].text = value;
+      const value = clean(event.target.value), line = lines[at];
+      // Emptied, perhaps only to write another text: it is as if nothing had been typed, so that no stump stays.
+      line.text = value || line.entered;
+      if (!value) { clearTimeout(timers.typed); commit(at, "text", line.entered, true); update(at); return; }
       update(at, true);
-      const line = lines[at];
+      if (event.target.value.length >= event.target.maxLength) { say("Line " + line.cue.index + " is full: a text holds up to " + event.target.maxLength + " characters, and what was more is cut off."); }
       later("typed", 250, () => { if (lines.includes(line)) { typed(lines.indexOf(line)); } });
     });
-    body.addEventListener("keydown", (event) => { if (event.target.tagName === "TEXTAREA" && !event.isComposing) { key(event, where(event)); } });
+    body.addEventListener("keydown", (event) => { if (event.target.tagName === "TEXTAREA" && !event.isComposing && event.keyCode !== 229) { keys.key(event, where(event)); } });  // 229: Safari's Enter that confirms
     body.addEventListener("change", (event) => {
       const at = where(event), target = event.target;
       if (target.type === "checkbox") { target.checked = !refuses(at) && target.checked; setFlag(at, "reviewed", target.checked); } else if (target.type === "number") { setStart(at); }
     });
     body.addEventListener("click", (event) => {
       const at = where(event), name = event.target.className;
-      if (name === "dad-play") { F.play(lines[at].start_s); } else if (name === "dad-hear") { hear(at); } else if (name === "dad-take") { choose(at); } else if (name === "dad-drop") { drop(at); }
+      if (name === "dad-play") { F.play(lines[at].start_s); } else if (name === "dad-hear") { keys.hear(at); } else if (name === "dad-take") { keys.choose(at); } else if (name === "dad-drop") { drop(at); }
     });
     window.addEventListener("pointerdown", () => { pressed = true; }, true);
     ["pointerup", "pointercancel", "keydown"].forEach((name) => window.addEventListener(name, () => { if (pressed) { pressed = false; later("order", 0, order); } }, true));
     byId("undo").addEventListener("click", undo);
-    byId("next").addEventListener("click", nextOpen);
+    byId("next").addEventListener("click", keys.nextOpen);
     byId("forget").addEventListener("click", forget);
     byId("show").addEventListener("change", filter);
+    // The wheel is for the page: over a number field with the focus it would move the line.
+    window.addEventListener("wheel", (event) => { if (event.target.type === "number" && event.target === document.activeElement) { event.target.blur(); } }, { passive: true });
     window.addEventListener("pagehide", flush);
+    window.addEventListener("beforeunload", (event) => {
+      flush();
+      if (loose || (refused && log.length)) { event.preventDefault(); event.returnValue = arrivals.UNKEPT; }
+    });
     window.addEventListener("storage", elsewhere);
-    fresh = window.distinctadNew({ state: () => ({ lines, work, doc }), span, budget, clean, say, add });
+    fresh = window.distinctadNew({ state: () => ({ lines, work, doc }), span, budget, clean, say, add, keep: keepForm });
   }
 
   // ---- from and to the server
   function open(data) {
     if (!data || data.format !== "distinctad.work" || !byId("lines")) { return; }
     const found = JSON.parse(data.draft), name = K.identity(data.draft, found.film.sha256);
-    const left = stored ? "This browser keeps it with its edits, in the list of kept scripts." : UNKEPT;
-    if (work && name !== id && (log.length || refused) && !window.confirm("Leave the script of " + doc.film.name + "? " + left)) { return; }
     flush();
-    const kept = name === id ? log : earlier(name), brought = data.edits.slice();
+    if (work && name !== id && !arrivals.opens(data, found.film.name, name)) { return; }
+    data = arrivals.withDialogue(data, name);
+    const kept = name === id ? log : arrivals.edits(name), brought = data.edits.slice();
     const goOn = kept.length && JSON.stringify(kept) !== JSON.stringify(brought) && K.belongs(found, kept) &&
       window.confirm("You have edited this very script in this browser (" + kept.length + " changes). Go on with them? Otherwise they are lost.");
     begin(data, found, name, goOn ? kept : brought);
     keepWork();
   }
-  function earlier(name) { try { return K.edits(name); } catch (error) { return []; } }
   function begin(data, found, name, edits) {
-    work = data; doc = found; id = name; log = edits; session = null; dirty = refused = false; stored = true; byId("unkept").hidden = true;
+    work = data; doc = found; id = name; log = edits; session = null; dirty = refused = loose = false; stored = true; byId("unkept").hidden = true;
     given = W.nameWords(doc.cast.map((person) => person.name));
     byId("title").textContent = "Script of " + doc.film.name;
     byId("lines").lang = doc.language;
     byId("note").textContent = doc.review + ". Times are those of: " + work.rate.voice + (work.rate.voice.startsWith("assumed") ? "." : ", a synthetic voice.") +
       (known() ? "" : " The dialogue is unknown: a line fits where the draft says that nobody speaks. Open the script again with subtitles to mend that.");
-    wire(); draw(); sum(); picture();
+    wire(); draw(); sum(); picture(); fresh.fill(K.form(id)); files.compare();
     document.getElementById("dad").hidden = false;
     F.show();
   }
-  function take() { flush(); return work ? Object.assign({}, work, { edits: log }) : null; }
+  function take() { flush(); files.take(); return work ? Object.assign({}, work, { edits: log }) : null; }
   // Show a kept script, which `get` reads: gives what there is to say of it, null if there is none or it cannot be read.
   function reopen(get) {
     try {
@@ -384,6 +382,7 @@ window.distinctad = (function () {
       if (!kept) { return null; }
       const found = JSON.parse(kept.work.draft), name = K.identity(kept.work.draft, found.film.sha256), fits = K.belongs(found, kept.edits);
       if (kept.work.format !== "distinctad.work" || (kept.id && kept.id !== name)) { throw new Error("no work of this page"); }
+      K.saw(name, kept.edits);
       begin(kept.work, found, name, fits ? kept.edits : []);
       if (!kept.id) { keepWork(); if (stored && fits) { K.retire(); } }
       return fits ? "" : "The edits that this browser kept belong to another draft: they are left out.";
@@ -396,5 +395,5 @@ window.distinctad = (function () {
     if (note) { say(note); }
     if (note === null) { scripts().show(); } else { scripts().draw(); }
   }
-  return { open, take, making, film: F.give, restore, close: (list) => W.close(list) };
+  return { open, take, made: files.made, making, film: F.give, restore, close: (list) => W.close(list) };
 }());

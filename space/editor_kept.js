@@ -1,11 +1,12 @@
 // What this browser keeps: for each draft the draft itself and its log, under keys of its own, so that two tabs with two
 // scripts never write over each other. The log names the draft that it belongs to. A log is written at every change, a
-// draft of a long film only once: they are two records, and `read` sees that they belong together.
+// draft of a long film only once: they are two records, and `read` sees that they belong together. A new line that is
+// still being written is a third one.
 window.distinctadKept = (function () {
   "use strict";
-  const WORK = "distinctad-work:", LOG = "distinctad-edits:", HERE = "distinctad-here", MOST = 20;
+  const WORK = "distinctad-work:", LOG = "distinctad-edits:", NEW = "distinctad-new:", HERE = "distinctad-here", MOST = 20;
   const OLD = ["distinctad-work", "distinctad-edits"];  // one script for all tabs, as earlier versions kept it
-  const clean = (text) => text.replace(/[\p{C}\p{Z}\s]+/gu, " ").trim();
+  const clean = window.distinctadWords.clean;
 
   // A draft's name: 64 bits of its text (FNV-1a, two halves with seeds of their own) and the film's sha256. The browser's
   // own sha256 is not there on plain http, and nobody is to be kept from forging: `belongs` looks at every edit.
@@ -21,11 +22,12 @@ window.distinctadKept = (function () {
     if (typeof before === "number" && typeof value === "number") { return Math.abs(before - value) < 5e-4; }
     return typeof before === "string" && typeof value === "string" ? clean(before) === clean(value) : before === value;
   }
-  // Whether every edit finds what it says that it found: the rule of distinctad/review.py.
-  function belongs(doc, edits) {
-    const values = (cue, reviewed) => ({ text: cue.text, start_s: cue.start_s, end_s: cue.end_s, reviewed: reviewed, removed: false });
+  const values = (cue, reviewed) => ({ text: cue.text, start_s: cue.start_s, end_s: cue.end_s, reviewed: reviewed, removed: false });
+  // What the edits make of each line, by its number; null where an edit does not find what it says that it found: the
+  // rule of distinctad/review.py.
+  function replayed(doc, edits) {
     const lines = new Map(doc.cues.map((cue) => [cue.index, values(cue, Boolean(cue.provenance.reviewed))]));
-    return Array.isArray(edits) && edits.every((edit) => {
+    const fit = Array.isArray(edits) && edits.every((edit) => {
       if (edit.field === "added") {
         if (lines.has(edit.cue)) { return false; }
         lines.set(edit.cue, values(edit.after, true));
@@ -36,6 +38,30 @@ window.distinctadKept = (function () {
       line[edit.field] = edit.after;
       return true;
     });
+    return fit ? lines : null;
+  }
+  const belongs = (doc, edits) => replayed(doc, edits) !== null;
+  // Two tabs went on from one log: what `mine` changed since `base`, put behind all of `theirs`. Where both changed one
+  // thing, mine stands and theirs is in the log before it, so undoing brings it back. Null if a log is another draft's.
+  function merged(doc, base, mine, theirs) {
+    const [was, own, other] = [base, mine, theirs].map((list) => replayed(doc, list)), list = [...theirs];
+    if (!was || !own || !other) { return null; }
+    let most = Math.max(0, ...other.keys());
+    own.forEach((line, cue) => {
+      const from = was.get(cue), differ = (one) => Object.keys(one).filter((field) => !same(one[field], line[field]));
+      let to = from && other.get(cue), number = cue, fields = from ? differ(from) : [];
+      if (from && !fields.length) { return; }
+      if (!to) {  // added here; or added before, changed here and taken back there
+        const edit = mine.find((one) => one.cue === cue && one.field === "added");
+        number = most += 1; to = values(edit.after, true); fields = differ(to);
+        list.push(Object.assign({}, edit, { cue: number }));
+      }
+      fields.filter((field) => differ(to).includes(field)).forEach((field) => list.push({ cue: number, field: field, before: to[field], after: line[field] }));
+    });
+    was.forEach((line, cue) => {  // added before, taken back here
+      if (!own.has(cue) && other.has(cue) && !other.get(cue).removed) { list.push({ cue: cue, field: "removed", before: false, after: true }); }
+    });
+    return list;
   }
 
   function record(id) {
@@ -53,16 +79,38 @@ window.distinctadKept = (function () {
     return found.map((id) => [when(id), id]).sort((a, b) => a[0] - b[0]).map((pair) => pair[1]);
   }
   const others = (id) => ids().filter((one) => one !== id).length;
-  function drop(id) { localStorage.removeItem(WORK + id); localStorage.removeItem(LOG + id); }
+  const has = (id) => localStorage.getItem(WORK + id) !== null;
+  function drop(id) { [WORK, LOG, NEW].forEach((name) => localStorage.removeItem(name + id)); }
   function here(id) { try { sessionStorage.setItem(HERE, id); } catch (error) { /* then a reload opens the newest */ } }
 
-  function log(id, list) { localStorage.setItem(LOG + id, JSON.stringify({ draft: id, at: Date.now(), edits: list })); }
-  const isEdited = (id) => { try { return edits(id).length > 0; } catch (error) { return false; } };
+  // A draft's log as this tab last read or wrote it, as text: what it does not hold, another tab wrote.
+  const seen = new Map();
+  function saw(id, list) { seen.set(id, JSON.stringify(list)); }
+  function log(id, list) {
+    localStorage.setItem(LOG + id, JSON.stringify({ draft: id, at: Date.now(), edits: list }));
+    saw(id, list);
+  }
+  // What another tab wrote since, as it is and put together with this tab's log; null if there is nothing to read.
+  function unread(id, doc, mine) {
+    let found = null;
+    try { found = record(id); } catch (error) { /* a record that nobody can read */ }
+    const base = seen.get(id);
+    if (!found || base === undefined || JSON.stringify(found.edits) === base) { return null; }
+    const both = merged(doc, JSON.parse(base), mine, found.edits);
+    return both && { theirs: found.edits, both: both };
+  }
+  // A new line that is not added yet: start, end and text as they stand in the form.
+  function form(id) { try { return JSON.parse(localStorage.getItem(NEW + id)) || []; } catch (error) { return []; } }
+  function keepForm(id, list) {
+    if (list.some(Boolean)) { localStorage.setItem(NEW + id, JSON.stringify(list)); } else { localStorage.removeItem(NEW + id); }
+  }
+  const isEdited = (id) => { try { return localStorage.getItem(NEW + id) !== null || edits(id).length > 0; } catch (error) { return false; } };
   // Keep a draft and its log. Where there are too many, or there is no room, the oldest ones that nobody edited give way;
-  // an edited one is its person's to delete, so without an unedited one this throws, and nothing is changed.
-  function keep(id, work, list) {
-    const had = localStorage.getItem(WORK + id) !== null, rest = ids().filter((one) => one !== id);
-    const spare = rest.filter((one) => !isEdited(one)), text = JSON.stringify(Object.assign({}, work, { edits: [] }));
+  // an edited one is its person's to delete, so without an unedited one this throws, and nothing is changed. `open`: one
+  // that stays because it is open.
+  function keep(id, work, list, open) {
+    const had = has(id), rest = ids().filter((one) => one !== id);
+    const spare = rest.filter((one) => one !== open && !isEdited(one)), text = JSON.stringify(Object.assign({}, work, { edits: [] }));
     const over = had ? 0 : rest.length + 1 - MOST;
     if (over > spare.length) { throw new Error("too many edited scripts"); }
     spare.splice(0, Math.max(0, over)).forEach(drop);
@@ -78,7 +126,6 @@ window.distinctadKept = (function () {
         drop(spare.shift());
       }
     }
-    here(id);
   }
   // What a person is told then.
   function noRoom(id) {
@@ -105,7 +152,7 @@ window.distinctadKept = (function () {
   function read() {
     const mine = sessionStorage.getItem(HERE), id = mine === null ? ids().pop() : mine;
     const old = OLD.map((name) => localStorage.getItem(name));
-    if (id && localStorage.getItem(WORK + id)) {
+    if (id && has(id)) {
       here(id);
       return get(id);
     }
@@ -121,7 +168,7 @@ window.distinctadKept = (function () {
   // What another tab did to a draft: "edits", "gone" or nothing.
   function heard(event, id) {
     if (event.storageArea !== localStorage || (event.key !== null && event.key !== LOG + id && event.key !== WORK + id)) { return ""; }
-    return localStorage.getItem(WORK + id) === null ? "gone" : event.key === LOG + id && event.newValue ? "edits" : "";
+    return !has(id) ? "gone" : event.key === LOG + id && event.newValue ? "edits" : "";
   }
-  return { identity, belongs, edits, log, keep, list, get, drop, here, ours, read, retire, forget, heard, others, noRoom };
+  return { identity, belongs, edits, log, saw, unread, form, keepForm, has, keep, list, get, drop, here, ours, read, retire, forget, heard, others, noRoom };
 }());

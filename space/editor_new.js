@@ -3,7 +3,7 @@
 window.distinctadNew = function (editor) {
   "use strict";
   const W = window.distinctadWords, SHORTEST = 0.05, TOUCH = 0.001, ROOM = 1;
-  const byId = (id) => document.getElementById("dad-new-" + id);
+  const byId = (id) => document.getElementById("dad-new-" + id), FIELDS = ["start", "end", "text"];
   const number = (node) => node.value.trim() === "" ? NaN : Math.round(Number(node.value) * 1000) / 1000;
   const overlap = (a, b, c, d) => Math.min(b, d) - Math.max(a, c) > TOUCH;
   const short = (text) => text.length > 40 ? text.slice(0, 40) + "…" : text;
@@ -42,9 +42,9 @@ window.distinctadNew = function (editor) {
     const found = free(from);
     if (!found) { refuse("No stretch of a second is free: remove a line, or choose a place by hand.", byId("start")); return; }
     byId("start").value = found[0]; byId("end").value = found[1];
-    show();
+    keep();
     const { work } = editor.state(), sure = work.speech.length || work.gaps.length;
-    editor.say("Free from " + found[0] + " to " + found[1] + " seconds" + (sure ? "." : " of other lines; the dialogue is unknown."));
+    editor.say((found[0] < from - TOUCH ? "No stretch of a second is free after " + from.toFixed(1) + " seconds. " : "") + "Free from " + found[0] + " to " + found[1] + " seconds" + (sure ? "." : " of other lines; the dialogue is unknown."));
   }
 
   // ---- judging
@@ -59,9 +59,24 @@ window.distinctadNew = function (editor) {
   function show() {
     const from = number(byId("start")), to = number(byId("end")), text = editor.clean(byId("text").value);
     byId("said").textContent = "";
-    ["start", "end", "text"].forEach((name) => byId(name).removeAttribute("aria-invalid"));
+    FIELDS.forEach((name) => byId(name).removeAttribute("aria-invalid"));
     byId("budget").textContent = to > from ? editor.budget(W.seconds(editor.state().work.rate, text), to - from) : "Give a start and an end.";
     byId("budget").classList.toggle("dad-over", to > from && W.seconds(editor.state().work.rate, text) > to - from + TOUCH);
+  }
+  // What is written is kept with its script, so that neither a reload loses it nor another script gets it.
+  function keep() {
+    show();
+    editor.keep(FIELDS.map((name) => byId(name).value));
+  }
+  function fill(list) {
+    FIELDS.forEach((name, at) => { byId(name).value = list[at] || ""; });
+    if (list.length) { byId("box").open = true; }
+    show();
+  }
+  function typing(event) {
+    const { value, maxLength } = byId("text");
+    if (event.target === byId("text") && value.length >= maxLength) { editor.say("The new line is full: a text holds up to " + maxLength + " characters, and what was more is cut off."); }
+    keep();
   }
   function refuse(text, field) {
     byId("said").textContent = text;
@@ -75,8 +90,7 @@ window.distinctadNew = function (editor) {
     if (found) { refuse(found[0], byId(found[1])); return; }
     const line = { start_s: number(byId("start")), end_s: number(byId("end")), text: editor.clean(byId("text").value) };
     editor.add(line);
-    ["start", "end", "text"].forEach((name) => { byId(name).value = ""; });
-    show();
+    fill([]); keep();
   }
   function open(from) {
     byId("box").open = true;
@@ -85,10 +99,9 @@ window.distinctadNew = function (editor) {
   }
 
   byId("form").addEventListener("submit", add);
-  byId("form").addEventListener("input", show);
+  byId("form").addEventListener("input", typing);
   byId("find").addEventListener("click", () => { const from = number(byId("start")), to = number(byId("end")); place(to > from ? to : from >= 0 ? from : 0); });
   byId("here").addEventListener("click", () => place(document.getElementById("dad-film").currentTime));
-  byId("text").addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.isComposing) { add(event); } });
-  show();
-  return { open };
+  byId("text").addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.isComposing && event.keyCode !== 229) { add(event); } });
+  return { open, fill };
 };

@@ -2,12 +2,12 @@
 window.distinctadRow = (function () {
   "use strict";
   const W = window.distinctadWords;
-  const clock = (s) => { const m = Math.floor(s / 60); return Math.floor(m / 60) + ":" + String(m % 60).padStart(2, "0") + ":" + (s % 60).toFixed(1).padStart(4, "0"); };
+  const clock = (s) => { const t = Math.round(s * 10), m = Math.floor(t / 600); return Math.floor(m / 60) + ":" + String(m % 60).padStart(2, "0") + ":" + (t % 600 / 10).toFixed(1).padStart(4, "0"); };
   function make(tag, text, name) { const node = document.createElement(tag); if (text) { node.textContent = text; } if (name) { node.className = name; } return node; }
 
   const ROW = document.createElement("template");
   ROW.innerHTML = '<tr role="row"><th scope="row" role="rowheader"><span class="dad-n"></span><label class="dad-at">Start (s)<input type="number" min="0" step="0.1"></label><button type="button" class="dad-play">Play</button></th>' +
-    '<td role="cell"><textarea rows="2" maxlength="1000" spellcheck="true"></textarea><p class="dad-why"></p></td>' +
+    '<td role="cell"><textarea rows="2" maxlength="1000" spellcheck="true" dir="auto"></textarea><p class="dad-why" dir="auto"></p></td>' +
     '<td role="cell"><span class="dad-budget"></span></td>' +
     '<td role="cell"><label class="dad-done"><input type="checkbox"><span>Reviewed</span></label><div class="dad-acts"></div></td></tr>';
   function row(cue) {
@@ -18,7 +18,7 @@ window.distinctadRow = (function () {
     line.area.value = cue.text;
     line.area.setAttribute("aria-describedby", line.budget.id + " " + line.why.id);
     line.start.value = cue.start_s;
-    line.start.setAttribute("aria-label", "Start of line " + n + ", seconds");
+    line.start.setAttribute("aria-label", "Start (s), line " + n);
     find(".dad-play").setAttribute("aria-label", "Play line " + n);
     find(".dad-done span").textContent = "Reviewed";
     line.box.setAttribute("aria-label", "Reviewed: line " + n);
@@ -30,6 +30,7 @@ window.distinctadRow = (function () {
       select.setAttribute("aria-label", "Other texts for line " + n);
       select.append(new Option("Other texts (" + others.length + ")", ""));
       line.others.forEach((text, at) => select.append(new Option((at ? "" : "As drafted: ") + text, String(at))));
+      for (const one of select.options) { one.dir = "auto"; }
       // A button takes the text: a closed list changes with every arrow key, and only passing by must not edit.
       const take = make("button", "Use this text", "dad-take");
       take.type = "button"; take.setAttribute("aria-label", "Use this text for line " + n);
@@ -67,6 +68,7 @@ window.distinctadRow = (function () {
     const spoken = make("span", news.length ? "New here: " + news.join(", ") + ". " : "Nothing new against its neighbours. ", "dad-sr");
     const near = said.slice(0, 6).map(([word, where]) => word + " (line " + where.join(", ") + ")");
     const rest = make("small", near.length ? "Said nearby: " + near.join("; ") : "");
+    rest.dir = "ltr";
     line.why.replaceChildren(shown, spoken, " ", rest);
   }
 

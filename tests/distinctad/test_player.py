@@ -258,3 +258,40 @@ def test_a_film_paused_for_a_description_goes_on_after_its_repetition(played: An
     assert played.evaluate(paused)
     played.evaluate("lines.at(-1).onend()")
     assert not played.evaluate(paused)
+
+
+def test_a_film_whose_only_sound_is_the_narration_is_muted() -> None:
+    """The page gives the narration by itself; heard from the film too, it would echo."""
+    for silent in (True, False):
+        text = page(SCRIPT, [], "a.mp4", narration="narration.wav", recorded=["1"], silent=silent)
+        assert ('<video id="film" controls muted ' in text) == silent
+
+
+@pytest.mark.slow
+def test_without_a_voice_and_in_a_hidden_tab_no_description_is_lost(played: Any) -> None:
+    """A tab that nobody sees draws no frames; a browser without voices says so by an error of the first line."""
+    told = "told.length"
+    played.evaluate(
+        "window.told = []; document.addEventListener('description', (event) => told.push(event.detail.text))"
+    )
+    played.evaluate("window.requestAnimationFrame = () => 0")
+    played.check("input[value=browser]")
+    assert played.get_attribute("#now", "aria-live") == "off"
+    played.check("#pausing")
+    played.click("#play")
+    until = time.monotonic() + 30
+    while not played.evaluate("lines.length") and time.monotonic() < until:
+        time.sleep(0.05)
+    paused = "document.getElementById('film').paused"
+    assert played.evaluate(told) == 1 and played.evaluate(paused)
+    played.evaluate("lines[0].onerror({ error: 'synthesis-failed' })")
+    assert played.get_attribute("#now", "aria-live") == "assertive" and played.evaluate(paused)
+    played.evaluate("Array.from(timers.values()).forEach((run) => run())")  # the text is there, then the film goes on
+    assert played.inner_text("#now").endswith("descriptions come as text. Mara runs.")
+    assert not played.evaluate(paused)
+    played.evaluate("document.getElementById('film').currentTime = 3.9")
+    while played.evaluate(told) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert played.evaluate(told) == 2 and played.evaluate("lines.length") == 1  # not asked again
+    played.evaluate("Array.from(timers.values()).slice(-2).forEach((run) => run())")
+    assert played.inner_text("#now") == "Tom waits."

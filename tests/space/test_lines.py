@@ -32,7 +32,7 @@ def test_a_line_moved_past_others_is_judged_by_the_next_one_in_time(visitor: Vis
     work["gaps"], work["speech"] = [[0.0, 40.0]], []
     put(visitor, work)
     assert [said.split(" s.")[0].split(" of ")[1] for said in budgets(visitor)] == ["9.8", "9.8", "20.0"]
-    visitor.tab.fill("[aria-label='Start of line 1, seconds']", "35")
+    visitor.tab.fill("[aria-label='Start (s), line 1']", "35")
     visitor.tab.keyboard.press("Tab")
     assert [said.split(" s.")[0].split(" of ")[1] for said in budgets(visitor)] == ["5.0", "9.8", "14.8"]
     visitor.tab.click("#dad-undo")

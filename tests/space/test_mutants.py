@@ -115,5 +115,5 @@ def test_a_change_that_is_not_kept_yet_is_not_replaced_by_another_tabs(visitor: 
     other.tab.keyboard.press("Tab")
     other.tab.wait_for_selector("#dad-live:has-text('cannot keep')")
     change(one, 1, "Tom stands.")
-    other.tab.wait_for_selector("#dad-live:has-text('Edit it in one of them')")
-    assert other.texts() == ["Mara sits.", "Tom waits."]
+    other.tab.wait_for_selector("#dad-live:has-text('where you changed the same, yours stands')")
+    assert other.texts() == ["Mara sits.", "Tom stands."]

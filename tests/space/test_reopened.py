@@ -48,7 +48,7 @@ def test_the_export_does_what_the_editor_says(
         assert "dialogue is unknown" in tab.inner_text("#dad-note")
         tab.fill("#dad-lines textarea >> nth=0", "Mara runs away from all of them, far.")  # into the dialogue at 3 s
         tab.fill("#dad-lines textarea >> nth=1", "Tom waits there for long.")  # past his room's end at 6.35 s
-        tab.fill("[aria-label='Start of line 3, seconds']", "7")  # moved before his room
+        tab.fill("[aria-label='Start (s), line 3']", "7")  # moved before his room
         tab.keyboard.press("Tab")
         tab.click("#dad-new-box summary")
         for name, value in (("start", "10.5"), ("end", "11.5"), ("text", "Snow.")):
