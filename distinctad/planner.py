@@ -139,10 +139,12 @@ def hear(
             message = f"the subtitles '{source.name}' end at {speech[-1].end_s:.1f} s, the film at {duration_s:.1f} s"
             raise UserError(message, "Give the subtitles of this film and cut.")
         return speech, "subtitles", warnings
+    from distinctad.audio.sound import sound_notes
+
     if not has_audio:
-        return [], "no sound", [f"the film '{name_of(film)}' has no sound"]
+        return [], "no sound", [f"the film '{name_of(film)}' has no sound", *sound_notes(film)]
     note = "speech was heard by a detector, not read from subtitles: check the gaps by ear"
-    return voice_activity(film, duration_s), "voice activity", [note]
+    return voice_activity(film, duration_s), "voice activity", [note, *sound_notes(film)]
 
 
 def find_cuts(film: Path, duration_s: float, warnings: list[str]) -> list[float]:

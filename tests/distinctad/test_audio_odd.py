@@ -22,6 +22,7 @@ from distinctad.audio.tags import Tags
 from distinctad.audio.voice import Remembering
 from distinctad.errors import UserError
 from distinctad.plan import plan
+from distinctad.planner import hear
 from distinctad.subtitles import Speech
 from distinctad.track import Track, TrackSettings
 
@@ -110,6 +111,7 @@ def test_of_several_tracks_the_films_own_is_taken(tmp_path: Path, flags: list[st
     assert loudest_hz(heard[4000:12_000], RATE_HZ) == 300 + 700 * taken
     several = [f"of 2 sound tracks number {taken + 1} (Track {taken}) is the one listened to and spoken over"]
     assert sound.sound_notes(path) == (several if len(flags) > 1 else [])
+    assert hear(path, 2.0, False, None)[2][1:] == sound.sound_notes(path)  # `plan` says it too
 
 
 @pytest.mark.usefixtures("hum")

@@ -116,5 +116,7 @@ def test_a_narrow_window_and_forced_colours_hide_nothing(browser: Any, served: s
         assert visitor.tab.evaluate("document.querySelector('#dad-lines textarea').offsetWidth") > 200
         colours = "all => new Set(all.map((one) => getComputedStyle(one).backgroundColor)).size"
         assert visitor.tab.eval_on_selector_all(".dad-key", colours) == 4
+        for what, style, is_as in (("#describe", "borderTopWidth", "1px"), ("#dad thead", "position", "absolute")):
+            assert visitor.tab.eval_on_selector(what, f"one => getComputedStyle(one).{style}") == is_as
         fills = "all => new Set(all.map((one) => getComputedStyle(one).fill)).size"
         assert visitor.tab.eval_on_selector_all("#dad-picture path", fills) == 4
