@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distinctad.errors import UserError
+from distinctad.formats import table
 from distinctad.subtitles import delimiter_of
 
 FILM_COLUMNS = ("film", "movie", "imdbid_pe", "imdbid", "vid")
@@ -166,6 +167,8 @@ def read_csv_rows(
     """
     records = read_records(path)
     found = list(records[0])
+    if tuple(found) == table.COLUMNS:  # as `describe` writes them
+        records = [{name: table.meant(cell or "") for name, cell in record.items()} for record in records]
     known = [n for n in FILM_COLUMNS if n in found and any(record[n].strip() in films for record in records)]
     column = film or (known[0] if known else None)
     if film is None and column == "imdbid" and EPISODE in found:

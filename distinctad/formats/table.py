@@ -39,8 +39,8 @@ def _plain(cell: str) -> str:
     return "'" + cell if cell.lstrip("'").startswith(_FORMULA) else cell
 
 
-def _meant(cell: str) -> str:
-    """What `_plain` was given."""
+def meant(cell: str) -> str:
+    """A cell as it was before `write` kept spreadsheets from computing it."""
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
@@ -69,7 +69,7 @@ def read(text: str, name: str) -> Script:
             raise UserError(f"the script '{name}' lacks a start, an end or a text column", fix)
         for row in reader:
             cues.append(_cue(row, f"the script '{name}', line {reader.line_num}", mark))
-            if film := _meant((row.get("film") or "").strip()):
+            if film := meant((row.get("film") or "").strip()):
                 titles[film] = None
     except csv.Error as error:  # a quote that is never closed would swallow the rows after it
         raise UserError(f"the script '{name}', line {reader.reader.line_num}: not CSV ({error})", fix) from error
@@ -92,5 +92,5 @@ def _cue(row: dict[Any, Any], where: str, mark: str) -> ScriptCue:
         raise UserError(f"{where}: '{said}' are no seconds", fix) from error
     if not 0 <= start_ms <= end_ms:
         raise UserError(f"{where}: {row['start']} to {row['end']} is no stretch of time", fix)
-    names = tuple(part for part in _meant(row.get("characters") or "").split("; ") if part)
-    return ScriptCue(start_ms, end_ms, _meant(row["text"]), _meant(row.get("index") or ""), names)
+    names = tuple(part for part in meant(row.get("characters") or "").split("; ") if part)
+    return ScriptCue(start_ms, end_ms, meant(row["text"]), meant(row.get("index") or ""), names)

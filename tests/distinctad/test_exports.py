@@ -18,6 +18,7 @@ from distinctad import exports
 from distinctad.errors import UserError
 from distinctad.exports import FILES, REVIEW, OutputFolder, clean_text, to_csv, to_json, to_srt, to_vtt
 from distinctad.formats import table
+from distinctad.score_rows import read_csv_rows
 
 HASH = "0" * 64
 
@@ -117,7 +118,7 @@ def test_joiners_inside_words_stay_and_nothing_invisible_else(text: str, kept: s
     assert clean_text(text) == (text if kept is None else kept)
 
 
-def test_no_cell_of_the_table_is_a_formula_and_all_come_back() -> None:
+def test_no_cell_of_the_table_is_a_formula_and_all_come_back(tmp_path: Path) -> None:
     texts = ["=1+1", "-2+3", "@SUM(1)", "+5", "'=x", "''=x", "'tis", "She runs."]
     made = document(*texts)
     made["film"]["name"] = '=HYPERLINK("#a")'
@@ -127,6 +128,9 @@ def test_no_cell_of_the_table_is_a_formula_and_all_come_back() -> None:
     script = table.read(to_csv(made), "it")
     assert [cue.text for cue in script.cues] == texts and script.title == made["film"]["name"]
     assert script.cues[0].characters == ("=cmd", "Mara")
+    (tmp_path / "told.csv").write_text(to_csv(made), encoding="utf-8")
+    scored = read_csv_rows(tmp_path / "told.csv", ("text",))
+    assert [row.text for row in scored] == texts and scored[0].film == made["film"]["name"]
 
 
 def names(folder: Path) -> list[str]:
