@@ -27,7 +27,7 @@ FILES = ("descriptions.csv", "descriptions.json", "descriptions.srt", "descripti
 SCHEMA_FILE = Path(__file__).with_name("descriptions.schema.json")
 
 
-# Joiners and marks of direction that spelling asks for (Persian, Sinhala, emoji of several parts); editor.js has them.
+# Joiners and marks of direction that spelling asks for: Persian, Sinhala, emoji of parts. editor_words.js has the same.
 _SPELLING = "\u200c\u200d\u200e\u200f"
 
 
