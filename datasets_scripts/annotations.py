@@ -19,7 +19,8 @@ from datasets_scripts.tables import Place, Record, Table, TableError
 
 WIDENED_S = 2.0
 SLACK_S = 1.0  # rounding of containers and frame rates; as `MadFeatures`
-VIDEO_ENDINGS = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".tar")
+VIDEO_ENDINGS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts")
+"""What a film's file is called; in lower case, a reader that takes others folds them first."""
 
 CharactersOf = Callable[[str, str, dict[str, Any]], tuple[tuple[Character, ...], list[tuple[str, str]]]]
 """(film, text, the row's cells) -> the people that its prompt may list, and findings."""
@@ -288,7 +289,31 @@ class AnnotationReader:
 
 def find_media(root: Path, name: str) -> str | None:
     """The path below `root` of a video, folder or tar: as named, or with one of the known endings; None without one."""
-    for ending in ("", *VIDEO_ENDINGS):
+    for ending in ("", *VIDEO_ENDINGS, ".tar"):  # frames of a clip lie in a folder or a tar
         if (root / f"{name}{ending}").exists():
             return f"{name}{ending}"
     return None
+
+
+def source_of(asked: str | None, root: str | Path | None, feature_file: str | Path | None) -> str:
+    """Where MAD's pictures come from, which decides whether Appendix E's films are left out; see `MADReader`.
+
+    Args:
+        asked: the choice of who calls; None or "": by the files.
+        root: folder of the videos, if any.
+        feature_file: file of features instead, if any.
+
+    Returns:
+        "features" for MAD's own file, which names no tower, and where only annotations are read; "films" for videos and
+        for features that were made from one's own.
+
+    Raises:
+        FeatureError: the file cannot be read.
+    """
+    if asked:
+        return asked
+    if not feature_file:
+        return "films" if root else "features"
+    from datasets_scripts.mad_features import read_settings
+
+    return "films" if read_settings(Path(feature_file)) else "features"

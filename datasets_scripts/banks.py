@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from datasets_scripts.annotations import CharactersOf
+from datasets_scripts.annotations import CharactersOf, no_characters
 from datasets_scripts.literals import read_predictions
 from datasets_scripts.names import clean_role, is_descriptive, prompt_name, surname
 from datasets_scripts.repairs import Report, short
@@ -20,6 +21,9 @@ from datasets_scripts.tables import Repeated, TableError, read_json, tidy
 
 TOP = 10
 """People of a film that a prompt may list: the billing's first, as in AutoAD-Zero."""
+
+CHARACTERS = ("none", "cast", "predicted", "oracle")
+"""Whom a prompt may list: nobody, the billing's first, those whom recognition found, those whom the AD names."""
 
 MAX_ROLE = 300
 PORTRAIT_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -162,6 +166,34 @@ def bank_for(bank: CharacterBank, path: Path | None) -> CharacterBank:
     return CharacterBank(people)
 
 
+def characters_of(
+    choice: str, bank: Path | None, keys: Path | None = None, portraits: Path | None = None, top: int | None = TOP
+) -> CharactersOf:
+    """Who a prompt may list, by the name of the choice.
+
+    Args:
+        choice: one of `CHARACTERS`.
+        bank: the bank's file; None for "none" alone.
+        keys: see `bank_for`.
+        portraits: see `read_bank`.
+        top: of "cast": the billing's first; None: all.
+
+    Raises:
+        ValueError: an unknown choice, or no bank for one.
+        TableError: a file cannot be read.
+    """
+    if choice not in CHARACTERS:
+        raise ValueError(f"characters is {choice!r}, expected one of {', '.join(CHARACTERS)}; choose one")
+    if choice == "none":
+        return no_characters
+    if bank is None:
+        raise ValueError(f"characters is {choice!r} but there is no bank; pass bank=FILE")
+    known = bank_for(read_bank(bank, portraits)[0], keys)
+    if choice == "cast":
+        return cast_characters(known, top)
+    return predicted_characters(known) if choice == "predicted" else oracle_characters(known)
+
+
 def _missing(film: str) -> list[tuple[str, str]]:
     return [("no_bank", f"film {short(film)}")]
 
@@ -216,10 +248,16 @@ def names_person(text: str, person: Character) -> bool:
 
     Names are matched with their capitals ("Will" is not "will"), describing roles without ("the bartender").
     """
+    return bool(_spelled(person).search(text))
+
+
+@lru_cache(4096)
+def _spelled(person: Character) -> re.Pattern[str]:
+    """What names a person; read once for a film's thousands of ADs."""
     if is_descriptive(person.whole):
-        return bool(re.search(rf"(?<!\w){re.escape(person.name)}(?!\w)", text, re.IGNORECASE))
-    wanted = {person.name, surname(person.role)} - {""}
-    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) for name in wanted)
+        return re.compile(rf"(?<!\w){re.escape(person.name)}(?!\w)", re.IGNORECASE)
+    wanted = "|".join(re.escape(name) for name in (person.name, surname(person.role)) if name)
+    return re.compile(rf"(?<!\w)(?:{wanted})(?!\w)")
 
 
 def precision_recall(

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 import datasets
 
-from datasets_scripts.annotations import AnnotationReader, CharactersOf, no_characters
-from datasets_scripts.banks import bank_for, cast_characters, oracle_characters, predicted_characters, read_bank
+from datasets_scripts.annotations import AnnotationReader, CharactersOf, source_of
+from datasets_scripts.banks import TOP, characters_of
 from datasets_scripts.cmd_ad import CMDADReader
 from datasets_scripts.frames import FilmFeatures
 from datasets_scripts.mad import MADReader
@@ -26,7 +26,6 @@ from datasets_scripts.repairs import Report
 from datasets_scripts.schema import ADRow
 from datasets_scripts.tv_ad import TVADReader
 
-CHARACTERS = ("none", "cast", "predicted", "oracle")
 CHUNK_ROWS = 256  # ADs whose features are taken at once
 
 
@@ -40,11 +39,12 @@ class ADConfig(datasets.BuilderConfig):
         bank: character bank (JSON), for any `characters` but "none".
         keys: `mad2imdb.json`, where the bank is keyed by the other ids.
         portraits: folder of portraits by id.
-        characters: who a prompt may list: "none", "cast" (the billing's first ten), "predicted" (TV-AD's `pred_ids`) or
-            "oracle" (those whom the AD names).
+        characters: who a prompt may list: "none", "cast" (the billing's first `top`), "predicted" (TV-AD's `pred_ids`)
+            or "oracle" (those whom the AD names).
+        top: of "cast"; None: all.
         order: "time" or "file".
         root: folder of the videos; rows without theirs are refused.
-        source: MAD's source, see `MADReader`.
+        source: MAD's source, see `MADReader`; None: as `source_of` says.
         feature_file: h5 file of features (see `MadFeatures`); adds the column `frame_features` (num_frames, C) float16.
         num_frames: T of `frame_features`.
         rate_hz: features a second, where the file does not say.
@@ -56,9 +56,10 @@ class ADConfig(datasets.BuilderConfig):
     keys: str | None = None
     portraits: str | None = None
     characters: str = "none"
+    top: int | None = TOP
     order: str = "time"
     root: str | None = None
-    source: str = "features"
+    source: str | None = None
     feature_file: str | None = None
     num_frames: int = 8
     rate_hz: float = MAD_FPS
@@ -72,6 +73,11 @@ class ADConfig(datasets.BuilderConfig):
         if not self.annotations:
             raise ValueError("annotations is empty, expected a file or split -> file; pass annotations=...")
         return self.annotations if isinstance(self.annotations, dict) else {self.split: self.annotations}
+
+    def people(self) -> CharactersOf:
+        """Who a prompt may list; raises as `characters_of`."""
+        bank, keys, portraits = (Path(f) if f else None for f in (self.bank, self.keys, self.portraits))
+        return characters_of(self.characters, bank, keys, portraits, self.top)
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache by what the files hold too, so that a changed file is never read from an old cache."""
@@ -180,7 +186,7 @@ class ADBuilder(datasets.GeneratorBasedBuilder):
 
     def _open(self, path: Path) -> AnnotationReader:
         root = Path(self.config.root) if self.config.root else None
-        return self.reader_class(path, characters_of(self.config), self.config.order, root, self._lengths_s())
+        return self.reader_class(path, self.config.people(), self.config.order, root, self._lengths_s())
 
     def _lengths_s(self) -> dict[str, float] | None:
         return self._features().lengths_s if self.config.feature_file else None
@@ -212,25 +218,6 @@ class ADBuilder(datasets.GeneratorBasedBuilder):
                     )
 
 
-def characters_of(config: ADConfig) -> CharactersOf:
-    """The choice of people that a configuration asks for.
-
-    Raises:
-        ValueError: an unknown choice, or no bank for one.
-        TableError: the bank cannot be read.
-    """
-    if config.characters not in CHARACTERS:
-        raise ValueError(f"characters is {config.characters!r}, expected one of {', '.join(CHARACTERS)}; choose one")
-    if config.characters == "none":
-        return no_characters
-    if config.bank is None:
-        raise ValueError(f"characters is {config.characters!r} but there is no bank; pass bank=FILE")
-    bank, _ = read_bank(Path(config.bank), Path(config.portraits) if config.portraits else None)
-    bank = bank_for(bank, Path(config.keys) if config.keys else None)
-    choose = {"cast": cast_characters, "predicted": predicted_characters, "oracle": oracle_characters}
-    return choose[config.characters](bank)
-
-
 class MADBuilder(ADBuilder):
     """MAD-Eval and MAD, with features or raw movies."""
 
@@ -239,8 +226,8 @@ class MADBuilder(ADBuilder):
 
     def _open(self, path: Path) -> AnnotationReader:
         root = Path(self.config.root) if self.config.root else None
-        options = {"lengths_s": self._lengths_s(), "source": self.config.source}
-        return MADReader(path, characters_of(self.config), self.config.order, root, **options)
+        options = {"source": source_of(self.config.source, root, self.config.feature_file)}
+        return MADReader(path, self.config.people(), self.config.order, root, self._lengths_s(), **options)
 
 
 class CMDADBuilder(ADBuilder):

@@ -37,7 +37,13 @@ OneFile = Annotated[Path, typer.Option("--annotations", help="Annotation file or
 SetOption = Annotated[Set | None, typer.Option("--set", help="Whose columns (default: as the file's columns say).")]
 OrderOption = Annotated[Order, typer.Option(help="Rows of a film by start, or as in the file.")]
 RootOption = Annotated[Path | None, typer.Option(help="Folder of the videos: rows whose video is missing are refused.")]
-SourceOption = Annotated[Source, typer.Option(help="MAD: features, raw films (without Appendix E's six), LSMDC clips.")]
+SourceOption = Annotated[
+    Source | None,
+    typer.Option(
+        help="MAD: features, raw films or LSMDC clips (without Appendix E's six). Default: films with --root or with "
+        "--features of one's own, else features."
+    ),
+]
 FeaturesOption = Annotated[Path | None, typer.Option("--features", help="h5 file of features in MAD's layout.")]
 PeopleOption = Annotated[
     People | None, typer.Option(help="Who a prompt lists (default: none; the cast of pocket films).")
@@ -56,7 +62,7 @@ def validate_command(
     set_name: SetOption = None,
     order: OrderOption = "time",
     root: RootOption = None,
-    source: SourceOption = "features",
+    source: SourceOption = None,
     features: FeaturesOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on the output.")] = False,
     allow_refusals: Annotated[
@@ -67,13 +73,15 @@ def validate_command(
 
     Exit code 1 if anything was refused.
     """
+    from datasets_scripts.annotations import source_of
     from datasets_scripts.checks import SETS, check_file, cross_check, kind_of, totals
     from datasets_scripts.tables import TableError
 
     lengths = _lengths(features)
+    options: dict[str, Any] = {"order": order, "root": root, "lengths_s": lengths}
+    options["source"] = source_of(source, root, features)
     reports, kinds = [], {}
     for path in annotations:
-        options: dict[str, Any] = {"order": order, "root": root, "lengths_s": lengths, "source": source}
         reports.append(check_file(path, set_name if set_name in SETS else None, **options))
         if path.suffix == ".json" and not reports[-1].refused:
             kinds[kind_of(path)] = path
@@ -138,20 +146,19 @@ def _print_report(report: Report) -> None:
 
 def _open(
     path: Path, set_name: str | None, order: str, people: str | None = None, bank: Path | None = None,
-    keys: Path | None = None, source: str = "features",
+    keys: Path | None = None, source: str | None = None,
 ) -> AnnotationReader:  # fmt: skip
     """Open one annotation file for stats and peek."""
-    from datasets_scripts.banks import bank_for, cast_characters, oracle_characters, predicted_characters, read_bank
+    from datasets_scripts.annotations import source_of
+    from datasets_scripts.banks import characters_of
     from datasets_scripts.checks import SETS, kind_of, open_set
     from datasets_scripts.tables import TableError
 
-    if people not in (None, "none") and bank is None and set_name != "pocket" and not path.is_dir():
-        raise UserError(f"--characters {people} needs a character bank", "Pass --bank FILE.")
     try:
         name = set_name or kind_of(path)
         if name not in SETS:
             raise UserError(f"'{path.name}' holds no annotations but {name}", "Give an annotation file.")
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"source": source_of(source, None, None)}
         _own_cast(name, bank, keys)
         if name == "pocket":
             if people == "predicted":
@@ -159,10 +166,11 @@ def _open(
                     "--characters is predicted, which pocket films do not hold", "Give cast, oracle or none."
                 )
             options["people"] = people
-        elif people not in (None, "none") and bank is not None:
-            choose = {"cast": cast_characters, "predicted": predicted_characters, "oracle": oracle_characters}
-            options["characters"] = choose[people](bank_for(read_bank(bank)[0], keys))
-        return open_set(name, path, order=order, source=source, **options)
+        elif people not in (None, "none") and bank is None:
+            raise UserError(f"--characters {people} needs a character bank", "Pass --bank FILE.")
+        else:
+            options["characters"] = characters_of(people or "none", bank, keys)
+        return open_set(name, path, order=order, **options)
     except TableError as error:
         raise _refuse(error) from error
 
@@ -200,7 +208,7 @@ def stats_command(
         Path | None, typer.Option(help="Picture (.png, .svg) of gaps, lengths, ADs a film, overlap.")
     ] = None,
     order: OrderOption = "time",
-    source: SourceOption = "features",
+    source: SourceOption = None,
     characters: PeopleOption = None,
     bank: BankOption = None,
     keys: KeysOption = None,
@@ -235,7 +243,7 @@ def peek_command(
     window: Annotated[int, typer.Option(min=0, help="Which window, from 0.")] = 0,
     size: Annotated[int, typer.Option(min=1, max=64, help="ADs in a window.")] = 16,
     order: OrderOption = "time",
-    source: SourceOption = "features",
+    source: SourceOption = None,
     characters: PeopleOption = None,
     bank: BankOption = None,
     keys: KeysOption = None,
@@ -295,7 +303,7 @@ def build_command(
     form: Annotated[Form, typer.Option("--format", help="Parquet, or WebDataset tars.")] = "parquet",
     order: OrderOption = "time",
     root: RootOption = None,
-    source: SourceOption = "features",
+    source: SourceOption = None,
     features: FeaturesOption = None,
     num_frames: Annotated[int, typer.Option(min=1, max=64, help="Features an AD.")] = 8,
     characters: Annotated[People, typer.Option(help="Who a prompt lists.")] = "none",

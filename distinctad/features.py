@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from datasets_scripts.annotations import VIDEO_ENDINGS
 from datasets_scripts.one_writer import OutputBusy, only_writer
 from distinctad.errors import UserError, one_line
 from distinctad.feature_tower import FeatureSettings, Fit, Stored, Tower
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 Progress = Callable[[str, int, int], None]  # film, its frames done, its frames in all
-
-VIDEO_ENDINGS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets_scripts.annotations import VIDEO_ENDINGS
 from distinctad.errors import UserError, one_line
 from distinctad.subtitles import Speech, delimiter_of, read_text
 
@@ -25,7 +26,7 @@ SHORTEST_S = 0.01  # the shortest public AD takes 0.118 s; exports write millise
 _TIME_COLUMNS = (("start", "end"), ("start_s", "end_s"))
 # Columns that say which film a row is of, the finest first: our own and the public sets'.
 _FILM_COLUMNS = ("film", "video", "cmd_filename", "imdbid_pe", "imdbid", "movie", "movie_title")
-_VIDEO_SUFFIX = re.compile(r"\.(mp4|mkv|mov|webm|avi|m4v|ts)$", re.IGNORECASE)
+_VIDEO_SUFFIX = re.compile(f"({'|'.join(map(re.escape, VIDEO_ENDINGS))})$", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
 
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from datasets_scripts.annotations import VIDEO_ENDINGS
 from distinctad.errors import UserError
-from distinctad.features import VIDEO_ENDINGS
 from distinctad.score_rows import FILM_COLUMNS, PREDICTION_COLUMNS, Row, align, folded, read_csv_rows, read_records
 
 CLIP_COLUMNS = ("cmd_filename", "tvad_name")  # `vid` may hold these

@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from distinctad.errors import UserError, one_line
+from distinctad.intervals import VIDEO_ENDINGS
 
-FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+FILM_SUFFIXES = VIDEO_ENDINGS
 SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa", ".ttml", ".xml")
 CAST_SUFFIXES = (".json", ".csv", ".png", ".jpg", ".jpeg", ".webp")
 _PREFIX = "DISTINCTAD_SPACE_"

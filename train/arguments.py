@@ -24,12 +24,18 @@ SAME_WEIGHTS = frozenset({
 })  # fmt: skip
 """Options that change how, where or how long a run is computed, not what it learns at a step."""
 LENGTH = ("epochs", "max_steps", "warmup_share")  # of these, what the learning rate's schedule follows
-LATER = ("ranks", "clips_sha256", "listed_clips")  # not noted by every earlier version, and then not compared
+LATER = (
+    "ranks", "clips_sha256", "listed_clips", "frame_sampling", "window_group", "noisy_recall", "noisy_precision",
+)  # fmt: skip
+"""Not noted by every earlier version, and then not compared."""
 
 
 @dataclass
 class RunArguments:
-    """What every run needs; everything else of `TrainingArguments` keeps its default."""
+    """What every run needs; everything else of `TrainingArguments` keeps its default.
+
+    A command whose own dataclass holds `run_defaults` starts from those: the paper's, for both stages.
+    """
 
     output_dir: str = field(metadata={"help": "folder of result and run record, and checkpoints (Stage II: beside it)"})
     learning_rate: float = field(default=1e-4, metadata={"help": "peak learning rate"})
@@ -70,7 +76,9 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
     told = {key: value for key, value in defaults.items() if key not in given and value is not None}  # null: default
     words = [str(w) for key, value in told.items() for w in (f"--{key}", *_words(value))]
     try:
-        parsed = HfArgumentParser([kind, RunArguments]).parse_args_into_dataclasses([*words, *argv])
+        parser = HfArgumentParser([kind, RunArguments])
+        parser.set_defaults(**getattr(kind, "run_defaults", {}))
+        parsed = parser.parse_args_into_dataclasses([*words, *argv])
     except ValueError as error:  # a word that nobody knows, or a choice that the dataclass refuses
         sys.exit(_refuse(str(error)))
     if not parsed[1].use_cpu and not torch.accelerator.is_available():

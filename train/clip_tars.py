@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from datasets_scripts.annotations import VIDEO_ENDINGS
 from datasets_scripts.archives import ArchiveError, TarIndex
 from datasets_scripts.frames import listed_numbers, read_picture
-from modeling_distinctad.video_distinctad import probe
-from train.clip_files import END_SLACK_S, read_interval
+from modeling_distinctad.video_distinctad import frame_times, probe
+from train.clip_files import END_SLACK_S, read_clip
 from train.clip_items import ClipError, ClipSource, Failures
 from train.frame_cache import FrameCache
 
 MOST_TEXT_BYTES = 1 << 24
-VIDEOS = ("mp4", "mkv", "webm", "mov", "avi", "m4v")
+VIDEOS = tuple(ending[1:] for ending in VIDEO_ENDINGS)
 _PICTURES = ("jpg", "jpeg", "png", "webp")
 _MEMBER = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)")  # WebDataset: the key ends at the first dot of the file name
 
@@ -253,4 +254,4 @@ def video_frames(data: bytes | Path, ending: str, span: tuple[float, float] | No
     start_s, end_s = span or (0.0, length_s)
     if not start_s < length_s or end_s > length_s + END_SLACK_S:
         raise ClipError(f"runs from {start_s:.2f} to {end_s:.2f} s; the video ends at {length_s:.2f} s")
-    return read_interval(data, start_s, end_s, num_frames)
+    return read_clip(data, frame_times(start_s, end_s, num_frames))

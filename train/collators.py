@@ -6,30 +6,59 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from datasets_scripts.banks import TOP
 from datasets_scripts.windows import training_windows, windows
-from datasets_scripts.words import distinctive_words, name_words, words
+from datasets_scripts.words import distinctive_words
 from modeling_distinctad.recognition_distinctad import recognise
 
 Window = tuple[int, str, list[int]]
 """Epoch, film and the window's row numbers in the cache."""
 
-
-TRAIN_KEEP, TRAIN_PRECISION = 0.66, 0.3
-"""What recognition looks like on TV-AD: recall of the people an AD names, and precision (specification, "Prompt")."""
 TEST_CHARACTERS = ("predicted", "ground_truth", "all", "none")
 CHARACTERS = (*TEST_CHARACTERS, "noisy")
+PEOPLE_ORDERS = ("best", "bank")
 SAMPLINGS = ("consecutive", "random")
+WINDOW_GROUPS = ("film", "clip")
 CONTEXT_ADS = ("none", "ground_truth", "predicted")
 
 
+def _groups(cache: Any, films: list[str], group: str) -> dict[str, tuple[str, list[int]]]:
+    """What windows are cut from, by a name of its own: (film, its rows) of every film, or of every clip of one.
+
+    Raises:
+        ValueError: another group, or rows that name no clip.
+    """
+    if group not in WINDOW_GROUPS:
+        raise ValueError(f"window_group is {group!r}; expected one of {', '.join(WINDOW_GROUPS)}; choose one")
+    if group == "film":
+        return {film: (film, list(cache.films[film])) for film in films}
+    found: dict[str, tuple[str, list[int]]] = {}
+    for film in films:
+        for number in cache.films[film]:
+            if "clip" not in cache.rows[number]:
+                raise ValueError(
+                    f"window_group is 'clip', but no clip is named in the cache's rows of film {film}; expected a "
+                    "cache of train/set_features.py; make it again or choose film"
+                )
+            found.setdefault(f"{film} {cache.rows[number]['clip']}", (film, []))[1].append(number)
+    return found
+
+
 def scheduled_windows(
-    cache: Any, films: list[str], size: int, seed: int, epochs: int, sampling: str = "consecutive"
+    cache: Any,
+    films: list[str],
+    size: int,
+    seed: int,
+    epochs: int,
+    sampling: str = "consecutive",
+    group: str = "film",
 ) -> list[Window]:
     """All training windows of all epochs in the order in which they are trained on.
 
@@ -42,61 +71,74 @@ def scheduled_windows(
         seed: seed of offsets and order.
         epochs: passes over the films.
         sampling: "consecutive", or "random" (Table 6): N clips of one film in any order, every clip once an epoch.
+        group: what a window lies inside: "film" (TV-AD: episode), or "clip" of one.
 
     Returns:
         (epoch, film, row numbers) of every window.
 
     Raises:
-        ValueError: another sampling.
+        ValueError: another sampling or group, or rows that name no clip.
     """
     if sampling not in SAMPLINGS:
         raise ValueError(f"sampling is {sampling!r}; expected one of {', '.join(SAMPLINGS)}; choose one")
-    counts = {film: len(cache.films[film]) for film in films}
+    groups = _groups(cache, films, group)
+    counts = {name: len(rows) for name, (_, rows) in groups.items()}
     scheduled = []
     for epoch in range(epochs):
-        order = {film: list(cache.films[film]) for film in films}
+        order = {name: list(rows) for name, (_, rows) in groups.items()}
         if sampling == "random":
-            for film, rows in order.items():
-                random.Random(f"any order {seed} {epoch} {film}").shuffle(rows)
-        for film, rows in training_windows(counts, size, seed, epoch):
-            scheduled.append((epoch, film, [order[film][i] for i in rows]))
+            for name, rows in order.items():
+                random.Random(f"any order {seed} {epoch} {name}").shuffle(rows)
+        for name, places in training_windows(counts, size, seed, epoch):
+            scheduled.append((epoch, groups[name][0], [order[name][i] for i in places]))
     return scheduled
 
 
-def consecutive_windows(cache: Any, films: list[str], size: int) -> list[Window]:
-    """Windows as at test: offset 0, stride N, every clip exactly once; the epoch is -1 (nothing is shuffled)."""
-    return [(-1, f, [cache.films[f][i] for i in rows]) for f in films for rows in windows(len(cache.films[f]), size)]
+def consecutive_windows(cache: Any, films: list[str], size: int, group: str = "film") -> list[Window]:
+    """Windows as at test: offset 0, stride N, every clip exactly once; the epoch is -1 (nothing is shuffled).
+
+    `group` as of `scheduled_windows`.
+    """
+    return [
+        (-1, film, [rows[i] for i in places])
+        for film, rows in _groups(cache, films, group).values()
+        for places in windows(len(rows), size)
+    ]
 
 
 def people_told(row: Mapping[str, Any]) -> list[int]:
     """Places in the row's cast of the people that its AD tells: the truth, for training and oracles only.
 
-    A name begins with a capital: "rose" and "mark" are nobody.
+    Raises:
+        ValueError: the cache does not know.
     """
     if "person" in row:
         return [place for place in (row["person"], row["partner"]) if place >= 0]
-    capital = [piece for piece in row["text"].split() if piece.lstrip("\"'([\u201c\u2018")[:1].isupper()]
-    spoken = set(words(" ".join(capital)))
-    return [place for place, name in enumerate(row["names"]) if name_words([name]) & spoken]
+    if "told" not in row:
+        raise ValueError(f"film {row['film']}: the cache says of no AD whom it names; make it again (set_features.py)")
+    return list(row["told"])
 
 
-def noisy_people(told: Sequence[int], cast: int, most: int, rng: random.Random) -> list[int]:
-    """A list as recognition would make it: those told kept with probability .66, others added down to precision .3.
+def noisy_people(
+    told: Sequence[int], cast: int, most: int, keep: float, strangers: float, rng: random.Random
+) -> list[int]:
+    """A list as recognition would make it: of those told some, and others who have nothing to do with them.
 
     Args:
         told: places in the cast of the people that the AD tells.
-        cast: size of the cast.
+        cast: how many people, from the first on, may be taken for others.
         most: most people listed.
+        keep: probability with which one told is kept.
+        strangers: others listed on average; fewer where the cast has not so many.
         rng: random numbers.
 
     Returns:
-        Places in the cast, in any order. Where nobody told is kept, two others stand for them.
+        Places in the cast, rising: where somebody stands says nothing of whether they are told.
     """
-    kept = [place for place in told if rng.random() < TRAIN_KEEP][:most]
+    kept = [place for place in told if rng.random() < keep][:most]
     others = [place for place in range(cast) if place not in told]
-    share = len(kept) * (1 / TRAIN_PRECISION - 1) if kept else 2.0
-    added = int(share) + (rng.random() < share - int(share))
-    return kept + rng.sample(others, min(added, len(others), most - len(kept)))
+    added = [place for place in others if rng.random() * len(others) < strangers]
+    return sorted(kept + rng.sample(added, min(len(added), most - len(kept))))
 
 
 @dataclass
@@ -114,7 +156,11 @@ class WindowOptions:
         context_ads: "none", "ground_truth" or "predicted" previous ADs in the prompt (Table 4c).
         context_count: how many.
         shuffle_people: list people in random order in training, so that a place in the list says nothing; False keeps
-            the list's own order, for "predicted" lists best first, as at test.
+            the order that they have at test.
+        noisy_recall: of "noisy" lists: probability with which one told is listed.
+        noisy_precision: of "noisy" lists: share of those listed who are told, over all training clips.
+        people_order: order at test: "bank" (the cast's), or "best" recognised first, as the pocket checkpoint's
+            pipeline lists them. Who is listed does not depend on it.
     """
 
     max_people: int = 3
@@ -125,25 +171,33 @@ class WindowOptions:
     context_ads: str = "none"
     context_count: int = 3
     shuffle_people: bool = True
+    noisy_recall: float = 0.66
+    noisy_precision: float = 0.3
+    people_order: str = "best"
 
     def __post_init__(self) -> None:
         """Check the choices.
 
         Raises:
-            ValueError: a choice that does not exist.
+            ValueError: a choice that does not exist, or a share that is none.
         """
         for name, choices in {
             "train_characters": CHARACTERS, "test_characters": TEST_CHARACTERS, "context_ads": CONTEXT_ADS,
+            "people_order": PEOPLE_ORDERS,
         }.items():  # fmt: skip
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}; choose one")
+        for name in ("noisy_recall", "noisy_precision"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a share above 0, at most 1; mend it")
 
 
 class WindowCollator:
     """Turns windows of a feature cache into the model's inputs.
 
     Listed people are shuffled in training, so that a place in the list says nothing (method specification, "Prompt"),
-    unless `shuffle_people` is off: then the best recognised person always stands first, in training as at test.
+    unless `shuffle_people` is off: then they stand in training as at test. Of a long bank the billing's first `TOP` are
+    listed where nobody says who is there ("all", others of "noisy", our own recognition).
     With person slots a clip whose told person (or partner) is not listed cannot be told rightly: it stays in the
     window but takes no part in the loss.
 
@@ -163,6 +217,17 @@ class WindowCollator:
         self.counts: Counter[str] = Counter()
         self.predictions: dict[int, str] = {}
         self._places = {number: (film, at) for film, rows in cache.films.items() for at, number in enumerate(rows)}
+
+    @cached_property
+    def strangers(self) -> float:
+        """How many people who are not told a "noisy" list holds on average, of the training clips' own number of told.
+
+        Drawn for every clip alike: an AD that names nobody, or nobody who is kept, looks like any other. A cache
+        without splits counts whole.
+        """
+        told = [len(people_told(row)) for row in self.cache.rows if row.get("split", "train") == "train"]
+        kept = self.options.noisy_recall * sum(told) / max(1, len(told))
+        return kept * (1 / self.options.noisy_precision - 1)
 
     def __call__(self, batch: list[Window]) -> dict[str, Tensor]:
         """Inputs of B windows with their ADs; see `DistinctADProcessor.__call__`."""
@@ -229,32 +294,38 @@ class WindowCollator:
     def _listed(self, epoch: int, film: str, numbers: list[int], frames: Tensor, faces: Tensor) -> list[list[int]]:
         """Places in the cast of the people listed for each clip."""
         options, rows = self.options, [self.cache.rows[number] for number in numbers]
-        mode, cast = options.train_characters if epoch >= 0 else options.test_characters, len(rows[0]["names"])
+        mode = options.train_characters if epoch >= 0 else options.test_characters
         rng = random.Random(f"people {options.seed} {epoch} {film} {numbers[0]}")
         if mode == "none":
             return [[] for _ in rows]
         if mode == "all":
-            listed = [list(range(cast)) for _ in rows]
+            listed = [list(range(len(row["names"])))[:TOP] for row in rows]
         elif mode == "predicted" and not all("predicted" in row for row in rows):
             listed = self._recognised(rows, frames, faces)
         else:
             listed = [self._of_row(row, mode, rng) for row in rows]
-        if epoch >= 0 and options.shuffle_people:
-            for people in listed:
+        for people in listed:
+            if epoch >= 0 and options.shuffle_people:
                 rng.shuffle(people)
+            elif options.people_order == "bank":
+                people.sort()
         return listed
 
     def _of_row(self, row: dict[str, Any], mode: str, rng: random.Random) -> list[int]:
         """What a row itself says of its clip's people: the cache's prediction, the truth, or the truth with noise."""
+        options = self.options
         if mode == "predicted":
-            return list(row["predicted"])[: self.options.max_people]
+            return list(row["predicted"])[: options.max_people]
         told = people_told(row)
-        return noisy_people(told, len(row["names"]), self.options.max_people, rng) if mode == "noisy" else told
+        if mode == "ground_truth":
+            return told
+        cast = min(len(row["names"]), TOP)
+        return noisy_people(told, cast, options.max_people, options.noisy_recall, self.strangers, rng)
 
     def _recognised(self, rows: list[dict[str, Any]], frames: Tensor, faces: Tensor) -> list[list[int]]:
-        """Our recognition by portraits, among the people who have one."""
+        """Our recognition by portraits, among the billing's first who have one, best first."""
         shown = rows[0].get("portraits") or [True] * len(faces)
-        seen = [place for place in range(len(faces)) if shown[place]]
+        seen = [place for place in range(len(faces))[:TOP] if shown[place]]
         if not seen:
             raise ValueError(
                 f"film {rows[0]['film']}: predicted characters, but no predictions and nobody's portrait in the cache; "

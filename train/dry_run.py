@@ -15,10 +15,12 @@ from typing import Any
 import torch
 from transformers import AutoConfig, CLIPVisionConfig, GPT2Config, LlamaConfig
 
+from datasets_scripts.banks import TOP
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from train.arguments import RunArguments
 from train.features import FEATURES, META, ROWS, read_lines
+from train.film_splits import trains
 from train.stage2 import Stage2Arguments, check_run, config_fields
 
 PUBLISHED: dict[str, Any] = {
@@ -137,11 +139,6 @@ def check_paths(arguments: Stage2Arguments, run: RunArguments) -> list[str]:
     return lost if os.access(parent, os.W_OK) else [*lost, f"output_dir: {run.output_dir} cannot be written"]
 
 
-def trains(row: dict[str, Any], held_out_from: int) -> bool:
-    """Whether a row of a cache is trained on: by its `split` where it has one, else by its film's seed."""
-    return row["split"] == "train" if "split" in row else int(row["film"]) <= held_out_from
-
-
 def check_people(arguments: Stage2Arguments, rows: list[dict[str, Any]]) -> list[str]:
     """Films whose prompts the collator would refuse, one line for training and one for test.
 
@@ -158,7 +155,7 @@ def check_people(arguments: Stage2Arguments, rows: list[dict[str, Any]]) -> list
         films: dict[str, bool] = {}
         for row in rows:
             if trains(row, arguments.held_out_from) == training:
-                known = "predicted" in row or any(row.get("portraits", row["names"]))
+                known = "predicted" in row or any(row.get("portraits", row["names"])[:TOP])
                 films[row["film"]] = films.get(row["film"], True) and known
         if nobody := [film for film, known in films.items() if not known]:
             lost.append(

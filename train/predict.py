@@ -32,6 +32,7 @@ CACHE_OPTIONS: dict[str, tuple[str | int, str]] = {
     "context_ads": ("none", "none | predicted | ground_truth (oracle)"),
     "context_count": (3, "previous ADs in a prompt, as in training"),
     "max_people": (10, "most people in a prompt"),
+    "window_group": ("film", "film | clip: what a window lies inside, as in training"),
     "batch_windows": (4, "windows at a time"),
 }
 """Options that only a feature cache reads: default, help."""
@@ -243,7 +244,7 @@ def predict_cache(pipe: Any, folder: Path, split: str, out: Path, options: dict[
         folder: the cache.
         split: of its rows.
         out: the CSV.
-        options: `characters`, `context_ads`, `context_count` and `max_people` of the prompts.
+        options: `characters`, `context_ads`, `context_count` and `max_people` of the prompts, `window_group`.
         share: this rank's.
 
     Raises:
@@ -260,11 +261,12 @@ def predict_cache(pipe: Any, folder: Path, split: str, out: Path, options: dict[
     if not films or "start_s" not in cache.rows[cache.films[films[0]][0]]:
         raise ValueError(f"{folder} holds no rows with times of split {split!r}; make it with train/set_features.py")
     prompts = WindowOptions(options["max_people"], test_characters=options["characters"],
-                            context_ads=options["context_ads"], context_count=options["context_count"])  # fmt: skip
+                            context_ads=options["context_ads"], context_count=options["context_count"],
+                            people_order="bank")  # fmt: skip
     collator = WindowCollator(processor, cache, prompts)
 
     def describe(film: str) -> list[dict[str, Any]]:
-        windows = consecutive_windows(cache, [film], processor.window_size)
+        windows = consecutive_windows(cache, [film], processor.window_size, options["window_group"])
         texts = describe_windows(model, collator, windows, batch=options["batch_windows"])
         rows = []
         for number, (_, _, members) in enumerate(windows):

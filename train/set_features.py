@@ -2,7 +2,8 @@
 
 The rows come from the data room's readers, with their rules for every quirk; the frames from MAD's features (h5, as
 `distinctad features` writes them too) or from videos and frame folders through CLIP_AD. The cache has the layout of
-`train/features.py`, its rows also hold times, split and, where the annotations know it, who was recognised.
+`train/features.py`, its rows also hold clip, times, split, the film's whole bank in billing order, whom the AD names
+and, where the annotations know it, who was recognised.
 
 Run: `python train/set_features.py CONFIG.yaml [--key value]`. Finished films are kept on a restart with equal inputs;
 what became of every row is printed and stands in the cache's meta.json.
@@ -24,6 +25,8 @@ from tqdm import tqdm
 from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from datasets_scripts.annotations import source_of
+from datasets_scripts.banks import names_person
 from datasets_scripts.builders import BUILDERS, contents_sha256
 from datasets_scripts.frames import row_frames
 from datasets_scripts.mad_features import MadFeatures
@@ -49,6 +52,13 @@ class SetArguments:
     portraits: str = field(default="", metadata={"help": "folder of portraits by id"})
     root: str = field(default="", metadata={"help": "folder of videos or frames"})
     feature_file: str = field(default="", metadata={"help": "h5 file of features instead of videos"})
+    source: str = field(
+        default="",
+        metadata={
+            "help": "MAD: features (all films) | films | clips (both without Appendix E's six); empty: films, but "
+            "features where feature_file names no tower"
+        },
+    )
     trust_unnamed: bool = field(default=False, metadata={"help": "MAD's own h5 names no tower: it is vanilla CLIP"})
     recognised: bool = field(default=False, metadata={"help": "the annotations hold pred_ids (TV-AD with faces)"})
     num_frames: int = field(default=8, metadata={"help": "T frames a clip"})
@@ -77,6 +87,7 @@ class FilmEncoder:
         if asked.feature_file:
             trusted = asked.trust_unnamed
             self.features = MadFeatures(asked.feature_file, tower_sha256=self.sha256, trust_unnamed=trusted)
+        self.source = source_of(asked.source, asked.root or ".", asked.feature_file)
         self.files = {name: path for name, path in (("train", asked.train), ("eval", asked.eval)) if path}
         if not self.files:
             raise ValueError("train and eval are both empty; expected an annotation file; name one")
@@ -89,7 +100,7 @@ class FilmEncoder:
         optional = {"bank": asked.bank, "keys": asked.keys, "portraits": asked.portraits, "root": asked.root,
                     "feature_file": asked.feature_file}  # fmt: skip
         builder: Any = BUILDERS[asked.set](
-            annotations=self.files, characters=characters, num_frames=asked.num_frames,
+            annotations=self.files, characters=characters, top=None, source=self.source, num_frames=asked.num_frames,
             **{key: value for key, value in optional.items() if value},
         )  # fmt: skip
         return {split: builder.reader(split) for split in self.files}
@@ -103,7 +114,7 @@ class FilmEncoder:
         asked = self.asked
         texts = {**self.files, "bank": asked.bank, "keys": asked.keys}
         found: dict[str, Any] = {name: contents_sha256(Path(path)) for name, path in texts.items() if path}
-        found["rows"] = 2  # 2: with whole roles, whose words are no distinctive ones
+        found["rows"] = 3  # 2: with whole roles, whose words are no distinctive ones; 3: of the whole bank, and `told`
         if asked.portraits:
             pictures = [(p.name, p.stat()) for p in sorted(Path(asked.portraits).iterdir()) if p.is_file()]
             found["portraits"] = _digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in pictures])
@@ -135,18 +146,18 @@ class FilmEncoder:
         if not rows:
             return {}, []
         found = {r.provenance.row: r.characters for r in self.seen[split].read(film)} if self.seen else {}
-        people = {person.id: person for row in rows for person in (*row.characters, *found.get(row.provenance.row, ()))}
-        cast = list(people.values())
+        cast = rows[0].characters  # the film's bank, the same in every row
         places = {person.id: place for place, person in enumerate(cast)}
         frames = torch.stack([self.frames(row) for row in rows])
         faces = self._faces([person.portrait for person in cast], frames.shape[-1])
         told = []
         for row in rows:
             cells: dict[str, Any] = {
-                "film": f"{split}/{film}", "index": row.index, "text": row.text, "split": split,
+                "film": f"{split}/{film}", "clip": row.clip, "index": row.index, "text": row.text, "split": split,
                 "start_s": row.start_s, "end_s": row.end_s, "names": [person.name for person in cast],
                 "roles": [person.whole for person in cast], "actors": [person.actor for person in cast],
                 "portraits": [bool(p.portrait) for p in cast],
+                "told": [place for place, person in enumerate(cast) if names_person(row.text, person)],
             }  # fmt: skip
             if self.seen:
                 cells["predicted"] = [places[person.id] for person in found.get(row.provenance.row, ())]
@@ -207,7 +218,7 @@ def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
     """
     folder, encoder = Path(output_dir), FilmEncoder(asked)
     options = {name: value for name, value in vars(asked).items() if name != "device"}
-    made_from = {"tower": encoder.sha256, **options, "inputs": encoder.inputs()}
+    made_from = {"tower": encoder.sha256, **options, "source": encoder.source, "inputs": encoder.inputs()}
     meta = {**made_from, "read": {split: _counts(report) for split, report in encoder.reports.items()}}
     print("\n".join(_say(split, counts) for split, counts in meta["read"].items()))
     if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:

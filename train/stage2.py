@@ -13,7 +13,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,9 +25,16 @@ from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGene
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.arguments import RunArguments, parse_run, resume_point, training_arguments
-from train.collators import SAMPLINGS, WindowCollator, WindowOptions, consecutive_windows, scheduled_windows
+from train.collators import (
+    SAMPLINGS,
+    WINDOW_GROUPS,
+    WindowCollator,
+    WindowOptions,
+    consecutive_windows,
+    scheduled_windows,
+)
 from train.features import FeatureCache, load_images
-from train.film_splits import refuse_blind
+from train.film_splits import split_films
 from train.run_record import RunRecord, fingerprint
 from train.stage2_evaluation import evaluate_windows
 from train.stage2_result import refuse_strange, save_whole
@@ -38,6 +45,8 @@ from train.stops import plain_refusals, plain_stops
 @dataclass
 class Stage2Arguments:
     """What Stage II trains and on what; names as in `DistinctADConfig` where it has the field."""
+
+    run_defaults: ClassVar[dict[str, Any]] = {"batch_size": 8}
 
     clip: str = field(default="runs/pocket/clip_ad", metadata={"help": "CLIP_AD folder of Stage I"})
     language: str = field(default="runs/pocket/lm", metadata={"help": "language model folder with tokenizer"})
@@ -68,6 +77,7 @@ class Stage2Arguments:
     dist_normalisation: str = field(default="shared", metadata={"help": "shared | own"})
     dist_stop_list: bool = field(default=True, metadata={"help": "no closed-class words and names in the loss"})
     sampling: str = field(default="consecutive", metadata={"help": "consecutive | random (Table 6)"})
+    window_group: str = field(default="film", metadata={"help": "film | clip: what a window lies inside"})
     prompt: str = field(default="pocket", metadata={"help": "pocket | paper"})
     face_tokens: str = field(default="always", metadata={"help": "always | min_characters | never"})
     face_min_characters: int = field(default=3, metadata={"help": "least characters for min_characters"})
@@ -75,6 +85,8 @@ class Stage2Arguments:
     train_characters: str = field(
         default="noisy", metadata={"help": "noisy | predicted | ground_truth | all | none: who is listed in training"}
     )
+    noisy_recall: float = field(default=0.66, metadata={"help": "noisy: share of those told who are listed"})
+    noisy_precision: float = field(default=0.3, metadata={"help": "noisy: share of those listed who are told"})
     shuffle_people: bool = field(default=True, metadata={"help": "list people in random order in training"})
     test_characters: str = field(
         default="predicted", metadata={"help": "at test: predicted | ground_truth | all | none"}
@@ -124,8 +136,8 @@ def prompt_fields(name: str) -> dict[str, Any]:
     return PROMPTS[name]
 
 
-def build_processor(arguments: Stage2Arguments) -> DistinctADProcessor:
-    """The processor with the prompt that the language model was trained to read, or the paper's.
+def build_processor(arguments: Stage2Arguments, num_frames: int = DistinctADConfig.num_frames) -> DistinctADProcessor:
+    """The processor with the prompt that the language model was trained to read, or the paper's; T is the cache's.
 
     Raises:
         ValueError: no such prompt.
@@ -134,6 +146,7 @@ def build_processor(arguments: Stage2Arguments) -> DistinctADProcessor:
         load_images(arguments.clip),
         AutoTokenizer.from_pretrained(arguments.language, revision=arguments.language_revision),
         num_prompt_vectors=arguments.num_prompt_vectors,
+        num_frames=num_frames,
         window_size=arguments.window_size,
         face_tokens=arguments.face_tokens,
         face_min_characters=arguments.face_min_characters,
@@ -162,7 +175,7 @@ def build_model(
     shared by several models of one process.
     """
     tokenizer = processor.tokenizer
-    fields = {**config_fields(arguments), **processor.token_ids}
+    fields = {**config_fields(arguments), **processor.token_ids, "num_frames": processor.num_frames}
     if arguments.language_revision is not None:
         fields["text_model_revision"] = arguments.language_revision
     if not arguments.store_language_model:
@@ -193,8 +206,14 @@ def build_trained(
     """The model as it trains, and peft's handle of its adapters (None: there are none).
 
     Raises:
-        ValueError: the cache is another tower's.
+        ValueError: the cache is another tower's, or its frames met the tower's square in another way.
     """
+    fit = cache.meta.get("frame_fit", arguments.frame_fit)  # older caches do not say
+    if fit != arguments.frame_fit:  # the saved processor would fit what is described in another way
+        raise ValueError(
+            f"frame_fit is {arguments.frame_fit!r} and {arguments.features} was made with {fit!r}; expected the same; "
+            f"set --frame_fit {fit}, or encode the films again"
+        )
     model = build_model(arguments, processor, cache, films)
     model.config.vision_sha256 = weights_sha256(model.vision_tower)
     if model.config.vision_sha256 != cache.meta["tower"]:
@@ -249,24 +268,6 @@ def start_at_words(model: Any, faces: Tensor, gain: float) -> None:
         model.ad_start.copy_(words[model.config.ad_start_token_id])
 
 
-def split_films(cache: FeatureCache, held_out_from: int) -> tuple[list[str], list[str]]:
-    """Training and held-out films of a cache: by their rows' `split` where they have one, else by the seed.
-
-    Raises:
-        ValueError: one of the two is empty, or a pocket film kept for blind evaluation would be trained on.
-    """
-    of_split = {film: cache.rows[rows[0]].get("split") for film, rows in cache.films.items()}
-    held = {film: int(film) > held_out_from if split is None else split != "train" for film, split in of_split.items()}
-    train, held_out = ([film for film in cache.films if held[film] is wanted] for wanted in (False, True))
-    if not train or not held_out:
-        raise ValueError(
-            f"{len(train)} training and {len(held_out)} held-out films around seed {held_out_from}; expected both; "
-            "add seeds to the feature cache"
-        )
-    refuse_blind(held_out_from=[int(film) for film in train if of_split[film] is None])
-    return train, held_out
-
-
 def check_run(arguments: Stage2Arguments) -> None:
     """Refuse choices that contradict each other.
 
@@ -281,8 +282,13 @@ def check_run(arguments: Stage2Arguments) -> None:
     if arguments.attention not in ("sdpa", "eager"):
         raise ValueError(f"attention is {arguments.attention!r}; expected sdpa or eager; choose one")
     prompt_fields(arguments.prompt)
-    if arguments.sampling not in SAMPLINGS:
-        raise ValueError(f"sampling is {arguments.sampling!r}; expected one of {', '.join(SAMPLINGS)}; choose one")
+    if arguments.prompt == "paper" and arguments.face_gain != Stage2Arguments.face_gain:
+        raise ValueError(f"face_gain is {arguments.face_gain}, which prompt=paper does not read; leave it out")
+    for name, choices in (("sampling", SAMPLINGS), ("window_group", WINDOW_GROUPS)):
+        if getattr(arguments, name) not in choices:
+            raise ValueError(
+                f"{name} is {getattr(arguments, name)!r}; expected one of {', '.join(choices)}; choose one"
+            )
     window_options(arguments, 0)
     if arguments.language_dtype not in ("float32", "bfloat16"):
         raise ValueError(f"language_dtype is {arguments.language_dtype!r}; expected float32 or bfloat16; choose one")
@@ -308,7 +314,8 @@ def window_options(arguments: Stage2Arguments, seed: int) -> WindowOptions:
     """How this run's windows become prompts."""
     return WindowOptions(
         arguments.max_people, seed, arguments.dist_stop_list, arguments.train_characters, arguments.test_characters,
-        arguments.context_ads, arguments.context_count, arguments.shuffle_people,
+        arguments.context_ads, arguments.context_count, arguments.shuffle_people, arguments.noisy_recall,
+        arguments.noisy_precision, people_order="best" if arguments.prompt == "pocket" else "bank",
     )  # fmt: skip
 
 
@@ -316,22 +323,23 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     """Trains, evaluates and saves; returns the metrics of the run record.
 
     Raises:
-        ValueError: choices contradict each other, or the cache is another tower's.
+        ValueError: choices contradict each other or the cache.
     """
     check_run(arguments)
     if run.warmup_steps != RunArguments.warmup_steps:
         raise ValueError(f"warmup_steps is {run.warmup_steps}, which Stage II does not read; give --warmup_share")
     refuse_strange(Path(run.output_dir))
     torch.manual_seed(run.seed)
-    processor = build_processor(arguments)
     cache = FeatureCache(arguments.features)
+    processor = build_processor(arguments, cache.frames.shape[1])
     films, held_out = split_films(cache, arguments.held_out_from)
     data, work = fingerprint(cache.meta, arguments.held_out_from), f"{Path(run.output_dir)}.training"
     model, lora = build_trained(arguments, processor, cache, films)
     begun = {**vars(arguments), **vars(run), "data": data, "language_sha256": model.config.text_model_sha256}
     start = resume_point(work, begun)
     collator = WindowCollator(processor, cache, window_options(arguments, run.seed))
-    schedule = scheduled_windows(cache, films, arguments.window_size, run.seed, arguments.epochs, arguments.sampling)
+    size, group = arguments.window_size, arguments.window_group
+    schedule = scheduled_windows(cache, films, size, run.seed, arguments.epochs, arguments.sampling, group)
     steps = optimiser_steps(len(schedule), arguments, run)
     settings = training_arguments(
         run, output_dir=work, max_steps=steps, warmup_steps=round(arguments.warmup_share * steps),
@@ -340,7 +348,7 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     )  # fmt: skip
     record = RunRecord("stage2", {**vars(arguments), **vars(run), "steps": steps}, run.seed, data)
     watched = WindowCollator(processor, cache, window_options(arguments, run.seed))
-    test = consecutive_windows(cache, held_out, arguments.window_size)
+    test = consecutive_windows(cache, held_out, size, group)
     trainer = Stage2Trainer(model=model, args=settings, train_dataset=schedule, data_collator=collator)
     if trainer.is_fsdp_enabled and arguments.language_chunk:
         raise ValueError(f"language_chunk is {arguments.language_chunk} with FSDP, which runs all at a time; set 0")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from public_files import MAD, TV, mad, real, table, tv
@@ -11,6 +12,7 @@ from datasets_scripts.banks import (
     CharacterBank,
     bank_for,
     cast_characters,
+    characters_of,
     find_portrait,
     names_person,
     oracle_characters,
@@ -96,6 +98,26 @@ def test_choices(bank: CharacterBank, tmp_path: Path) -> None:
     assert [len(r.characters) for r in TVADReader(path, cast_characters(bank, 2))] == [2, 2, 0]
 
 
+def test_choices_by_their_names(tmp_path: Path) -> None:
+    path, keys = write(tmp_path / "b.json", {"tt9": PEOPLE}), write(tmp_path / "k.json", {"1_Signs": "tt9"})
+    (tmp_path / "nm3.png").touch()
+    cells = {"pred_ids": "{'nm3': [(0, 0)]}"}
+
+    def ids(choice: str, **options: Any) -> list[str]:
+        return [
+            p.id for p in characters_of(choice, path, keys, tmp_path, **options)("1_Signs", "Byers runs.", cells)[0]
+        ]
+
+    assert ids("cast") == ["nm1", "nm2", "nm3"] and ids("cast", top=2) == ["nm1", "nm2"]
+    assert (ids("predicted"), ids("oracle"), ids("none")) == (["nm3"], ["nm1"], [])
+    assert characters_of("cast", path, keys, tmp_path)("1_Signs", "", {})[0][2].portrait == "nm3.png"
+    assert characters_of("none", None)("f", "", {}) == ((), [])
+    with pytest.raises(ValueError, match="characters is 'cast' but there is no bank; pass bank=FILE"):
+        characters_of("cast", None)
+    with pytest.raises(ValueError, match="characters is 'all', expected one of none, cast, predicted, oracle"):
+        characters_of("all", path)
+
+
 def test_a_bank_by_imdb_id_serves_mads_keys(bank: CharacterBank, tmp_path: Path) -> None:
     keys = write(tmp_path / "keys.json", {"1_Signs": "tt9", "2_X": "tt8"})
     found = bank_for(bank, keys)
@@ -109,6 +131,9 @@ def test_names_are_whole_words_with_capitals() -> None:
     assert names_person("So Will's hat falls.", will) and not names_person("He will run.", will)
     assert names_person("Byers runs.", will) and not names_person("Willow runs.", will)
     assert names_person("The bartender nods.", bar)
+    text = "She rose to mark the page; \u201cRose\u201d waits for Mara's dog and Dr. Hale."
+    people = [Character(n, n.split()[0], role=n) for n in ("Mark", "Rose", "Mara Lind", "Tom Hale", "Ann")]
+    assert [p.id for p in people if names_person(text, p)] == ["Rose", "Mara Lind", "Tom Hale"]
 
 
 def test_precision_and_recall_by_hand() -> None:

@@ -17,6 +17,7 @@ from public_files import CMD, MAD, TV, cmd, mad, table, tv
 from datasets_scripts import writers
 from datasets_scripts.builders import CMDADBuilder, MADBuilder, PocketBuilder, TVADBuilder
 from datasets_scripts.frames import FilmFeatures, FrameError, feature_index_table, listed_numbers, row_frames
+from datasets_scripts.mad_features import write_features
 from datasets_scripts.pocket.layouts import LAYOUTS, write_annotations
 from datasets_scripts.pocket.story import make_film
 from datasets_scripts.pocket_set import open_pocket
@@ -68,6 +69,25 @@ def test_a_stream_resumes_exactly_and_shards_by_film(data: Path, tmp_path: Path)
     assert [int(v[0]) for v in row["frame_features"]] == [2, 7]
     report = made.reports["test"]
     assert report.count("no_frames") == 1 and report.count("no_interval") == 1 and report.rows == 17
+
+
+def test_pixels_leave_appendix_e_out_and_features_of_mads_own_do_not(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", MAD, [mad(1, 3, "Step.", film) for film in ("4797", "10")])
+    for film in ("4797", "10"):
+        (tmp_path / f"{film}.m4v").touch()
+    with h5py.File(tmp_path / "mad.h5", "w") as file:
+        file.update({film: np.zeros((100, 6), np.float16) for film in ("4797", "10")})
+    own = {film: (np.zeros((100, 6), np.float16), {}) for film in ("4797", "10")}
+    write_features(tmp_path / "own.h5", {"tower_sha256": "0" * 64, "fps": 5.0}, own)
+
+    def films(**options: Any) -> set[str]:
+        made = MADBuilder(cache_dir=str(tmp_path / "c"), annotations=str(path), **options)
+        return {row.film for row in made.reader("test")}
+
+    both, one = {"4797", "10"}, {"10"}
+    assert films() == both and films(root=str(tmp_path)) == one
+    assert films(feature_file=str(tmp_path / "mad.h5")) == both and films(feature_file=str(tmp_path / "own.h5")) == one
+    assert films(root=str(tmp_path), source="features") == both
 
 
 def test_the_cache_follows_the_files_contents(data: Path, tmp_path: Path) -> None:

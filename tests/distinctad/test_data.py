@@ -94,6 +94,25 @@ def test_missing_videos_are_refused_when_looked_for(pocket: Path) -> None:
     assert result.exit_code == 1 and "missing_video x 40" in result.output
 
 
+def test_films_and_people_of_mad_by_what_is_given(tmp_path: Path) -> None:
+    entry = {"ext_timestamps": [1, 3], "sentence": "Ann Lind runs."}
+    (tmp_path / "a.json").write_text(json.dumps({f: {**entry, "movie": f} for f in ("4797", "10")}))
+    (tmp_path / "bank.json").write_text(json.dumps({"10": ["Bo", "Ann Lind"]}))
+    for film in ("4797", "10"):
+        (tmp_path / f"{film}.mkv").touch()
+    asked = ["--set", "mad-eval", "--annotations", tmp_path / "a.json"]
+    assert "excluded_unavailable" not in run("validate", *asked).output
+    result = run("validate", *asked, "--root", tmp_path)  # pixels: without Appendix E's six
+    assert result.exit_code == 1 and "excluded_unavailable x 1" in result.output
+    assert run("validate", *asked, "--root", tmp_path, "--source", "features").exit_code == 0
+    asked += ["--film", "10", "--bank", tmp_path / "bank.json"]
+    assert "people: Bo, Ann" in run("peek", *asked, "--characters", "cast").output
+    assert "people: Ann" in run("peek", *asked, "--characters", "oracle").output
+    assert "people" not in run("peek", *asked).output
+    said = refused(run("peek", *asked[:-2], "--characters", "oracle"))
+    assert said == "--characters oracle needs a character bank. Pass --bank FILE."
+
+
 def test_stats_and_their_picture(pocket: Path, tmp_path: Path) -> None:
     picture = tmp_path / "stats.png"
     result = run("stats", "--set", "pocket", "--annotations", pocket, "--out", picture, "--json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from train.collators import (
     WindowOptions,
     ad_ids,
     consecutive_windows,
-    noisy_people,
-    people_told,
     scheduled_windows,
 )
 from train.features import (
@@ -218,16 +215,6 @@ def test_lists_made_from_the_truth_are_for_training_only() -> None:
         WindowOptions(test_characters="noisy")
 
 
-def test_noisy_lists_look_like_recognition() -> None:
-    rng, kept, told, listed = random.Random(0), 0, 0, 0
-    for _ in range(2000):
-        people = noisy_people([3, 7], cast=20, most=10, rng=rng)
-        assert len(people) == len(set(people)) <= 10 and all(0 <= p < 20 for p in people)
-        kept, told, listed = kept + len({3, 7} & set(people)), told + 2, listed + len(people)
-    assert kept / told == pytest.approx(0.66, abs=0.03) and kept / listed == pytest.approx(0.3, abs=0.03)
-    assert len(noisy_people([0], cast=2, most=1, rng=rng)) <= 1
-
-
 def test_characters_and_contexts_by_choice(features: Path, processor: DistinctADProcessor) -> None:
     cache = FeatureCache(features)
     window = consecutive_windows(cache, ["1"], 8)[1]
@@ -292,14 +279,6 @@ def test_the_recognisers_order_is_kept_when_asked(features: Path, processor: Dis
     at_test = order(-1, True)
     assert order(0, False) == order(3, False) == at_test
     assert order(0, True) != at_test and [sorted(a) for a in order(0, True)] == [sorted(b) for b in at_test]
-
-
-def test_people_told_are_found_by_name_where_places_are_not_known() -> None:
-    row = {"text": "Mara's dog greets Dr. Hale.", "names": ["Mara Lind", "Tom Hale", "Ann"]}
-    assert people_told(row) == [0, 1]
-    assert people_told({**row, "person": 2, "partner": -1}) == [2]
-    row = {"text": "She rose to mark the page; \u201cRose\u201d waits.", "names": ["Mark", "Rose"]}
-    assert people_told(row) == [1]
 
 
 def test_nobody_without_a_portrait_is_recognised(processor: DistinctADProcessor, features: Path) -> None:

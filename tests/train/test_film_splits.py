@@ -12,7 +12,7 @@ from train.ablations import AblationArguments
 from train.arguments import RunArguments
 from train.experiments.film_sets import film_sets
 from train.features import FeatureCache, parse_seeds
-from train.film_splits import refuse_blind, refuse_overlap
+from train.film_splits import refuse_blind, refuse_overlap, trains
 from train.pocket_arms import pocket_run
 from train.stage1 import Stage1Arguments, build_data
 from train.stage2 import split_films
@@ -61,9 +61,16 @@ def test_table4_refuses_them(refused: Any, tmp_path: Path) -> None:
     assert "film 3 is in both films and film_sets, set 2" in refused(main, argv)
 
 
+def test_a_row_is_trained_on_by_its_split_else_by_its_seed() -> None:
+    assert trains({"film": "800000"}, 800_000) and not trains({"film": "800001"}, 800_000)
+    assert trains({"film": "train/1005_Signs", "split": "train"}, 0)
+    assert not trains({"film": "7", "split": "eval"}, 800_000)
+
+
 def test_stage2_trains_on_no_blind_film(features: Path) -> None:
     cache = FeatureCache(features)
-    cache.films = {**cache.films, "900001": [0], "950001": [1]}
+    cache.films = {**cache.films, "900001": [len(cache.rows)], "950001": [len(cache.rows) + 1]}
+    cache.rows += [{**cache.rows[0], "film": "900001"}, {**cache.rows[0], "film": "950001"}]
     assert split_films(cache, 800_000)[0] == ["1", "2"]
     with pytest.raises(ValueError, match="held_out_from holds film 900001"):
         split_films(cache, 940_000)

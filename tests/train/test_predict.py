@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from train.predict import (
+    CACHE_OPTIONS,
     COLUMNS,
     Share,
     blacked,
@@ -170,7 +171,7 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
     count = 5
     cache_rows = [
         {"film": f"eval/{film}", "split": "eval", "text": "SECRET", "start_s": 2.0 * i, "end_s": 2.0 * i + 1,
-         "names": ["Mara"]}
+         "names": ["Mara"], "clip": f"{film}{i // 2}"}
         for film in ("a", "b") for i in range(count)
     ]  # fmt: skip
 
@@ -182,11 +183,10 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
         def film_faces(self, row: Any) -> Any:
             return torch.zeros(0, 4)
 
-    class Tokens:
-        eos_token_id = pad_token_id = 0
+    tokens = SimpleNamespace(eos_token_id=0, pad_token_id=0)
 
     class FakeProcessor:
-        window_size, tokenizer, person_slots, to_dict = 3, Tokens(), False, staticmethod(dict)
+        window_size, tokenizer, person_slots, to_dict = 3, tokens, False, staticmethod(dict)
 
         def __call__(self, **asked: Any) -> dict[str, Any]:
             assert "texts" not in asked and "SECRET" not in repr(asked)
@@ -211,12 +211,14 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr("modeling_distinctad.towers_distinctad.weights_sha256", lambda tower: "t")
     monkeypatch.setattr("train.features.FeatureCache", FakeCache)
-    options = {"characters": "none", "context_ads": "none", "context_count": 3, "max_people": 3, "batch_windows": 2}
+    options = {name: default for name, (default, _) in CACHE_OPTIONS.items()} | {"characters": "none"}
     predict_cache(Pipe(), tmp_path, "eval", tmp_path / "p.csv", options, Share())
     written = rows(tmp_path / "p.csv")
     assert [row["film"] for row in written] == ["a"] * 5 + ["b"] * 5
     assert [row["window"] + row["position"] for row in written[:5]] == ["00", "01", "02", "10", "11"]
     assert written[4]["start"] == "8.0"
+    predict_cache(Pipe(), tmp_path, "eval", tmp_path / "g.csv", options | {"window_group": "clip"}, Share())
+    assert [row["window"] + row["position"] for row in rows(tmp_path / "g.csv")] == ["00", "01", "10", "11", "20"] * 2
     # predicted contexts: nothing at first, then the texts of the up to three clips before, also of the window before
     predict_cache(Pipe(), tmp_path, "eval", tmp_path / "c.csv", options | {"context_ads": "predicted"}, Share())
     assert [row["text_gen"] for row in rows(tmp_path / "c.csv")] == ["0", "1", "3", "5", "5"] * 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -16,8 +17,10 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPImageProcessorPil, ResNetConfig, ResNetModel
 
+from datasets_scripts.mad_features import write_features
 from datasets_scripts.repairs import Report
 from datasets_scripts.schema import ADRow, Character, Provenance
+from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train import set_features
 from train.collators import WindowCollator, WindowOptions, consecutive_windows
 from train.features import FeatureCache
@@ -79,7 +82,8 @@ def test_rows_splits_and_people(cache: tuple[FeatureCache, SetArguments, list[in
     assert made.frames.shape == (6, 8, 16) and made.faces.shape == (4, 16) and reads == [0, 1, 2] * 2
     first = made.rows[made.films["eval/eval_1"][0]]
     assert first["names"] == ["Mara", "Tom Hale"] and first["portraits"] == [True, False]
-    assert first["predicted"] == [1] and (first["start_s"], first["end_s"]) == (0.0, 1.0)
+    assert first["predicted"] == [1] and first["told"] == [0] and first["clip"] == "eval_1"
+    assert (first["start_s"], first["end_s"]) == (0.0, 1.0)
     faces = made.film_faces(first)
     assert faces[0].abs().sum() > 0 and not faces[1].any()
     (tmp_path / "cache" / "meta.json").unlink()
@@ -198,6 +202,64 @@ def test_no_word_of_a_role_is_distinctive_though_the_prompt_has_the_first_only(
     window = consecutive_windows(made, ["train/c"], 4)[0]
     told = WindowCollator(processor, made, WindowOptions(test_characters="all")).window(*window)
     assert told["texts"] == ["Mara lifts lamp c1."] and told["distinctive_words"] == [{"lifts", "c1"}]
+
+
+def test_the_whole_bank_is_known_beyond_the_first_ten(
+    cmd: tuple[SetArguments, list[str]], towers: dict[str, str], tmp_path: Path
+) -> None:
+    asked = cmd[0]
+    people = [{"id": f"nm{n}", "name": f"Actor {n}", "role": f"Nobody{n}"} for n in range(10)]
+    people += [{"id": "nm10", "name": "Ann Lee", "role": "Mara Lind"}, {"id": "nm11", "name": "Bo", "role": "Al Lifts"}]
+    Path(asked.bank).write_text(json.dumps({"c": people}))
+    made = FeatureCache(build_set_cache(asked, str(tmp_path / "cache")))
+    row = made.rows[-1]
+    assert row["text"] == "Mara lifts lamp c1." and row["names"][9:] == ["Nobody9", "Mara", "Al"]
+    assert row["told"] == [10] and row["clip"] == "c1"  # the surname of the last one begins with a capital
+    assert [row["told"] for row in made.rows[:-1]] == [[], []]  # these films have no bank
+    processor = build_processor(Stage2Arguments(clip=towers["clip"], language=towers["lm"], prompt="paper"))
+    window = consecutive_windows(made, ["train/c"], 4)[0]
+
+    def names(characters: str) -> list[str]:
+        asked = WindowCollator(processor, made, WindowOptions(test_characters=characters)).window(*window)
+        assert asked["distinctive_words"] == [{"lamp", "c1"}]
+        return [person["name"] for person in asked["characters"][0]]
+
+    assert names("all") == [f"Nobody{n}" for n in range(10)] and names("ground_truth") == ["Mara"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "found"),
+    [
+        ("videos", "", "films"), ("own h5", "", "films"), ("MAD's h5", "", "features"),
+        ("videos", "features", "features"), ("MAD's h5", "films", "films"),
+    ],
+)  # fmt: skip
+def test_appendix_e_leaves_films_out_of_pixels_and_of_own_features(
+    kind: str, source: str, found: str, towers: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(set_features, "row_frames", lambda row, root, count: [np.zeros((4, 6, 3), np.uint8)] * count)
+    texts = {"4797": "Mara runs.", "10": "Tom sits.", "5634": "Ann waves."}  # the first and the last are of Appendix E
+    entries = {f"id{film}": {"movie": film, "ext_timestamps": [1, 3], "sentence": text} for film, text in texts.items()}
+    (tmp_path / "train.json").write_text(json.dumps(entries))
+    asked = SetArguments(set="mad-eval", clip=towers["clip"], train=str(tmp_path / "train.json"), source=source)
+    if kind == "videos":
+        asked.root = str(tmp_path / "films")
+        for film in texts:
+            (tmp_path / "films" / film).with_suffix(".mkv").parent.mkdir(exist_ok=True)
+            (tmp_path / "films" / film).with_suffix(".mkv").touch()
+    else:
+        asked.feature_file, asked.trust_unnamed = str(tmp_path / "f.h5"), kind == "MAD's h5"
+        rows = {film: np.zeros((40, 16), np.float16) for film in texts}
+        if kind == "own h5":
+            settings = {"tower_sha256": weights_sha256(load_vision(towers["clip"])), "fps": 5.0}
+            write_features(tmp_path / "f.h5", settings, {film: (values, {}) for film, values in rows.items()})
+        else:
+            with h5py.File(tmp_path / "f.h5", "w") as file:
+                file.update(rows)
+    made = FeatureCache(build_set_cache(asked, str(tmp_path / "cache")))
+    assert made.meta["source"] == found
+    assert list(made.films) == (["train/10"] if found == "films" else ["train/4797", "train/10", "train/5634"])
+    assert made.meta["read"]["train"]["refused"] == (2 if found == "films" else 0)
 
 
 def test_a_set_without_a_usable_row_is_refused(cmd: tuple[SetArguments, list[str]], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from evaluate_metrics.cider.cider_d import tokens as words_of
 from train.features import parse_seeds
+from train.film_splits import BLIND_ABOVE
 
 
 def film_sets(text: str) -> dict[str, list[int]]:
@@ -18,7 +19,7 @@ def film_sets(text: str) -> dict[str, list[int]]:
     """
     sets = {f"set {n}": parse_seeds(part) for n, part in enumerate(text.split(";"), 1)}
     every = [seed for seeds in sets.values() for seed in seeds]
-    if len(set(every)) != len(every) or max(every) > 900_000:
+    if len(set(every)) != len(every) or max(every) > BLIND_ABOVE:
         raise ValueError(f"film sets {text!r} share a film or hold a blind one (above 900000); mend them")
     return sets
 
