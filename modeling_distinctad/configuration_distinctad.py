@@ -71,7 +71,7 @@ class DistinctADConfig(PreTrainedConfig):
         em_seed: seed of "random", "parameter" and "ema_buffer" bases at initialisation.
         lambda_dist: weight of the distinctive-word loss.
         dist_loss: "masked" or "bag" (the literal double sum of equation 12).
-        dist_normalisation: "shared" (both losses over the same count) or "own".
+        dist_normalisation: "shared" (both losses over the same count) or, with "masked" only, "own".
         face_tokens: when portraits enter the prompt; "never" leaves the face projection unbuilt.
         face_min_characters: least number of characters for "min_characters".
         frame_fit: how the processor fits a frame into the tower's square.
@@ -173,6 +173,10 @@ class DistinctADConfig(PreTrainedConfig):
             raise ValueError(f"em_tau={self.em_tau}: expected a temperature above 0; raise it.")
         if not 0 <= self.decode_contrast < float("inf"):
             raise ValueError(f"decode_contrast={self.decode_contrast}: expected a weight of 0 or more; raise it.")
+        if self.dist_loss == "bag" and self.dist_normalisation == "own":
+            raise ValueError(
+                'dist_normalisation="own" with dist_loss="bag": the double sum has one divisor; set "shared".'
+            )
         if self.em_bases_init == "parameter" and self.em_gradient != "all" and self.uses_em:
             raise ValueError(
                 f'em_bases_init="parameter" with em_gradient="{self.em_gradient}": the bases would get no gradient; '

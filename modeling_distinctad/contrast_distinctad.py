@@ -45,6 +45,20 @@ class Prompts(NamedTuple):
     visual: Tensor
     clip_mask: Tensor
 
+    def of(self, rows: Tensor) -> Prompts:
+        """Some of the clips, without the padding that only the others' longer prompts need.
+
+        Args:
+            rows: (m,) long, their places among the M.
+
+        Returns:
+            Their prompts: embeds (M, L, D) with M = m and L of the longest of them.
+        """
+        mask = self.mask[rows]
+        first = int(mask.any(dim=0).int().argmax())
+        own = (self.embeds[rows, first:], mask[:, first:], self.slots[rows, first:])
+        return Prompts(*own, self.window[rows], self.position[rows], self.visual, self.clip_mask)
+
 
 class Found(NamedTuple):
     """Texts of a search, best first.
@@ -56,6 +70,25 @@ class Found(NamedTuple):
 
     ids: Tensor
     scores: Tensor | None
+
+
+def joined(parts: list[Found], rows: list[Tensor], pad: int) -> Found:
+    """Put the texts of parts of the clips into one.
+
+    Args:
+        parts: (m, K, S) each; S differs.
+        rows: (m,) long each, the places of their clips among all M.
+        pad: fills the shorter texts.
+
+    Returns:
+        Texts (M, K, the longest S).
+    """
+    if len(parts) == 1:
+        return parts[0]
+    places, width = torch.cat(rows).argsort(), max(part.ids.shape[-1] for part in parts)
+    ids = [nn.functional.pad(part.ids, (0, width - part.ids.shape[-1]), value=pad) for part in parts]
+    scores = [part.scores for part in parts if part.scores is not None]
+    return Found(torch.cat(ids)[places], torch.cat(scores)[places] if scores else None)
 
 
 def packed_prompts(
@@ -170,4 +203,4 @@ def log_probabilities(
     return each.masked_fill(~spoken, 0.0).sum(dim=-1)
 
 
-__all__ = ["Found", "Prompts", "contrasted", "log_probabilities", "neighbours", "packed_prompts"]
+__all__ = ["Found", "Prompts", "contrasted", "joined", "log_probabilities", "neighbours", "packed_prompts"]

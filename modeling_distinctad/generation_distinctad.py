@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+from torch import Tensor
 from transformers import GenerationConfig
 
 _DECODE = (
@@ -73,32 +75,37 @@ def own_settings(given: GenerationConfig | None, config: Any = None) -> dict[str
     }
 
 
-def new_tokens(settings: dict[str, Any], length: int, positions: int | None) -> dict[str, Any]:
-    """Bound the new tokens of a search by what is asked and by what the language model's positions leave.
+def by_room(settings: dict[str, Any], lengths: Tensor, positions: int | None) -> list[tuple[Tensor, dict[str, Any]]]:
+    """Part the clips of a search by their new tokens: what is asked, or what positions their own prompts leave.
+
+    No clip's text ends early for a longer prompt beside it, so that it does not depend on the other windows (method
+    specification, "Language model"); only max_length counts the longest prompt, as in transformers.
 
     Args:
         settings: of the search.
-        length: tokens of the longest prompt; max_length counts them too, as transformers does.
+        lengths: (M,) long, tokens of the prompts.
         positions: how many the language model knows, or None.
 
     Returns:
-        The settings, with max_new_tokens where there is any bound, and no max_length.
+        Places (m,) long of some of the clips, and their settings, with max_new_tokens where there is any bound, and no
+        max_length; in most searches one part with all.
 
     Raises:
         ValueError: a max_length that the prompt fills.
     """
-    settings = dict(settings)
+    settings, longest = dict(settings), int(lengths.max())
     whole, asked = settings.pop("max_length", None), settings.get("max_new_tokens")
     if asked is None and whole is not None:
-        asked = whole - length
+        asked = whole - longest
         if asked < 1:
             raise ValueError(
-                f"max_length is {whole} and the longest prompt has {length} tokens; expected more, as it counts the "
+                f"max_length is {whole} and the longest prompt has {longest} tokens; expected more, as it counts the "
                 "prompt too; raise it or pass max_new_tokens."
             )
     if asked is None:
-        return settings
-    return {**settings, "max_new_tokens": min(asked, max(positions - length, 1)) if positions else asked}
+        return [(torch.arange(len(lengths), device=lengths.device), settings)]
+    room = (positions - lengths if positions else torch.full_like(lengths, asked)).clamp(1, asked)
+    return [((room == most).nonzero()[:, 0], {**settings, "max_new_tokens": most}) for most in room.unique().tolist()]
 
 
-__all__ = ["generation_settings", "new_tokens", "own_settings"]
+__all__ = ["by_room", "generation_settings", "own_settings"]

@@ -19,8 +19,8 @@ from transformers.modeling_outputs import ModelOutput
 from transformers.utils import can_return_tuple
 
 from .contextual_em_distinctad import ContextualEM, em_health_figures
-from .contrast_distinctad import Found, Prompts, contrasted, packed_prompts
-from .generation_distinctad import generation_settings, new_tokens
+from .contrast_distinctad import Found, Prompts, contrasted, joined, packed_prompts
+from .generation_distinctad import by_room, generation_settings
 from .language_loss_distinctad import call_language_model, count_items, language_loss, supervised_loss
 from .mixers_distinctad import BasisCrossAttention, WindowAttention, difference_from_others
 from .perceiver_distinctad import Perceiver, ScaledLinear
@@ -335,7 +335,7 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel, GenerationMi
         return ids
 
     def search(self, prompts: Prompts, settings: dict[str, Any], keep: int = 1) -> Found:
-        """Search texts for prompts: ONE `generate` of the language model, then the contrast, if there is one.
+        """Search texts for prompts: ONE `generate` of the language model (see `by_room`), then the contrast, if any.
 
         Args:
             prompts: M clips.
@@ -346,9 +346,14 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel, GenerationMi
         Returns:
             The best `keep` texts of every clip.
         """
-        length = prompts.embeds.shape[1]
-        self._require_room(length + 1, "a prompt with one new token has")
-        settings = new_tokens(settings, length, self._positions)
+        lengths = prompts.mask.sum(dim=-1)
+        self._require_room(int(lengths.max()) + 1, "a prompt with one new token has")
+        parts = by_room(settings, lengths, self._positions)
+        found = [self._search(prompts.of(rows), own, keep) for rows, own in parts]
+        return joined(found, [rows for rows, _ in parts], settings["pad_token_id"])
+
+    def _search(self, prompts: Prompts, settings: dict[str, Any], keep: int) -> Found:
+        """Search texts for clips that share their bound of new tokens."""
         contrast, beams = settings.pop("contrast", 0.0), settings["num_beams"]
         most = beams if contrast else min(keep, beams)
         if most > 1:

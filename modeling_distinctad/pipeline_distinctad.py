@@ -82,7 +82,6 @@ class DistinctADPipeline(ChunkPipeline):
         film: str | os.PathLike[str],
         intervals: Sequence[tuple[float, float]] | None = None,
         cast: Sequence[Mapping[str, Any]] | None = None,
-        subtitles: None = None,
         **kwargs: Any,
     ) -> list[dict[str, Any]]:
         """Describe a film.
@@ -95,13 +94,13 @@ class DistinctADPipeline(ChunkPipeline):
             intervals: (start_s, end_s) of the clips to describe, in seconds, in any order.
             cast: {"name", and as far as known "id", "actor", "portrait": path, PIL image, uint8 array
                 (H, W, 3) or None} of each person.
-            subtitles: not read by this model; kept for the signature, leave it None.
             **kwargs: characters: "recognised" (default: the people found in the clip by their portraits, best first;
                 those without a portrait are never named) or "all" (the whole cast in its order, in every clip).
                 max_people: most people recognised in a clip (3). pool, threshold: as in `recognise`.
                 batch_windows: windows described at a time (1); the texts do not depend on it.
                 frames: hook (index of the clip in time order, its frames) -> frames to use instead, None for
-                missing ones. progress: called with (clips done, clips in all). Everything else goes to `generate`.
+                missing ones. progress: called with (clips done, clips in all). Everything else goes to `generate`,
+                which refuses names that it does not know.
 
         Returns:
             One dictionary per interval, in time order: start_s, end_s, text, characters (names offered to the
@@ -118,8 +117,6 @@ class DistinctADPipeline(ChunkPipeline):
             )
         if intervals is None:
             raise ValueError("intervals is None; expected (start_s, end_s) of the gaps to describe; pass intervals=")
-        if subtitles is not None:
-            raise ValueError("subtitles are given; expected None, the model does not read them; leave them out")
         prepare, run, finish = self._sanitize_parameters(**kwargs)
         prepare, run = {**self._preprocess_params, **prepare}, {**self._forward_params, **run}
         generation = {**self._forward_params.get("generation", {}), **run.get("generation", {})}

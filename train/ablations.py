@@ -4,11 +4,12 @@ Two sources: "synthetic" (features alone, no CLIP, minutes; `train/synthetic.py`
 pocket films and the pocket language model; `train/pocket_arms.py`). Equal steps and the same small search of the
 learning rate for every arm, A0 included.
 
-Run: `python train/ablations.py TABLE|all|list CONFIG.yaml [--key value]`, e.g. `table5
-train/configs/ablations_synthetic.yaml`. Finished runs are kept on a restart; `--part 0/2` and `--part 1/2` share the
-work between two processes; a run that another table of the same folder has already is copied, not repeated, and one
-that the table's JSON file has, of equal settings, features and language model, is taken from there: a table goes on
-from a clone, and one with `--arms` keeps its other rows.
+Run: `python train/ablations.py TABLE|all|list CONFIG.yaml --tables FOLDER [--key value]`, e.g. `python
+train/ablations.py table5 train/configs/ablations_synthetic.yaml --tables runs/tables`: the tables of docs/tables, where
+none else is named, are refused to runs of another configuration, other weights included. Finished runs are kept on a
+restart; `--part 0/2` and `--part 1/2` share the work between two processes; a run that another table of the same folder
+has already is copied, not repeated, and one that the table's JSON file has, of equal settings, features and language
+model, is taken from there: a table goes on from a clone, and one with `--arms` keeps its other rows.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from train.ablation_tables import TABLES, Table
 from train.arguments import RunArguments, parse_run
 from train.arm_training import numbers, search, split_overrides
 from train.experiments.film_sets import film_sets
-from train.experiments.report import Column, Report, log_text, plot_arms, plot_sweep, read_runs, write_table
+from train.experiments.report import Column, Report, held_runs, log_text, plot_arms, plot_sweep, with_held, write_table
 from train.experiments.runs import Arm, Figures, Record, RunOne, key_of, missing, parse_part, run_arms
 from train.experiments.summary import summarise
 from train.features import FEATURES, ROWS, parse_seeds
@@ -127,7 +128,8 @@ def synthetic_run(asked: AblationArguments, run: RunArguments) -> RunOne:
         model, chosen = search(build, batch_of, asked.steps, rates, validate, search_steps=asked.search_steps)
         figures = world.evaluate(model, TEST, asked.test)
         figures["foreign"] = world.evaluate(model, TEST, asked.test, mixed=True)["recall"]
-        return {"all": {**{k: 100 * v for k, v in figures.items()}, **chosen}}
+        counts = dict.fromkeys(("n_scored", "n_expected"), float(asked.test * size))  # every clip is told
+        return {"all": {**{k: 100 * v for k, v in figures.items()}, **chosen, **counts}}
 
     return run_one
 
@@ -230,34 +232,38 @@ def chosen_arms(table: Table, names: str) -> Table:
     return replace(table, arms=kept)
 
 
-def run_table(name: str, asked: AblationArguments, run: RunArguments, run_one: RunOne) -> list[tuple[str, int]]:
+def runs_folder(name: str, asked: AblationArguments, run: RunArguments) -> Path:
+    """Where the runs of a table lie."""
+    return Path(run.output_dir) / asked.source / name
+
+
+def held_of(name: str, asked: AblationArguments, run: RunArguments, settings: dict[str, Any]) -> list[Record]:
+    """The runs that a table's file has already.
+
+    Raises:
+        ValueError: they are of another configuration.
+    """
+    keys = {arm.name: key_of(bare(arm, asked.window_size), settings) for arm in TABLES[name].arms}
+    target = runs_folder(name, asked, run) if asked.quick else Path(asked.tables)
+    return held_runs(target / f"{name}_{asked.source}.json", keys)
+
+
+def run_table(
+    name: str, asked: AblationArguments, run: RunArguments, run_one: RunOne, settings: dict[str, Any]
+) -> list[tuple[str, int]]:
     """Runs, writes and prints one table; returns the runs that are missing.
 
     Raises:
         ValueError: finished runs of another configuration, an impossible part or an unknown arm.
     """
     table, seeds = chosen_arms(TABLES[name], asked.arms), parse_seeds(asked.seeds)
-    part = parse_part(asked.part)
-    settings = settings_of(asked, run)
-    folder = Path(run.output_dir) / asked.source / name
+    part, folder = parse_part(asked.part), runs_folder(name, asked, run)
     arms = [bare(arm, asked.window_size) for arm in table.arms]
     target = folder if asked.quick else Path(asked.tables)
-    keys = {arm.name: key_of(bare(arm, asked.window_size), settings) for arm in TABLES[name].arms}
-    path = target / f"{name}_{asked.source}.json"
-    held = read_runs(path)
-    if strange := sorted({record.arm for record in held if keys.get(record.arm) != record.data}):
-        raise ValueError(
-            f"{path} holds runs of another configuration, which would be lost: {', '.join(strange[:3])} "
-            f"({len(strange)} arms); expected none; give another folder with --tables"
-        )
+    held = held_of(name, asked, run, settings)
     records = run_arms(arms, seeds, run_one, folder, settings, part, held)
-    others = [r for r in held if (r.arm, r.seed) not in {(own.arm, own.seed) for own in records}]
     if records:
-        shown = {arm.name for arm in arms} | {record.arm for record in others}
-        wider = replace(table, arms=tuple(arm for arm in TABLES[name].arms if arm.name in shown))
-        records += others
-        told = sorted({*seeds, *(record.seed for record in records)})
-        report = replace(make_report(name, wider, asked, run), seeds=told)
+        report, records = with_held(make_report(name, table, asked, run), records, held, TABLES[name].arms)
         write_results(f"{name}_{asked.source}", report, records, table, target)
         command = f"python train/ablations.py {name}"
         print(log_text(report, records, command, datetime.date.today().isoformat()), flush=True)
@@ -283,13 +289,16 @@ def main(argv: list[str] | None = None) -> int:
         names = [name for name in names if not TABLES[name].pocket_only]
     if not names or asked.source not in ("synthetic", "pocket"):
         raise ValueError(f"{which} with source {asked.source!r}; expected pocket for it; set --source pocket")
-    if asked.source == "synthetic":
-        run_one = synthetic_run(asked, run)
-    else:
+    if asked.source == "pocket":
         from train.pocket_arms import pocket_run
 
-        run_one = pocket_run(asked, run)
-    lost = [pair for name in names for pair in run_table(name, asked, run, run_one)]
+        run_one = pocket_run(asked, run)  # refuses what the features lack
+    settings = settings_of(asked, run)
+    for name in names:
+        held_of(name, asked, run, settings)
+    if asked.source == "synthetic":  # last: it trains a language model
+        run_one = synthetic_run(asked, run)
+    lost = [pair for name in names for pair in run_table(name, asked, run, run_one, settings)]
     return 1 if lost else 0
 
 

@@ -3,7 +3,9 @@
 Draws one row of three matrices a film and prints the number behind the picture, the neighbour excess: how much more a
 clip resembles those near it than those far away in its film. Stage I should move it towards the text's.
 
-Run: `python train/appendix_b.py --clip A --clip_ad B --films 800001-800004 --out figure.png`.
+Run: `python train/appendix_b.py --clip A --clip_ad B --films 800001-800004 --out figure.png` for pocket films; for
+whole films, from caches of `train/set_features.py` by both towers, `python train/appendix_b.py --clip A --features
+CACHE_A --features_ad CACHE_B --far 50 --out figure.png`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from train.stops import plain_refusals
 
 NEAR, FAR = 8, 12
 """Within 8 clips, as the specification; over 12 away instead of its 50: pocket films have 24 to 40 clips in scenes of
-at most 14, so that over 12 away is another scene (own choice); pass --far 50 for whole films."""
+at most 14, so that over 12 away is another scene (own choice); whole films take --far 50."""
 COLUMNS = {"clip": "CLIP", "clip_ad": "CLIP_AD", "text": "AD text"}
 
 
@@ -69,6 +71,13 @@ def cosines(features: np.ndarray) -> np.ndarray:
     """(n, n) float64 cosines of features (n, C)."""
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)
     return unit @ unit.T
+
+
+def clip_cosines(frames: Any) -> np.ndarray:
+    """(n, n) float64 cosines of clips, each the mean of its unit frames; frames (n, T, C), a tensor of any float."""
+    units = frames.double().numpy()
+    units = units / np.linalg.norm(units, axis=-1, keepdims=True).clip(min=1e-12)
+    return cosines(units.mean(axis=1))
 
 
 def neighbour_excess(films: Sequence[FilmSimilarity], near: int = NEAR, far: int = FAR) -> dict[str, Any]:
@@ -129,17 +138,52 @@ def film_similarity(clip: str, clip_ad: str, seeds: Sequence[int], preset: str) 
     films = []
     for seed in tqdm(seeds, unit="film", desc="similarity"):
         told = make_film(seed, preset)
-        matrices = {}
-        for name, tower in towers.items():
-            frames = tower.film(seed)[0]["frames"].double().numpy()
-            frames /= np.linalg.norm(frames, axis=-1, keepdims=True).clip(min=1e-12)
-            matrices[name] = cosines(frames.mean(axis=1))
+        matrices = {name: clip_cosines(tower.film(seed)[0]["frames"]) for name, tower in towers.items()}
         states = text.encode([c.text for c in told.clips])
         matrices["text"] = cosines(np.stack([s.pooled.double().numpy() for s in states]))
         scenes = [c.scene for c in told.clips]
         starts = tuple(i for i in range(1, len(scenes)) if scenes[i] != scenes[i - 1])
         films.append(FilmSimilarity(str(seed), matrices, starts))
     return films
+
+
+def cache_similarity(
+    clip: str, features: str, features_ad: str, films: str = ""
+) -> tuple[list[FilmSimilarity], dict[str, str]]:
+    """Matrices of the films of two feature caches, which one tower made before Stage I and one after it.
+
+    Args:
+        clip: folder of the CLIP whose text tower reads the ADs.
+        features: cache by the CLIP before Stage I.
+        features_ad: cache by the CLIP after it.
+        films: ids parted by commas; empty: all.
+
+    Returns:
+        The films, and the towers' hashes by column.
+
+    Raises:
+        ValueError: the caches hold other clips, or no such film.
+    """
+    from train.features import FeatureCache
+    from train.reconstruction import TextTower
+
+    caches = {"clip": FeatureCache(features), "clip_ad": FeatureCache(features_ad)}
+    rows, other = ([(row["film"], row["text"]) for row in cache.rows] for cache in caches.values())
+    if rows != other:
+        raise ValueError(f"{features} and {features_ad} hold other clips; expected the same in one order; encode again")
+    numbers = caches["clip"].films
+    wanted = [film.strip() for film in films.split(",")] if films else list(numbers)
+    if lost := [film for film in wanted if film not in numbers]:
+        raise ValueError(
+            f"{features} lacks film {lost[0]}; expected one of {', '.join(list(numbers)[:3])}, ...; mend it"
+        )
+    text, found = TextTower(clip), []
+    for film in wanted:
+        matrices = {name: clip_cosines(cache.frames[numbers[film]]) for name, cache in caches.items()}
+        states = text.encode([rows[number][1] for number in numbers[film]])
+        matrices["text"] = cosines(np.stack([s.pooled.double().numpy() for s in states]))
+        found.append(FilmSimilarity(film, matrices))
+    return found, {name: cache.meta["tower"] for name, cache in caches.items()}
 
 
 def draw(films: Sequence[FilmSimilarity], path: Path, near: int = NEAR, far: int = FAR) -> Path:
@@ -202,8 +246,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Draws and prints; returns 0; bad input ends with status 2."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--clip", required=True, help="CLIP folder before Stage I")
-    parser.add_argument("--clip_ad", required=True, help="CLIP folder after it")
-    parser.add_argument("--films", default="800001-800004", help="pocket film seeds, ranges with both ends")
+    parser.add_argument("--clip_ad", default="", help="CLIP folder after it, for pocket films")
+    parser.add_argument("--features", default="", help="instead: cache of whole films by the CLIP before Stage I")
+    parser.add_argument("--features_ad", default="", help="with it: cache of the same films by the CLIP after it")
+    parser.add_argument("--films", default="", help="pocket seeds, empty: 800001-800004; of caches ids, empty: all")
     parser.add_argument("--drawn", type=int, default=4, help="films in the picture; all count for the numbers")
     parser.add_argument("--preset", default="clear", help="story preset: clear | crowded")
     parser.add_argument("--near", type=int, default=NEAR, help="clips at most so far away are near")
@@ -214,11 +260,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     from train.experiments.report import write_whole
     from train.features import parse_seeds
 
-    films = film_similarity(asked.clip, asked.clip_ad, parse_seeds(asked.films), asked.preset)
+    if bool(asked.features) != bool(asked.features_ad) or bool(asked.features) == bool(asked.clip_ad):
+        raise ValueError(
+            "expected --clip_ad alone, or --features and --features_ad without it; name the one or the two"
+        )
+    if asked.features:
+        films, towers = cache_similarity(asked.clip, asked.features, asked.features_ad, asked.films)
+    else:
+        asked.films = asked.films or "800001-800004"
+        films = film_similarity(asked.clip, asked.clip_ad, parse_seeds(asked.films), asked.preset)
+        towers = {name: weights_sha256(load_vision(getattr(asked, name))) for name in ("clip", "clip_ad")}
     found = neighbour_excess(films, asked.near, asked.far)
     draw(films[: asked.drawn], asked.out, asked.near, asked.far)
-    towers = {name: weights_sha256(load_vision(getattr(asked, name))) for name in ("clip", "clip_ad")}
-    record = {"films": asked.films, "preset": asked.preset, "towers": towers, "neighbour_excess": found}
+    made = {} if asked.features else {"preset": asked.preset}
+    record = {"films": asked.films, **made, "towers": towers, "neighbour_excess": found}
     write_whole(asked.out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
     print(summary(found))
     return 0

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import random
 import re
 import warnings
 from collections.abc import Sequence
@@ -107,15 +108,12 @@ def inside(root: Path, name: str) -> Path:
     return root / name
 
 
-def read_interval(path: Path, start_s: float, end_s: float, num_frames: int, mode: str = "midpoint") -> list[Any]:
+def read_clip(path: Path, times_s: Sequence[float]) -> list[Any]:
     """Decode one clip; whatever the decoder would mend with neighbouring frames is an error here.
 
     Args:
         path: the film.
-        start_s: start inside it, seconds.
-        end_s: end, seconds.
-        num_frames: F.
-        mode: as of `frame_times`.
+        times_s: of its F frames inside it, seconds (`frame_times`).
 
     Returns:
         F frames (H, W, 3) uint8.
@@ -126,7 +124,7 @@ def read_interval(path: Path, start_s: float, end_s: float, num_frames: int, mod
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", VideoWarning)
         try:
-            frames = read_frames(path, frame_times(start_s, end_s, num_frames, mode))
+            frames = read_frames(path, times_s)
         except VideoError as error:
             raise ClipError(_reason(error, path)) from error
     broken = [warning.message for warning in caught if issubclass(warning.category, VideoWarning)]
@@ -172,7 +170,7 @@ class _RowSource(ClipSource):
 
 
 class VideoSource(_RowSource):
-    """Clips of video files, F frames at the midpoints of equal parts.
+    """Clips of video files, F frames each.
 
     Every file is opened once at the start: rows of a missing file, or past its end, are left out there. A clip alone is
     reached by a seek and costs the frames from the key frame before it to its last frame; `check_all` reads each film
@@ -184,8 +182,14 @@ class VideoSource(_RowSource):
         processor: fits pictures to the tower.
         failures: counts what is left out.
         cache: decoded frames on disk.
-        mode: where the frames stand, as of `frame_times`: "midpoint" or "autoad".
+        mode: where the frames stand, as of `frame_times`; "segment" draws them by `draw` and takes no cache.
+
+    Attributes:
+        draw: (seed, epoch); set it before each pass over the clips. A clip's drawn times follow from it and the clip's
+            number alone.
     """
+
+    draw = (0, 0)
 
     def __init__(
         self,
@@ -197,8 +201,12 @@ class VideoSource(_RowSource):
         mode: str = "midpoint",
     ) -> None:
         super().__init__(rows, root, processor, failures, cache)
-        if mode not in ("midpoint", "autoad"):
-            raise ValueError(f"mode is {mode!r}; expected midpoint or autoad; frames must be the same in every epoch")
+        frame_times(0.0, 1.0, 1, mode, 0)  # refuses what is no mode
+        if mode == "segment" and cache is not None:
+            raise ValueError(
+                "frame_sampling is 'segment' with a frame cache, which would keep the first epoch's frames; expected "
+                "one of them; leave out frame_cache, or take midpoint or autoad"
+            )
         self.mode = mode
         names = sorted({row.video for row in rows})
         with ThreadPoolExecutor(8) as pool:
@@ -210,10 +218,12 @@ class VideoSource(_RowSource):
         """F frames (H, W, 3) uint8, decoded from the key frame before the clip.
 
         Raises:
-            ClipError: see `read_interval`.
+            ClipError: see `read_clip`.
         """
         row = self.clips[index]
-        return read_interval(inside(self.root, row.video), *_span(row), self.processor.num_frames, self.mode)
+        drawn = random.Random(f"{self.draw} {self.number(index)}")
+        times_s = frame_times(*_span(row), self.processor.num_frames, self.mode, drawn)
+        return read_clip(inside(self.root, row.video), times_s)
 
     def key(self, index: int) -> str:
         """File, interval and size."""

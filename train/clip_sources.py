@@ -40,6 +40,7 @@ def build_source(
     log: str | Path | None = None,
     workers: int = 0,
     frames_fps: float | None = None,
+    frame_sampling: str = "midpoint",
     progress: bool = True,
 ) -> ClipSource:
     """Make a source of clips; with a cache every clip is decoded once now, and the bad ones are left out on all ranks.
@@ -57,6 +58,7 @@ def build_source(
         log: JSON Lines file of the clips left out; None: temporary.
         workers: processes of the first pass.
         frames_fps: frames a second of the folders, for "frames" rows without frame numbers.
+        frame_sampling: where the frames of a clip of "videos" stand, see `VideoSource`.
         progress: show a bar during the first pass.
 
     Returns:
@@ -70,17 +72,16 @@ def build_source(
         raise ValueError(f"source is {kind!r}; expected one of {', '.join(KINDS)}; choose one")
     path, record = Path(path), None if log is None else Path(log)
     store = None if cache is None else FrameCache(cache, cache_bytes)
-    source: ClipSource
     base = Path(root) if root is not None else path if path.is_dir() else path.parent
     if kind == "webdataset":
-        source = TarSource(path, processor, max_failed_share, record, store)
+        source: ClipSource = TarSource(path, processor, max_failed_share, record, store)
     elif kind == "parquet":
         source = ParquetSource(path, base, processor, max_failed_share, record, store)
     else:
         chosen = read_rows(path) if rows is None else [row for row in rows if row.text.strip()]
         failures = Failures(len(chosen), max_failed_share, record)
         own = (chosen, base, processor, failures, store)
-        source = VideoSource(*own) if kind == "videos" else FrameFolderSource(*own, frames_fps)
+        source = VideoSource(*own, frame_sampling) if kind == "videos" else FrameFolderSource(*own, frames_fps)
     if not len(source):
         raise ValueError(f"{path}: not one clip is left; expected some; {source.failures.log} says why")
     if store is not None:

@@ -229,10 +229,14 @@ def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
         output_dir: folder of the cache.
 
     Returns:
-        The folder with features.safetensors, rows.jsonl and meta.json.
+        The folder with features.safetensors, rows.jsonl and meta.json, which names the tower by its folder and the hash
+        of its weights, the pictures as drawn (`width`, `height`) and as they enter it (`image_size`), and `fps`: none,
+        as every clip is drawn at its T moments. Caches of before the last two and the folder were noted stay valid.
     """
     folder = Path(output_dir)
     seeds = parse_seeds(arguments.seeds)
+    size = frame_processor(arguments.clip).image_size
+    noted = {"clip": arguments.clip, "image_size": [*size], "fps": None}
     meta: dict[str, Any] = {
         "tower": weights_sha256(load_vision(arguments.clip)), "seeds": arguments.seeds, "preset": arguments.preset,
         "num_frames": arguments.num_frames, "width": 320, "height": 180, "frame_fit": "squash",
@@ -242,7 +246,9 @@ def build_cache(arguments: FeatureArguments, output_dir: str) -> Path:
         meta["sides"] = True
     if arguments.eyes == "true":
         meta["tower"] = TOWER
-    if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:
+    meta |= noted
+    held = json.loads((folder / META).read_text(encoding="utf-8")) if (folder / META).is_file() else {}
+    if {**noted, **held, "clip": arguments.clip} == meta:  # one tower in two folders is one tower
         return folder
     chunks = [seeds[i : i + arguments.chunk] for i in range(0, len(seeds), arguments.chunk)]
     named = meta["tower"][:12].replace(" ", "_")

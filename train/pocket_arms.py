@@ -184,7 +184,8 @@ class PocketLine:
         return {
             **found, "cider": float(cider(texts, truths)["cider"]), "distinctive": float(words["recall"]),
             "slots": 100 * slot_recall(rows, texts, self.cache.meta["preset"], size),
-            "repeated": float(repeated or 0.0),
+            "repeated": float(repeated or 0.0), "n_scored": float(recalls[0]["n_scored"]),
+            "n_expected": float(recalls[0]["n_expected"]),
         }  # fmt: skip
 
 

@@ -127,8 +127,3 @@ def retrieval_figures(pool: Embedded) -> dict[str, Any]:
     cosines = (pool.clips[1:] * pool.clips[:-1]).sum(-1)[together]
     figures["neighbour_cosine"] = round(float(cosines.mean()), 4) if len(cosines) else None
     return figures | {"pool": len(ids), "pool_films": len(set(pool.films)), "pool_ads": len(number)}
-
-
-def evaluate_retrieval(model: Any, data: Any, collator: Any, batch: int = 32) -> dict[str, Any]:
-    """Embeds a pool (`embed_pool`) and measures retrieval both ways (`retrieval_figures`)."""
-    return retrieval_figures(embed_pool(model, data, collator, batch))

@@ -17,12 +17,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import Dataset
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, TrainerCallback
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.pocket.story import make_film
@@ -40,12 +40,12 @@ from train.frame_cache import CACHE_BYTES, FrameCache
 from train.gradient_cache import cached_backward, gather_padded, gather_rows, world_size
 from train.ordered_trainer import FigureTrainer
 from train.pocket_frames import drawn_pixels
-from train.retrieval import embed_pool, evaluate_retrieval, retrieval_figures
+from train.retrieval import embed_pool, retrieval_figures
 from train.run_record import RunRecord, fingerprint
 from train.stops import plain_stops
 from train.text_cache import CachedTextCollator, TextBatch, build_text_cache
 
-__all__ = ["ClipDataset", "Stage1Arguments", "Stage1Model", "Stage1Trainer", "evaluate_retrieval", "train"]
+__all__ = ["ClipDataset", "Stage1Arguments", "Stage1Model", "Stage1Trainer", "train"]
 
 TRAINED = ("vision_model.", "visual_projection.")
 FIRST_PASS_S = 86_400  # how long ranks wait for the one that decodes every clip once
@@ -54,6 +54,10 @@ FIRST_PASS_S = 86_400  # how long ranks wait for the one that decodes every clip
 @dataclass
 class Stage1Arguments:
     """What Stage I trains and on what."""
+
+    run_defaults: ClassVar[dict[str, Any]] = {
+        "learning_rate": 5e-5, "lr_schedule": "constant", "warmup_steps": 0, "batch_size": 512,
+    }  # fmt: skip
 
     clip: str = field(default="runs/pocket/clip_actors", metadata={"help": "CLIP folder with its processors"})
     source: str = field(default="pocket", metadata={"help": "pocket | videos | frames | webdataset | parquet"})
@@ -75,6 +79,9 @@ class Stage1Arguments:
     max_steps: int = field(default=-1, metadata={"help": "stop after this many steps; -1: all epochs"})
     num_frames: int = field(default=8, metadata={"help": "F frames a clip"})
     frame_fit: str = field(default="squash", metadata={"help": "crop | pad | squash; as Stage II and its features"})
+    frame_sampling: str = field(
+        default="midpoint", metadata={"help": "videos: midpoint | autoad | segment (at random, anew every epoch)"}
+    )
     gamma: float = field(default=0.5, metadata={"help": "weight of the global loss"})
     tau_w: float = field(default=0.01, metadata={"help": "temperature of the word attention"})
     normalize: bool = field(default=True, metadata={"help": "unit vectors and a scale; False: literal inner products"})
@@ -146,6 +153,11 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
         OSError: the frame cache cannot be written to.
     """
     room = round(arguments.frame_cache_gb * 1e9)
+    if arguments.frame_sampling != "midpoint" and arguments.source != "videos":
+        raise ValueError(
+            f"frame_sampling is {arguments.frame_sampling!r} with source {arguments.source}, whose frames are chosen "
+            "already; expected midpoint; take source videos for others"
+        )
     if arguments.source == "pocket":
         seeds, held_out = parse_seeds(arguments.seeds), parse_seeds(arguments.held_out_seeds)
         refuse_blind(seeds=seeds)
@@ -162,9 +174,12 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
         build_source(
             arguments.source, path, processor, cache=arguments.frame_cache or None, workers=arguments.workers,
             cache_bytes=room, max_failed_share=arguments.max_failed_share, log=folder / f"failed_{name}.jsonl",
-            root=arguments.root, frames_fps=arguments.frames_fps,
+            root=arguments.root, frames_fps=arguments.frames_fps, frame_sampling=mode,
         )
-        for name, path in (("clips", arguments.clips), ("held_out", arguments.held_out))
+        for name, path, mode in (
+            ("clips", arguments.clips, arguments.frame_sampling),
+            ("held_out", arguments.held_out, "midpoint"),  # as films are described
+        )
     )  # fmt: skip
     return first, second
 
@@ -258,6 +273,17 @@ class Stage1Trainer(FigureTrainer):
         return cached_backward(model, pixels, loss_of, stage.chunk_size, 1 / steps, backward, no_sync) / steps
 
 
+class EpochDraw(TrainerCallback):
+    """Tells training clips seed and epoch, before the workers that decode them start; in a resumed run too."""
+
+    def __init__(self, data: Any, seed: int) -> None:
+        self.data, self.seed = data, seed
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """The Trainer's hook."""
+        self.data.draw = (self.seed, int(state.epoch + 1e-6))
+
+
 def sampled_frames(pixel_values: Tensor) -> Tensor:
     """One frame of every clip of all ranks for L_f, from torch's generator (which a checkpoint restores) on rank 0.
 
@@ -333,6 +359,7 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
         model=model, args=settings, train_dataset=data, data_collator=CachedTextCollator(cache)
     )  # fmt: skip
     trainer.stage = arguments
+    trainer.add_callback(EpochDraw(data, run.seed))
     trainer.train(resume_from_checkpoint=start)
     after = embed_pool(model, pool, collator)
     metrics["after"] = retrieval_figures(after)

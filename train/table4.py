@@ -4,8 +4,9 @@ A run redoes Stage I (its seed: weights' order of data and the sampled frames), 
 II without context module, distinctive loss and cast, and tells the held-out film sets. Prompts hold no person; told
 people are "someone", in the references too.
 
-Run: `python train/table4.py a|b train/configs/table4.yaml [--key value]`; `--quick true` shows in under a minute that
-the line works. Finished runs are kept on a restart; `--part 0/2` and `--part 1/2` share the work between two processes.
+Run: `python train/table4.py a|b train/configs/table4.yaml --tables FOLDER [--key value]`; `--quick true` shows in under
+a minute that the line works. Finished runs are kept on a restart; `--part 0/2` and `--part 1/2` share the work between
+two processes. A table keeps its runs that are not asked for, and one of another configuration is never written over.
 """
 
 from __future__ import annotations
@@ -39,8 +40,17 @@ from train.describe_cache import describe_windows
 from train.dual_encoder import load_clip
 from train.experiments.film_sets import film_sets, shared_words
 from train.experiments.people import anonymous
-from train.experiments.report import Column, Report, log_text, plot_arms, write_table, write_whole
-from train.experiments.runs import Arm, Figures, missing, parse_part, run_arms
+from train.experiments.report import (
+    Column,
+    Report,
+    held_runs,
+    log_text,
+    plot_arms,
+    with_held,
+    write_table,
+    write_whole,
+)
+from train.experiments.runs import Arm, Figures, key_of, missing, parse_part, run_arms
 from train.features import FeatureArguments, FeatureCache, build_cache, parse_seeds
 from train.film_splits import refuse_blind, refuse_overlap
 from train.reconstruction import TextTower, installed
@@ -215,6 +225,8 @@ class Line:
             "cider": cider(texts, truths)["cider"],
             "recall": float(recall["recall"]),
             "recall_chance": float(recall["chance"]),
+            "n_scored": float(recall["n_scored"]),
+            "n_expected": float(recall["n_expected"]),
             "ad_r1": retrieval_r1(cache, films, pooled),
             "ad_r1_chance": 100 / len(rows),
         }
@@ -262,17 +274,18 @@ def main(argv: list[str] | None = None) -> int:
     settings: dict[str, Any] = {**vars(asked), **vars(run)}
     for name in ("seeds", "literal", "tables", "part", "quick", "output_dir", "seed", "save_steps", "frame_cache"):
         settings.pop(name)  # decide which runs there are and where, not what one run finds
-    similarity = PairF1(str(installed(asked.encoder)), asked.encoder_layer) if asked.encoder else shared_words
     films = {"films": parse_seeds(asked.films)}  # refused before anything is loaded
     refuse_blind(**films)
     refuse_overlap(**films, **{f"film_sets, {name}": seeds for name, seeds in film_sets(asked.film_sets).items()})
     settings["inputs"] = fingerprint(weights_sha256(load_clip(asked.clip)), load_language(asked.language)[1])
+    target = (folder if asked.quick else Path(asked.tables)) / f"table4{which}.md"
+    every, seeds = arms_of(which, True), parse_seeds(asked.seeds)
+    held = held_runs(target.with_suffix(".json"), {arm.name: key_of(arm, settings) for arm in every})
+    similarity = PairF1(str(installed(asked.encoder)), asked.encoder_layer) if asked.encoder else shared_words
     line = Line(asked, run, similarity, fingerprint(settings))
-    seeds = parse_seeds(asked.seeds)
-    records = run_arms(arms, seeds, line, folder, settings, part)
+    records = run_arms(arms, seeds, line, folder, settings, part, held)
     if records:
-        report = make_report(which, asked, arms)
-        target = (folder if asked.quick else Path(asked.tables)) / f"table4{which}.md"
+        report, records = with_held(make_report(which, asked, arms), records, held, every)
         write_table(target, report, records)
         plot_arms(target.with_suffix(".png"), report, records)
         command = " ".join(["python train/table4.py", which, *words])

@@ -12,7 +12,7 @@ import tiny_models
 import torch
 from transformers import GenerationConfig
 
-from modeling_distinctad.generation_distinctad import generation_settings, own_settings
+from modeling_distinctad.generation_distinctad import by_room, generation_settings, own_settings
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 
 DEFAULTS = {
@@ -99,7 +99,29 @@ def test_a_max_length_stands_alone_and_counts_the_prompt() -> None:
         model.generate(**batch, max_length=length)
     most = model.config.text_config.max_position_embeddings
     ids = model.generate(**batch, num_beams=1, max_length=2 * most, min_new_tokens=most)
-    assert ids.shape[-1] == most - length
+    assert torch.equal((ids != tiny_models.EOS).sum(-1), most - batch["attention_mask"].sum(-1))
+    assert length == batch["attention_mask"].sum(-1).max()
+
+
+@pytest.mark.parametrize("how", [{"num_beams": 1}, {"num_beams": 3}, {"num_beams": 3, "contrast": 0.5}])
+def test_a_longer_prompt_beside_it_ends_no_text_early(how: dict[str, Any]) -> None:
+    """Near the end of the positions every clip has the room that its own prompt leaves."""
+    model, batch = tiny_models.model(), tiny_models.inputs(clips=2, answer=0)
+    most, length = model.config.text_config.max_position_embeddings, batch["input_ids"].shape[-1]
+    long = {"input_ids": 2, "attention_mask": 1, "face_index": -1}
+    for name, fill in long.items():  # the second window's prompts fill the positions up to 5 tokens
+        before = batch[name].new_full((2, 2, most - length - 5), 0 if name != "face_index" else -1)
+        before[1] = fill
+        batch[name] = torch.cat([before, batch[name]], dim=-1)
+    settings = {"max_new_tokens": 40, "min_new_tokens": 30, "no_repeat_ngram_size": 0, **how}
+    alone = model.generate(**{name: tensor[:1] for name, tensor in batch.items()}, **settings)
+    together = model.generate(**batch, **settings)
+    assert alone.shape[-1] >= 30 and torch.equal(together[:1, :, : alone.shape[-1]], alone)
+    told = (together[1] != tiny_models.EOS).sum(-1)
+    assert torch.equal(told, most - batch["attention_mask"][1].sum(-1))
+    (last,) = by_room({"max_new_tokens": 4}, torch.tensor([7, 9]), None)
+    assert last[0].tolist() == [0, 1] and last[1] == {"max_new_tokens": 4}
+    assert by_room({"num_beams": 1}, torch.tensor([7]), most)[0][1] == {"num_beams": 1}
 
 
 def test_what_transformers_itself_makes_of_max_length() -> None:

@@ -199,3 +199,8 @@ def test_clips_that_lend_context_only_get_no_text() -> None:
     width = some.shape[-1]
     assert torch.equal(some[wanted], whole[..., :width][wanted])
     assert (some[~wanted] == tiny_models.EOS).all()
+
+
+def test_a_divisor_that_the_double_sum_does_not_read_is_refused() -> None:
+    with pytest.raises(ValueError, match='dist_normalisation="own" with dist_loss="bag"'):
+        tiny_models.config(dist_loss="bag", dist_normalisation="own")

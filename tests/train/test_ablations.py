@@ -209,6 +209,7 @@ def test_a_table_goes_on_from_its_file_and_keeps_the_rows_that_were_not_asked(
     ask("elsewhere", "--arms", "C3", "--seeds", "1")  # rows keep their other seeds, and the table says so
     assert "3 seeds (1, 2, 3)" in (tmp_path / "tables" / "table5_synthetic.md").read_text(encoding="utf-8")
     held = (tmp_path / "tables" / "table5_synthetic.json").read_bytes()
+    monkeypatch.setattr(ablations, "synthetic_run", lambda *_: pytest.fail("the world is made before the refusal"))
     with pytest.raises(SystemExit):  # other settings: nothing is taken over, and nothing written over
         ask("third", "--arms", "C3", "--seeds", "1", "--steps", "5")
     assert "runs of another configuration, which would be lost: A0, B1, C3 (3 arms)" in capsys.readouterr().err

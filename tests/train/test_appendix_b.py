@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from train import appendix_b
 from train.appendix_b import FilmSimilarity, cosines, excess_by_clip, neighbour_excess
+from train.features import FeatureCache
 
 
 def banded(count: int, near: float, far: float = 0.0) -> np.ndarray:
@@ -86,6 +90,36 @@ def test_the_command_writes_picture_and_record(
     assert record["towers"]["clip"] == record["towers"]["clip_ad"]
     assert "CLIP_AD minus CLIP" in capsys.readouterr().out
     assert "lower --far" in refused(appendix_b.main, [*argv, "--far", "40"])
+
+
+def test_whole_films_come_from_two_caches(
+    towers: dict[str, str], features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: Any
+) -> None:
+    after = Path(shutil.copytree(features, tmp_path / "after", ignore=shutil.ignore_patterns("parts_*")))
+    tensors = load_file(after / "features.safetensors")
+    frames = tensors["frames"].float()
+    frames[:, :, 0] += 100 * frames.abs().max()  # all clips alike
+    save_file(tensors | {"frames": frames.half()}, after / "features.safetensors")
+    out = tmp_path / "b.png"
+    argv = ["--clip", towers["clip"], "--features", str(features), "--out", str(out)]
+    both = [*argv, "--features_ad", str(after)]
+    assert appendix_b.main([*both, "--films", "2,800001", "--drawn", "1"]) == 0
+    record = json.loads(out.with_suffix(".json").read_text("utf-8"))
+    found = record["neighbour_excess"]
+    assert found["films"] == 2 and record["films"] == "2,800001" and found["far_cosine"]["clip_ad"] > 0.99
+    assert record["towers"]["clip"] == FeatureCache(features).meta["tower"]
+    frames = FeatureCache(features).frames[FeatureCache(features).films["2"]].double()
+    means = torch.nn.functional.normalize(torch.nn.functional.normalize(frames, dim=-1).mean(dim=1), dim=-1)
+    films, _ = appendix_b.cache_similarity(towers["clip"], str(features), str(after), "2")
+    assert films[0].matrices["clip"] == pytest.approx((means @ means.T).numpy())
+    assert films[0].matrices["text"].shape == films[0].matrices["clip_ad"].shape == (len(means), len(means))
+    assert "lower --far" in refused(appendix_b.main, [*both, "--far", "50"])
+    assert "lacks film 7" in refused(appendix_b.main, [*both, "--films", "7"])
+    assert "name the one or the two" in refused(appendix_b.main, argv)
+    assert "name the one or the two" in refused(appendix_b.main, [*both, "--clip_ad", towers["clip"]])
+    lines = (after / "rows.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (after / "rows.jsonl").write_text("".join([lines[1], lines[0], *lines[2:]]), "utf-8")
+    assert "hold other clips" in refused(appendix_b.main, both)
 
 
 @pytest.mark.slow

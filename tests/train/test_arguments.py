@@ -88,6 +88,17 @@ def test_the_command_line_overrides_the_file() -> None:
     assert run.batch_size == 4
 
 
+def test_each_stage_starts_from_the_papers_rate_schedule_and_batch(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("batch_size: null\nlearning_rate:\n", encoding="utf-8")
+    told: dict[Any, Any] = {Stage1Arguments: (5e-5, "constant", 0, 512), Stage2Arguments: (1e-4, "cosine", 100, 8)}
+    told[FeatureArguments] = (1e-4, "cosine", 100, 64)
+    for kind, expected in told.items():
+        for words in ([], [str(tmp_path / "a.yaml")]):
+            _, run = parse_run(kind, [*words, "--output_dir", "x"])
+            assert (run.learning_rate, run.lr_schedule, run.warmup_steps, run.batch_size) == expected
+    assert parse_run(Stage1Arguments, ["--output_dir", "x", "--batch_size", "3"])[1].batch_size == 3
+
+
 def test_bad_configs_end_with_status_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("alhpa: 3\n", encoding="utf-8")
@@ -201,5 +212,7 @@ def test_a_run_goes_on_with_as_many_ranks_as_it_began(tmp_path: Path, monkeypatc
 def test_stage2_refuses_a_warm_up_that_it_does_not_read(tmp_path: Path) -> None:
     from train.stage2 import train
 
+    with pytest.raises(ValueError, match="face_gain is 2.0, which prompt=paper does not read"):
+        train(Stage2Arguments(prompt="paper", face_gain=2.0), RunArguments(output_dir=str(tmp_path / "model")))
     with pytest.raises(ValueError, match="warmup_steps is 7, which Stage II does not read; give --warmup_share"):
         train(Stage2Arguments(), RunArguments(output_dir=str(tmp_path / "model"), warmup_steps=7))

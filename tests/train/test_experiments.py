@@ -26,6 +26,7 @@ def figures(value: float) -> dict[str, dict[str, float]]:
 )
 def test_quantiles_as_printed_in_tables(freedom: float, level: float, expected: float) -> None:
     assert t_quantile(freedom, level) == pytest.approx(expected, rel=1e-5)
+    assert t_quantile(2, 0.999) == pytest.approx(31.5991, rel=1e-5)
 
 
 def test_quantile_of_one_degree_is_the_cauchy_law() -> None:

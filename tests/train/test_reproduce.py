@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
 import os
 import re
@@ -10,15 +12,12 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from train.arguments import RunArguments
 from train.clip_files import read_rows
 from train.predict import _parser
-from train.stage1 import Stage1Arguments
-from train.stage2 import Stage2Arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8")
@@ -26,28 +25,62 @@ BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)).replace("\
 COMMANDS = [shlex.split(line, comments=True) for line in BLOCKS.splitlines() if line and not line.startswith("#")]
 
 
+def told_in_code() -> list[list[str]]:
+    """Commands in the comments of train/'s configurations (a line each) and, in backticks, in its docstrings."""
+    train = ROOT / "train"
+    lines = [
+        line
+        for path in sorted(train.glob("configs/*.yaml"))
+        for line in re.findall(r"^# ((?:python|accelerate launch) .*train/\w+\.py.*)$", path.read_text("utf-8"), re.M)
+    ]
+    for path in sorted(train.glob("*.py")):
+        doc = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        lines += [" ".join(told.split()) for told in re.findall(r"`((?:python|accelerate)\s[^`]*train/[^`]+)`", doc)]
+    plain = [line.replace("[--key value]", "").replace("[", "").replace("]", "") for line in lines]
+    return [shlex.split(line, comments=True) for line in plain]
+
+
+IN_CODE = told_in_code()
+KINDS = {
+    "ablations.py": "AblationArguments", "appendix_a.py": "AppendixAArguments", "features.py": "FeatureArguments",
+    "pocket_clip.py": "PocketCLIPArguments", "pocket_lm.py": "PocketLMArguments", "recognise.py": "RecogniseArguments",
+    "set_features.py": "SetArguments", "stage1.py": "Stage1Arguments", "stage2.py": "Stage2Arguments",
+    "table4.py": "Table4Arguments",
+}  # fmt: skip
+PARSED = ("appendix_b.py", "figure6.py", "predict.py", "read_slots.py", "unpack_towers.py")
+
+
 def options_of(script: str) -> set[str]:
     """Names of a training script's options."""
     if script == "predict.py":
         return {word.lstrip("-") for action in _parser()._actions for word in action.option_strings}
-    from train.ablations import AblationArguments
-    from train.set_features import SetArguments
-
-    kinds: dict[str, Any] = {
-        "stage1.py": Stage1Arguments, "stage2.py": Stage2Arguments, "set_features.py": SetArguments,
-        "ablations.py": AblationArguments,
-    }  # fmt: skip
-    return {f.name for kind in (kinds[script], RunArguments) for f in fields(kind)}
+    if script in PARSED:
+        source = (ROOT / "train" / script).read_text("utf-8")
+        return set(re.findall(r'\.add_argument\(\s*"--([\w-]+)"', source))
+    kind = getattr(importlib.import_module(f"train.{script.removesuffix('.py')}"), KINDS[script])
+    return {f.name for kind in (kind, RunArguments) for f in fields(kind)}
 
 
-@pytest.mark.parametrize("script", ["stage1.py", "stage2.py", "set_features.py", "predict.py", "ablations.py"])
+@pytest.mark.parametrize("script", [*KINDS, *PARSED])
 def test_options_of_training_commands_exist(script: str) -> None:
-    own = [words for words in COMMANDS if f"train/{script}" in words]
+    own = [words for words in (*COMMANDS, *IN_CODE) if f"train/{script}" in words]
     assert own
     for words in own:
         given = words[words.index(f"train/{script}") + 1 :]
         assert {word[2:] for word in given if word.startswith("--")} <= options_of(script)
         assert all((ROOT / word).is_file() for word in given if word.startswith("train/"))
+
+
+def test_every_training_command_that_is_told_is_looked_at() -> None:
+    """And none writes over a table of ours: without --tables it would be refused in a clone."""
+    scripts = {word[6:] for words in (*COMMANDS, *IN_CODE) for word in words if re.fullmatch(r"train/\w+\.py", word)}
+    assert scripts == {*KINDS, *PARSED}
+    folder = {"ablations.py": "--tables", "table4.py": "--tables", "figure6.py": "--out", "appendix_b.py": "--out"}
+    for words in (*COMMANDS, *IN_CODE):
+        script = next((word[6:] for word in words if word[6:] in folder), "")
+        if script and words[2:] != ["list"]:
+            assert not words[words.index(folder[script]) + 1].startswith("docs/"), words
+    assert all("--table" in words for words in COMMANDS if "train/appendix_a.py" in words)
 
 
 def test_commands_of_the_command_line_exist() -> None:

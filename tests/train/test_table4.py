@@ -124,6 +124,33 @@ def test_the_whole_line_runs_and_resumes(
     assert table4.main(argv) == 0
 
 
+def test_a_table_keeps_its_other_runs_and_is_never_lost_to_another_configuration(
+    towers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Any
+) -> None:
+    config, tables = tmp_path / "t.yaml", tmp_path / "tables"
+    config.write_text(f"clip: {towers['clip']}\nlanguage: {towers['lm']}\nencoder: ''\ntables: {tables}\n")
+    counts = {"n_scored": 9.0, "n_expected": 10.0}
+    figures = {"set 1": {"cider": 1.0, "recall": 2.0, "ad_r1": 3.0, **counts}}
+    monkeypatch.setattr(table4.Line, "__call__", lambda self, arm, seed, folder: figures)
+
+    def ask(runs: str, *words: str) -> list[str]:
+        return ["b", str(config), "--output_dir", str(tmp_path / runs), *words]
+
+    assert table4.main(ask("one", "--seeds", "1-2")) == 0
+    held = json.loads((tables / "table4b.json").read_text("utf-8"))
+    assert len(held["runs"]) == 8 and {run["data"] for run in held["runs"]} != {""}
+    assert "* ADs of 8 runs and all their film sets: n scored 72, n expected 80." in (tables / "table4b.md").read_text()
+    monkeypatch.setattr(table4.Line, "__call__", lambda *_: pytest.fail("a run that the table holds was repeated"))
+    assert table4.main(ask("two", "--seeds", "1")) == 0  # in a clone, where no run's folder is at hand
+    assert table4.main(ask("two", "--part", "1/2", "--seeds", "1-2")) == 0
+    assert json.loads((tables / "table4b.json").read_text("utf-8"))["runs"] == held["runs"]
+    before = (tables / "table4b.json").read_bytes()
+    monkeypatch.setattr(table4, "installed", lambda _: pytest.fail("an encoder was loaded before the refusal"))
+    said = refused(table4.main, ask("three", "--epochs", "9", "--encoder", "package:nowhere"))
+    assert "table4b.json holds runs of another configuration, which would be lost" in said and "--tables" in said
+    assert (tables / "table4b.json").read_bytes() == before
+
+
 def test_bad_input_is_refused(refused: Any) -> None:
     assert "expected a or b" in refused(table4.main, [])
     assert "blind" in refused(table4.main, ["a", "--output_dir", "x", "--film_sets", "900001"])

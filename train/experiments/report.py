@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,11 @@ def _notes(report: Report, records: Sequence[Record]) -> list[str]:
     if records:
         hours = sum(record.wall_s for record in records) / 3600
         notes.append(f"{len(records)} runs, {hours:.2f} h in all.")
+    counted = [r.figures.values() for r in records if all("n_scored" in found for found in r.figures.values())]
+    if counted:  # records of before they held counts say nothing
+        scored, expected = (sum(v[k] for part in counted for v in part) for k in ("n_scored", "n_expected"))
+        notes.append(f"ADs of {len(counted)} runs and all their film sets: n scored {scored:,.0f}, n expected "
+                     f"{expected:,.0f}.")  # fmt: skip
     lost = missing(records, report.arms, report.seeds)
     if lost:
         notes.append(f"MISSING {len(lost)} runs: " + ", ".join(f"{arm} seed {seed}" for arm, seed in lost) + ".")
@@ -176,6 +181,43 @@ def read_runs(path: Path) -> list[Record]:
         return [Record(**run) for run in json.loads(path.read_text(encoding="utf-8"))["runs"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no table of runs ({error!r}); expected one; move it away") from error
+
+
+def held_runs(path: Path, keys: Mapping[str, str]) -> list[Record]:
+    """The runs of a table that is about to be written again; all must be of the present configuration.
+
+    Args:
+        path: of the table's JSON file; none need be there.
+        keys: arm -> `key_of` it in the present configuration.
+
+    Raises:
+        ValueError: some are not: a table of another configuration is never written over.
+    """
+    held = read_runs(path)
+    if strange := sorted({record.arm for record in held if keys.get(record.arm) != record.data}):
+        raise ValueError(
+            f"{path} holds runs of another configuration, which would be lost: {', '.join(strange[:3])} "
+            f"({len(strange)} arms); expected none; give another folder with --tables"
+        )
+    return held
+
+
+def with_held(
+    report: Report, records: Sequence[Record], held: Sequence[Record], every: Sequence[Arm]
+) -> tuple[Report, list[Record]]:
+    """The report and the runs with those that its table holds and that were not asked for now: its rows stay.
+
+    Args:
+        report: of the arms and seeds that were asked for.
+        records: their runs.
+        held: of `held_runs`.
+        every: arms of the whole table, in order.
+    """
+    done = {(record.arm, record.seed) for record in records}
+    found = [*records, *(record for record in held if (record.arm, record.seed) not in done)]
+    shown = {arm.name for arm in report.arms} | {record.arm for record in found}
+    arms = tuple(arm for arm in every if arm.name in shown)
+    return replace(report, arms=arms, seeds=sorted({*report.seeds, *(record.seed for record in found)})), found
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from train.experiments.runs import Record
 
@@ -54,32 +55,16 @@ class Estimate:
 def t_quantile(freedom: float, level: float = LEVEL) -> float:
     """Two-sided quantile of Student's t: P(|t| <= q) = level.
 
-    Bisection on Simpson's rule, so that no statistics package is needed; right to about a millionth.
-
     Args:
         freedom: degrees of freedom, 1 or more, need not be whole.
-        level: 0 < level <= 0.99.
+        level: 0 < level < 1.
 
     Raises:
         ValueError: out of these ranges.
     """
-    if freedom < 1 or not 0 < level <= 0.99:
-        raise ValueError(f"{freedom} degrees of freedom at level {level}; expected at least 1 and at most 0.99")
-    # t = sqrt(f) tan(u) turns the density into cos(u)^(f - 1), smooth on a bounded range.
-    constant = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
-
-    def inside(end: float) -> float:
-        grid = np.linspace(0.0, end, 513)
-        heights = np.cos(grid) ** (freedom - 1)
-        weights = np.ones(513)
-        weights[1:-1:2], weights[2:-1:2] = 4, 2
-        return 2 * constant * float(heights @ weights) * end / 512 / 3
-
-    low, high = 0.0, math.pi / 2 * (1 - 1e-12)
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if inside(middle) < level else (low, middle)
-    return math.sqrt(freedom) * math.tan((low + high) / 2)
+    if freedom < 1 or not 0 < level < 1:
+        raise ValueError(f"{freedom} degrees of freedom at level {level}; expected at least 1, and a level inside 0, 1")
+    return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def interval(values: np.ndarray | Sequence[Sequence[float]]) -> Estimate:
