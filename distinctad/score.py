@@ -38,12 +38,13 @@ def _load(
     if truth is None and annotations is None:
         raise UserError("nothing to score against", "Pass --truth truth.jsonl or --annotations A.csv.")
     truth_rows = read_truth_rows(truth) if truth else []
+    notes: list[str] = []
     if annotations is not None:
         known = named_set(options.set_name) if options.set_name and options.set_name != "pocket" else None
         # The truth's names of the films lead, since casts go by them; else the set's column; else the predictions'.
         films = {row.film for row in truth_rows} or film_names(predictions)
         column = known.film if known is not None and not truth_rows else None
-        expected = read_csv_rows(annotations, TRUTH_COLUMNS, films, column)
+        expected = read_csv_rows(annotations, TRUTH_COLUMNS, films, column, notes=notes)
         against = annotations
     else:
         expected, against = truth_rows, Path(str(truth))
@@ -51,7 +52,7 @@ def _load(
         check_whole(options.set_name, expected, against)
     placed = pair(predictions, expected, against)
     texts = [row.text if row is not None else None for row in placed]
-    data = ScoredSet(texts, expected, actions=read_actions(expected))
+    data = ScoredSet(texts, expected, actions=read_actions(expected), notes=notes)
     if truth is None:
         data.casts = read_names(casts, sorted(set(data.films))) if casts is not None else None
         return data
@@ -204,15 +205,16 @@ def score(
     Args:
         predictions: CSV with a text (text_gen or text) and a key, see `score_pairing.pair`.
         truth: truth.jsonl of pocket films, for the slots and, without annotations, for the texts.
-        annotations: CSV in a public layout, for the texts.
-        casts: folder of the `<film>.cast.json` files, or a JSON file {film: [names]}; default: where the truth lies.
+        annotations: CSV in a public layout, for the texts; bytes that are not UTF-8 are read with a warning.
+        casts: folder of the `<film>.cast.json` files, or a JSON file {film: [people]}; default: where the truth lies.
         options: how to score.
         other: another file of predictions of the same ADs, for a paired test.
 
     Returns:
         `figures` (each name, label, value, lower, upper, chance, chance_is, lower_over_chance, reference, n,
         n_expected, unit), `recall` (details), `counts`, `missing` (keys of ADs without a prediction), `not_run`,
-        `signature`; as far as they were scored `by_film`, `by_length`, `repeats_by_place`; with `other`, `comparison`.
+        `warnings`, `signature`; as far as they were scored `by_film`, `by_length`, `repeats_by_place`; with `other`,
+        `comparison`.
 
     Raises:
         UserError: for anything wrong with the files or options.
@@ -232,6 +234,7 @@ def score(
         "counts": _counts(data),
         "missing": [[row.film, row.start_s, row.end_s] for row in missing],
         "not_run": skipped,
+        "warnings": data.notes,
         "signature": {
             "format_version": 1,
             "version": __version__,

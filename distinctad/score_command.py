@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -47,9 +47,6 @@ def score_command(
     layer: Annotated[int | None, typer.Option(help="The encoder's layer (papers: 17 of roberta-large).")] = None,
     recall: Annotated[str, typer.Option(help="k/N pairs (default: the set's, else 5/16,1/5).")] = "",
     group: Annotated[str, typer.Option(help="R@k/N within: film, or columns of the annotations.")] = "",
-    order: Annotated[
-        Literal["time", "file"], typer.Option(help="R@k/N's windows: by start, or as the annotations' rows stand.")
-    ] = "time",
     last_k: Annotated[int, typer.Option(min=1, help="How many ADs back a repetition counts.")] = 5,
     window: Annotated[int, typer.Option(min=2, help="N of the distinctive words.")] = 16,
     judge: Annotated[str | None, typer.Option(help="Chat model of LLM-AD-eval: a folder or Hub id.")] = None,
@@ -76,7 +73,7 @@ def score_command(
         named_set(set_name)
     options = Options(
         metrics=_list(metrics), encoder=encoder, layer=layer, recalls=_recalls(recall), groups=_list(group) or None,
-        order=order, batch_size=batch_size, device=device, resamples=resamples, seed=seed, set_name=set_name,
+        batch_size=batch_size, device=device, resamples=resamples, seed=seed, set_name=set_name,
         last_k=last_k, window=window, judge=judge, prompt=prompt, sampling=sampling, dtype=dtype, jars=jars,
         progress=progress, answers=answers,
     )  # fmt: skip

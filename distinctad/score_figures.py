@@ -17,6 +17,7 @@ import numpy as np
 
 from distinctad.errors import UserError
 from distinctad.score_rows import Row
+from evaluate_metrics.slot_accuracy.bootstrap import mean_of_sums
 
 DEALS = 5  # seeded redistributions of the predictions within their film, behind the chance of the text metrics
 DEALT = "the same predictions, each at another AD of its film (random rings)"
@@ -41,7 +42,6 @@ class Options:
         encoder: Hub id or folder of the encoder of R@k/N, BERTScore and the Action score, or None.
         layer: its layer.
         recalls: (k, N) pairs; None = the set's, else R@5/16 and R@1/5.
-        order: of the rows in R@k/N's windows: "time", or "file" as the annotations have them (the public script).
         groups: what R@k/N compares within: "film" or a column of the annotations; None = the set's, else the film.
         batch_size: sentences the encoder takes at once.
         device: torch device of the encoder and the judge.
@@ -63,7 +63,6 @@ class Options:
     encoder: str | None = None
     layer: int | None = None
     recalls: tuple[tuple[int, int], ...] | None = None
-    order: str = "time"
     groups: tuple[str, ...] | None = None
     batch_size: int = 64
     device: str = "cpu"
@@ -91,6 +90,7 @@ class ScoredSet:
         truths: the pocket truth's records, if given.
         casts: names of each film's cast, as far as given.
         actions: the true AD's actions, if the annotations have them.
+        notes: what was assumed in reading.
     """
 
     texts: list[str | None]
@@ -98,6 +98,7 @@ class ScoredSet:
     truths: list[dict[str, Any]] | None = None
     casts: dict[str, list[str]] | None = None
     actions: list[list[str]] | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def films(self) -> list[str]:
@@ -108,15 +109,6 @@ class ScoredSet:
     def references(self) -> list[str]:
         """The true text of each row."""
         return [row.text for row in self.rows]
-
-    @property
-    def names_from(self) -> str:
-        """Where the names that are no content words come from."""
-        films = set(self.films)
-        listed = films & set(self.casts or {})
-        if not listed:
-            return "capitalised words"
-        return "given" if listed == films else f"given for {len(listed)} of {len(films)} films, else capitalised words"
 
     @property
     def times_s(self) -> list[float]:
@@ -185,14 +177,9 @@ def _deals(data: ScoredSet, options: Options) -> Iterator[list[str | None]]:
 
 
 def means(scores: Any) -> np.ndarray:
-    """The columns (n, 2) float64 of a mean of `scores` (n,): each score, and 1."""
+    """The columns (n, 2) float64 whose `mean_of_sums` is the mean of `scores` (n,): each score, and 1."""
     column = np.asarray(scores, dtype=np.float64)
     return np.stack([column, np.ones(len(column))], axis=1)
-
-
-def first_over_last(sums: np.ndarray) -> np.ndarray:
-    """First column over the last: (..., d) -> (...,), the mean of the columns of `means`."""
-    return sums[..., 0] / sums[..., -1]
 
 
 def _ratio(top: int, bottom: int, scale: float = 100.0) -> Statistic:
@@ -213,7 +200,7 @@ def _cider(data: ScoredSet, options: Options) -> Built:
     scores = scorer.scores(data.texts)
     chance = float(np.mean([scorer.scores(dealt) for dealt in _deals(data, options)]))
     n = len(data.rows)
-    figure = Figure("cider", "CIDEr", means(scores), first_over_last, data.films, n, "cider", chance, per_item=scores)
+    figure = Figure("cider", "CIDEr", means(scores), mean_of_sums, data.films, n, "cider", chance, per_item=scores)
     return [figure], dict(SIGNATURE)
 
 
@@ -223,7 +210,7 @@ def _rouge_l(data: ScoredSet, options: Options) -> Built:
     scores = rouge_l_scores(data.texts, data.references)
     chance = float(np.mean([rouge_l_scores(dealt, data.references) for dealt in _deals(data, options)]))
     n = len(data.rows)
-    figure = Figure("rouge_l", "ROUGE-L", means(scores), first_over_last, data.films, n, chance=chance, per_item=scores)
+    figure = Figure("rouge_l", "ROUGE-L", means(scores), mean_of_sums, data.films, n, chance=chance, per_item=scores)
     return [figure], dict(SIGNATURE)
 
 
@@ -268,11 +255,11 @@ def _repetition(data: ScoredSet, options: Options) -> Built:
                 per_item=items,
             )
         )  # fmt: skip
-    return figures, {**signature(k, True), "names": data.names_from}
+    return figures, signature(k, data.films, data.casts)
 
 
 def _distinctiveness(data: ScoredSet, options: Options) -> Built:
-    from evaluate_metrics.distinctiveness.distinctive import SIGNATURE, distinctive_of_sums, distinctive_statistics
+    from evaluate_metrics.distinctiveness.distinctive import distinctive_of_sums, distinctive_statistics, signature
 
     def counted(texts: Sequence[str | None]) -> np.ndarray:
         return distinctive_statistics(texts, data.references, data.films, data.times_s, options.window, data.casts)
@@ -287,7 +274,7 @@ def _distinctiveness(data: ScoredSet, options: Options) -> Built:
         )
         for i, name in enumerate(("recall", "precision", "f1"))
     ]  # fmt: skip
-    return figures, {**SIGNATURE, "window": options.window, "names": data.names_from}
+    return figures, signature(options.window, data.films, data.casts)
 
 
 def _name_accuracy(data: ScoredSet, options: Options) -> Built:
@@ -351,7 +338,7 @@ def _slot_accuracy(data: ScoredSet, options: Options) -> Built:
         films = [film for film, _ in hits]
         # n: the ADs whose truth has the slot; all of them are scored, silence as wrong.
         chance = result[name]["chance"]
-        figures.append(Figure(name, label, columns, first_over_last, films, len(hits), chance=chance, chance_is=blind))
+        figures.append(Figure(name, label, columns, mean_of_sums, films, len(hits), chance=chance, chance_is=blind))
     return figures, result["signature"]
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from distinctad.errors import UserError
-from distinctad.score_figures import DEALS, Built, Figure, Options, ScoredSet, deal, first_over_last, means
+from distinctad.score_figures import DEALS, Built, Figure, Options, ScoredSet, deal, means
 from distinctad.score_sets import SETS
+from evaluate_metrics.slot_accuracy.bootstrap import mean_of_sums
 
 if TYPE_CHECKING:
     from evaluate_metrics.recall_at_k_within_n.pair_f1 import PairF1
@@ -59,9 +60,8 @@ def recall_figures(data: ScoredSet, options: Options, scorer: PairF1) -> tuple[l
         names = [row.film if group == "film" else f"{row.film}/{row.columns[group]}" for row in data.rows]
         groupings[group] = names
         film_of |= zip(names, data.films, strict=True)
-    times_s = data.times_s if options.order == "time" else None
     try:
-        results = recall_tables(data.texts, data.references, scorer, settings, groupings, times_s)
+        results = recall_tables(data.texts, data.references, scorer, settings, groupings, data.times_s)
     except ValueError as error:
         raise UserError(str(error).split(";")[0], "Change --recall.") from error
     figures = []
@@ -71,7 +71,7 @@ def recall_figures(data: ScoredSet, options: Options, scorer: PairF1) -> tuple[l
                 f"recall_at_{result['k']}_within_{result['n']}_{result['protocol']}_{result['group']}",
                 f"R@{result['k']}/{result['n']} ({result['protocol']}, by {result['group']})",
                 means(list(result["per_group"].values())),
-                first_over_last,
+                mean_of_sums,
                 [film_of[name] for name in result["per_group"]],
                 result["n_scored"],
                 chance=result["chance"],
@@ -79,7 +79,8 @@ def recall_figures(data: ScoredSet, options: Options, scorer: PairF1) -> tuple[l
                 n_expected=result["n_expected"],
             )
         )
-    return figures, results, {"metric": "R@k/N", "order": options.order, **scorer.signature()}
+    orders = {result["protocol"]: result["order"] for result in results}
+    return figures, results, {"metric": "R@k/N", "order": orders, **scorer.signature()}
 
 
 def bertscore_figures(data: ScoredSet, options: Options, scorer: PairF1) -> Built:
@@ -107,7 +108,7 @@ def bertscore_figures(data: ScoredSet, options: Options, scorer: PairF1) -> Buil
         columns = means(values[0, :, i])
         chance = float(values[1:, :, i].mean())
         label = f"BERTScore, {'F1' if name == 'f1' else name}"
-        figures.append(Figure(f"bertscore_{name}", label, columns, first_over_last, data.films, count, chance=chance))
+        figures.append(Figure(f"bertscore_{name}", label, columns, mean_of_sums, data.films, count, chance=chance))
     return figures, {**scorer.signature(), "metric": "BERTScore, pair by pair"}
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from distinctad.errors import UserError
-from distinctad.score_figures import DEALS, Built, Figure, Options, ScoredSet, deal, first_over_last, means
+from distinctad.score_figures import DEALS, Built, Figure, Options, ScoredSet, deal, means
+from evaluate_metrics.slot_accuracy.bootstrap import mean_of_sums
 
 NOT_DEALT = "none is given; it would cost as much again"
 
@@ -129,7 +130,7 @@ def judge_figures(data: ScoredSet, options: Options) -> Built:
     marks, n = result["marks"], len(data.rows)
     read = np.array([[mark or 0, mark is not None, 1.0] for mark in marks], dtype=np.float64)
     figures = [
-        Figure("llm_ad_eval", "LLM-AD-eval (unread: 0)", read, first_over_last, data.films, n, "ratio",
+        Figure("llm_ad_eval", "LLM-AD-eval (unread: 0)", read, mean_of_sums, data.films, n, "ratio",
                chance_is=NOT_DEALT),
         Figure("llm_ad_eval_parsed", "LLM-AD-eval (unread left out)", read, lambda sums: sums[..., 0] / sums[..., 1],
                data.films, int(read[:, 1].sum()), "ratio", chance_is=NOT_DEALT, n_expected=n),
@@ -161,8 +162,8 @@ def meteor_figures(data: ScoredSet, options: Options) -> Built:
     whole, n = np.array([[result["meteor"], 1.0]]), len(data.rows)
     figures = [
         # Papers print the jar's score over all sums; only the jar can make it of other sums, so it has no interval.
-        Figure("meteor", "METEOR (whole set)", whole, first_over_last, ["all"], n, chance_is=NOT_DEALT),
-        Figure("meteor_mean", "METEOR (mean over ADs)", means(result["scores"]), first_over_last, data.films, n,
+        Figure("meteor", "METEOR (whole set)", whole, mean_of_sums, ["all"], n, chance_is=NOT_DEALT),
+        Figure("meteor_mean", "METEOR (mean over ADs)", means(result["scores"]), mean_of_sums, data.films, n,
                chance_is=NOT_DEALT, per_item=result["scores"]),
     ]  # fmt: skip
     return figures, result["signature"]
@@ -188,7 +189,7 @@ def spice_figures(data: ScoredSet, options: Options) -> Built:
     except SpiceUnavailable as error:
         raise UserError(str(error).split(";")[0], "Pass --jars with the jars' folder, or leave spice out.") from error
     figure = Figure(
-        "spice", "SPICE", means(result["scores"]), first_over_last, data.films, len(data.rows), chance_is=NOT_DEALT,
+        "spice", "SPICE", means(result["scores"]), mean_of_sums, data.films, len(data.rows), chance_is=NOT_DEALT,
         per_item=result["scores"],
     )  # fmt: skip
     return [figure], result["signature"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from distinctad.exports import OutputFolder
 from distinctad.score_plots import PLOTS, plots
+from distinctad.score_rows import MISSING
 
 REPORT = ("scores.json", "scores.md")
 HEADER = ("figure", "value", "95 % over films", "chance", "lower / chance", "truths", "n scored / expected")
@@ -74,14 +75,23 @@ def table_rows(scores: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def notes(scores: dict[str, Any]) -> list[str]:
-    """What a reader must know beside the figures: silent rows, few films, metrics that were not run."""
-    counts = scores["counts"]
+    """What a reader must know beside the figures: what was assumed, silent rows, few films, what was not run."""
+    counts, signature = scores["counts"], scores["signature"]
     lines = [
+        *(f"Warning: {warning}." for warning in scores["warnings"]),
         f"{counts['n_predicted']} of {counts['n_expected']} ADs predicted, {counts['n_missing']} missing and "
-        f"{counts['n_empty']} empty ones scored as silence; {counts['n_films']} film(s)."
+        f"{counts['n_empty']} empty ones scored as silence ({' and '.join(MISSING)} alone count as empty); "
+        f"{counts['n_films']} film(s).",
     ]
     if counts["n_films"] < 2:
         lines.append("One film only: no interval over films can be given.")
+    if "recall" in signature:
+        lines.append(
+            "R@k/N: autoad cuts the annotations' rows as they stand, as the public script; full goes by start."
+        )
+    if (judged := signature.get("llm_ad_eval")) is not None:
+        compares = "comparable with papers" if judged["comparable_prompt"] else "only the public one is comparable"
+        lines.append(f"LLM-AD-eval: {judged['prompt']} prompt, SHA-256 {judged['prompt_sha256']}; {compares}.")
     lines += [f"Not run: {name} ({why})." for name, why in sorted(scores["not_run"].items())]
     return lines
 
@@ -118,17 +128,6 @@ def fill(folder: OutputFolder, scores: dict[str, Any]) -> list[Path]:
     for name in set(PLOTS) - set(drawn):  # of an earlier run's scores
         (folder.folder / name).unlink(missing_ok=True)
     return written
-
-
-def write_report(scores: dict[str, Any], out: Path, overwrite: bool = False) -> list[Path]:
-    """Write the report into the folder `out`, see `report_folder` and `fill`.
-
-    Raises:
-        UserError: if the folder cannot be written to, another process is writing to it, or it holds scores and
-            `overwrite` is not set.
-    """
-    with report_folder(out, overwrite) as folder:
-        return fill(folder, scores)
 
 
 def print_table(scores: dict[str, Any]) -> None:

@@ -26,6 +26,8 @@ TRUTH_COLUMNS = ("text_gt", "text", "sentence")
 TOLERANCE_MS = 1
 MAX_TABLE = 1 << 28  # characters; predictions for the largest public set have about 1 << 24
 LISTED = 5  # rows named in an error
+# A missing text as Python's str and pandas write it; any other case is a word, "Nan" a grandmother.
+MISSING = ("nan", "NaN")
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,9 @@ def open_text(path: Path) -> str:
 
 
 def _text(cell: Any) -> str:
-    """A cell's text; a missing value, as None or as pandas writes it ("nan"), is silence."""
-    text = "" if cell is None or (isinstance(cell, float) and math.isnan(cell)) else str(cell)
-    return "" if text.strip().lower() == "nan" else text
+    """A cell's text; a missing value (None, the number NaN, one of `MISSING`) is silence."""
+    text = "" if cell is None else str(cell)
+    return "" if text.strip() in MISSING else text
 
 
 def _seconds(value: Any, name: str, path: Path, line: int) -> float:
@@ -137,21 +139,57 @@ def _column(found: Sequence[str], wanted: Sequence[str], what: str, path: Path) 
     )
 
 
-def read_records(path: Path) -> list[dict[str, str]]:
+def read_records(path: Path, notes: list[str] | None = None) -> list[dict[str, str]]:
     """The rows of a CSV file as they stand, at least one.
+
+    Args:
+        path: the file.
+        notes: takes a sentence on rows that are not UTF-8, which are then read as `data validate` reads them (a public
+            copy of MAD-Eval has such); None = they are refused.
 
     Raises:
         UserError: if it cannot be read, is no sound CSV or has no rows.
     """
-    records = _csv_records(path)
+    try:
+        records = _csv_records(path)
+    except UserError as error:
+        # A pipe is gone once it was read.
+        if notes is None or not isinstance(error.__cause__, UnicodeDecodeError) or not path.is_file():
+            raise
+        records, note = _decoded_records(path)
+        notes.append(note)
     if not records:
         raise UserError(f"{path} has a header and no rows", "Give at least one row.")
     return records
 
 
+def _decoded_records(path: Path) -> tuple[list[dict[str, str]], str]:
+    """The rows of a CSV that is not UTF-8, decoded by the data room's reader, and a note that names them.
+
+    Raises:
+        UserError: the file is too large or a row cannot be read.
+    """
+    from datasets_scripts.tables import TableError, sound_records
+
+    if path.stat().st_size > MAX_TABLE:
+        raise UserError(f"{path} has more than {MAX_TABLE} bytes", "Split it by film.")
+    records, guessed = [], []
+    try:
+        for record in sound_records(path):
+            if any(rule == "encoding" for rule, _ in record.findings):
+                guessed.append(record.number)
+            records.append(record.cells)
+    except TableError as error:
+        raise UserError(str(error), "See `distinctad data validate`.") from error
+    more = f" and {len(guessed) - LISTED} more" if len(guessed) > LISTED else ""
+    rows = ", ".join(map(str, guessed[:LISTED])) + more if guessed else "none, but the header"
+    return records, f"{path.name} is not UTF-8; single bytes read as Windows-1252 (rows from 0: {rows})"
+
+
 def read_csv_rows(
-    path: Path, text_columns: Sequence[str], films: Collection[str] = (), film: str | None = None, times: bool = True
-) -> list[Row]:
+    path: Path, text_columns: Sequence[str], films: Collection[str] = (), film: str | None = None, times: bool = True,
+    notes: list[str] | None = None,
+) -> list[Row]:  # fmt: skip
     """Read a prediction or annotation CSV.
 
     Args:
@@ -161,11 +199,12 @@ def read_csv_rows(
             movies and also has their IMDb ids). Where a show is known that way, the film is the episode.
         film: the film's column; None = found as above.
         times: False = the file needs no start and end (rows are at 0.0 s).
+        notes: of `read_records`.
 
     Raises:
         UserError: naming the file, the row and what is wrong with it.
     """
-    records = read_records(path)
+    records = read_records(path, notes)
     found = list(records[0])
     if tuple(found) == table.COLUMNS:  # as `describe` writes them
         records = [{name: table.meant(cell or "") for name, cell in record.items()} for record in records]
@@ -271,31 +310,3 @@ def align(given: Sequence[Row], expected: Sequence[Row], given_path: Path, expec
             "Drop them, or score against the right truth.",
         )
     return placed
-
-
-def read_casts(folder: Path, films: Sequence[str]) -> dict[str, list[dict[str, str]]]:
-    """Find `<film>.cast.json` (or `film_<film>.cast.json`) in `folder` or one folder below.
-
-    Returns:
-        For each film its cast entries (at least "name").
-
-    Raises:
-        UserError: if a film's cast is not there or is no list of named people.
-    """
-    paths = {path.name.removesuffix(".cast.json"): path for path in sorted(folder.glob("*/*.cast.json"))}
-    paths.update({path.name.removesuffix(".cast.json"): path for path in sorted(folder.glob("*.cast.json"))})
-    casts = {}
-    for film in films:
-        path = paths.get(film) or paths.get(f"film_{film}")
-        if path is None:
-            raise UserError(f"{folder} has no {film}.cast.json", "Pass --casts with the folder of the cast files.")
-        text = open_text(path)
-        try:
-            entries = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path} is no JSON", "Write a list of people with a name each.") from error
-        people = entries if isinstance(entries, list) else []
-        if not people or not all(isinstance(person, dict) and person.get("name") for person in people):
-            raise UserError(f"{path} is no list of named people", 'Write [{"id": ..., "name": ...}, ...].')
-        casts[film] = people
-    return casts

@@ -17,7 +17,8 @@ import typer
 
 from distinctad.cast import MAX_CAST_BYTES, parse_cast
 from distinctad.errors import UserError, one_line
-from distinctad.score_rows import FILM_COLUMNS, LISTED, open_text, read_records
+from distinctad.score_casts import parse_bank
+from distinctad.score_rows import FILM_COLUMNS, open_text, read_records
 from distinctad.subtitles import read_text
 
 TEXT_COLUMNS = ("text", "sentence", "text_gt", "text_gen")
@@ -52,7 +53,7 @@ def read_ads(path: Path, notes: list[str] | None = None) -> list[tuple[dict[str,
 
     Args:
         path: the file.
-        notes: takes a sentence on a CSV's rows that are not UTF-8, which are read as the data room's readers do.
+        notes: takes a sentence on a CSV's rows that are not UTF-8, which are read all the same, see `read_records`.
 
     Raises:
         UserError: it cannot be read or has no text column.
@@ -60,14 +61,7 @@ def read_ads(path: Path, notes: list[str] | None = None) -> list[tuple[dict[str,
     if path.suffix.lower() == ".txt":
         lines = open_text(path).split("\n")
         return [({}, line.strip()) for line in lines if line.strip()]
-    try:
-        records = read_records(path)
-    except UserError as error:
-        if not isinstance(error.__cause__, UnicodeDecodeError):
-            raise
-        records, note = _decoded_records(path)
-        if notes is not None:
-            notes.append(note)
+    records = read_records(path, [] if notes is None else notes)
     column = next((name for name in TEXT_COLUMNS if name in records[0]), None)
     if column is None:
         raise UserError(f"{path} has no column for the text", f"Name one {' or '.join(TEXT_COLUMNS)}.")
@@ -78,29 +72,6 @@ def read_ads(path: Path, notes: list[str] | None = None) -> list[tuple[dict[str,
         return first[record.get(film, "")], _number(record.get("cmd_clip_idx")), _number(record.get("start"))
 
     return [(record, record[column]) for record in sorted(records, key=place)]
-
-
-def _decoded_records(path: Path) -> tuple[list[dict[str, str]], str]:
-    """The rows of a CSV that is not UTF-8 (a public copy of MAD-Eval), decoded as `data validate` does, and a note.
-
-    Raises:
-        UserError: a row cannot be read.
-    """
-    from datasets_scripts.tables import TableError, sound_records
-
-    records, guessed = [], []
-    try:
-        for record in sound_records(path):
-            if any(rule == "encoding" for rule, _ in record.findings):
-                guessed.append(record.number)
-            records.append(record.cells)
-    except TableError as error:
-        raise UserError(str(error), "See `distinctad data validate`.") from error
-    if not records:
-        raise UserError(f"{path} has a header and no rows", "Give at least one row.")
-    more = f" and {len(guessed) - LISTED} more" if len(guessed) > LISTED else ""
-    rows = ", ".join(map(str, guessed[:LISTED])) + more if guessed else "none, but the header"
-    return records, f"{path.name} is not UTF-8; single bytes read as Windows-1252 (rows from 0: {rows})"
 
 
 def film_column(record: dict[str, str]) -> str:
@@ -120,8 +91,7 @@ class Casts:
     """Names of each film's people.
 
     Args:
-        path: a JSON list of people, or an object film id -> list; people are names or have "role" or "name". Or a CSV
-            with a name column, as `describe` takes it.
+        path: JSON as `parse_bank` takes it, or a CSV with a name column, as `describe` takes it.
 
     Attributes:
         known: film id -> names; "" stands for every film.
@@ -148,15 +118,7 @@ class Casts:
                 raise UserError(f"{where} has no name", "Give every person a name.")
             self.known = {"": names}
             return
-        try:
-            content = json.loads(text)
-            groups = content if isinstance(content, dict) else {"": content}
-            self.known = {film: [_role(person) for person in people] for film, people in groups.items()}
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise UserError(
-                f"{path} holds no cast ({one_line(str(error), 80)})",
-                'Write a list of names or of {"role": ...}, or an object film -> list.',
-            ) from error
+        self.known = {film: [name for _, name in people] for film, people in parse_bank(text, path).items()}
 
     def lists(self, record: dict[str, str]) -> bool:
         """Whether the file has a list for a row's film, maybe an empty one."""
@@ -169,10 +131,6 @@ class Casts:
 
 def _ids(record: dict[str, str]) -> list[str]:
     return [record[name].strip() for name in FILM_COLUMNS if record.get(name)]
-
-
-def _role(person: Any) -> str:
-    return person if isinstance(person, str) else str(dict(person).get("role") or person["name"])
 
 
 def tell_words(

@@ -286,11 +286,10 @@ def score_casts(data: bytes, folder: Path) -> object:
     """Calls the parser of `score_casts`."""
     from distinctad.errors import UserError
     from distinctad.score_casts import read_names
-    from distinctad.score_rows import read_casts
     from distinctad.words import Casts
 
     path = _file("7.cast.json", data, folder)
-    for read in (lambda: read_casts(folder, ["7"]), lambda: Casts(path)):
+    for read in (lambda: read_names(folder, ["7"]), lambda: Casts(path)):
         try:
             read()
         except UserError:

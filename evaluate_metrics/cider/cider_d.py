@@ -43,9 +43,9 @@ def tokens(text: str | None) -> list[str]:
     return _WORD.findall(plain)
 
 
-def ngrams(words: Sequence[str], max_n: int = MAX_N) -> Ngrams:
-    """Count the n-grams of every order 1..max_n."""
-    return Counter(tuple(words[i : i + n]) for n in range(1, max_n + 1) for i in range(len(words) - n + 1))
+def ngrams(words: Sequence[str]) -> Ngrams:
+    """Count the n-grams of every order 1..MAX_N."""
+    return Counter(tuple(words[i : i + n]) for n in range(1, MAX_N + 1) for i in range(len(words) - n + 1))
 
 
 def as_reference_lists(references: Sequence[str | None | Sequence[str]]) -> list[list[str]]:
@@ -100,27 +100,17 @@ class CiderScorer:
     """CIDEr-D against one set of references; the vectors of texts seen before are kept.
 
     Args:
-        references: one text or a list of texts an item.
-        frequencies: document frequencies; counted from `references` if None. Pass those of the whole set when
-            only a part of it is scored, together with `n_items`.
-        n_items: number of items behind `frequencies`.
+        references: one text or a list of texts an item; the whole set, whose document frequencies are counted.
 
     Raises:
-        ValueError: if an item has no reference or only one of `frequencies` and `n_items` is given.
+        ValueError: if an item has no reference.
     """
 
-    def __init__(
-        self,
-        references: Sequence[str | None | Sequence[str]],
-        frequencies: Mapping[tuple[str, ...], int] | None = None,
-        n_items: int | None = None,
-    ) -> None:
+    def __init__(self, references: Sequence[str | None | Sequence[str]]) -> None:
         """Count the document frequencies; see the class."""
-        if (frequencies is None) != (n_items is None):
-            raise ValueError("frequencies and n_items belong together; give both or none")
         self._lists = as_reference_lists(references)
-        self._frequencies = document_frequencies(self._lists) if frequencies is None else frequencies
-        self._log_items = math.log(max(1, len(self._lists) if n_items is None else n_items))
+        self._frequencies = document_frequencies(self._lists)
+        self._log_items = math.log(max(1, len(self._lists)))
         self._vectors: dict[str, _Vector] = {}
 
     def _vector(self, text: str) -> _Vector:
@@ -143,30 +133,22 @@ class CiderScorer:
         return scores
 
 
-def cider_scores(
-    predictions: Sequence[str | None],
-    references: Sequence[str | None | Sequence[str]],
-    frequencies: Mapping[tuple[str, ...], int] | None = None,
-    n_items: int | None = None,
-) -> list[float]:
+def cider_scores(predictions: Sequence[str | None], references: Sequence[str | None | Sequence[str]]) -> list[float]:
     """CIDEr-D of each item, on the papers' scale (about 950 to 975 for a perfect copy of an AD set).
 
     Args:
         predictions: one text an item; silence (None, NaN, "") scores 0.
-        references: one text or a list of texts an item.
-        frequencies: document frequencies; counted from `references` if None. Pass those of the whole set when
-            only a part of it is scored, together with `n_items`.
-        n_items: number of items behind `frequencies`.
+        references: one text or a list of texts an item; the whole set, whose document frequencies are counted.
 
     Returns:
         One score an item; their mean is the set's CIDEr.
 
     Raises:
-        ValueError: if the lengths differ or only one of `frequencies` and `n_items` is given.
+        ValueError: if the lengths differ or an item has no reference.
     """
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
-    return CiderScorer(references, frequencies, n_items).scores(predictions)
+    return CiderScorer(references).scores(predictions)
 
 
 def cider(

@@ -16,12 +16,6 @@ import numpy as np
 from .words import CLOSED_CLASS, capitalised_words, distinctive_words, name_words, words
 
 WINDOW = 16
-SIGNATURE: dict[str, Any] = {
-    "metric": "distinctiveness",
-    "words": "words v1, without closed-class words and names",
-    "scale": "x100, counts of the whole set",
-    "version": 2,
-}
 
 
 def scoring_windows(count: int, size: int) -> list[tuple[list[int], list[int]]]:
@@ -116,6 +110,20 @@ def distinctive_of_sums(sums: np.ndarray) -> np.ndarray:
     return 100.0 * np.stack([recall, precision, f1], axis=-1)
 
 
+def signature(window: int, films: Iterable[Any], names: Mapping[str, Iterable[str]] | None) -> dict[str, Any]:
+    """What makes two results comparable: among others whose names came from casts."""
+    every, listed = {str(film) for film in films}, {str(film) for film in names or {}}
+    some = f"given for {len(every & listed)} of {len(every)} films, else capitalised words"
+    return {
+        "metric": "distinctiveness",
+        "window": window,
+        "words": "words v1, without closed-class words and names",
+        "names": "given" if every <= listed else some if every & listed else "capitalised words",
+        "scale": "x100, counts of the whole set",
+        "version": 2,
+    }
+
+
 def distinctiveness(
     predictions: Sequence[str | None], references: Sequence[str | None], films: Sequence[Any] | None = None,
     times_s: Sequence[float] | None = None, window: int = WINDOW, names: Mapping[str, Iterable[str]] | None = None,
@@ -153,5 +161,5 @@ def distinctiveness(
         "n_scored": len(predictions),
         "n_empty": sum(not words(_said(text)) for text in predictions),
         "n_films": len(set(map(str, groups))),
-        "signature": {**SIGNATURE, "window": window, "names": "given" if names is not None else "capitalised words"},
+        "signature": signature(window, groups, names),
     }

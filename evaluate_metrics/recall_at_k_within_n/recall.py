@@ -1,8 +1,9 @@
 """R@k/N: does a generated AD lie nearest to its own ground truth among its neighbours in time?
 
 Source: AutoAD II (Han et al., ICCV 2023), "Recall@k within N neighbours", and its public script. Two protocols:
-`autoad` repeats the script (windows of N with half overlap, mean over windows then groups, ties by order), `full` is
-our own: every AD once, against the N ground truths nearest in time, short films included, ties in fractions.
+`autoad` repeats the script (windows of N with half overlap over the rows as they stand, mean over windows then groups,
+ties by order), `full` is our own: every AD once, against the N ground truths nearest in time, short films included,
+ties in fractions.
 All functions are pure; the similarity of texts comes in from outside (see `pair_f1.py`).
 """
 
@@ -35,6 +36,11 @@ class Setting(NamedTuple):
         """The tie rule in force: "order" for autoad, "fractional" for full, unless chosen."""
         return self.ties or ("order" if self.protocol == "autoad" else "fractional")
 
+    @property
+    def by_time(self) -> bool:
+        """Whether times are asked for; the script never sorts, so `autoad` takes the rows as they stand."""
+        return self.protocol == "full"
+
 
 def window_starts(count: int, n: int) -> list[int]:
     """Starts of the script's windows over `count` rows: 0, N // 2, 2 (N // 2), ... while a whole window fits."""
@@ -62,8 +68,8 @@ def hit(scores: Sequence[float] | np.ndarray, own: int, k: int, ties: str = "fra
         own: place of the right one.
         k: how many count.
         ties: "fractional" gives the chance of a hit when equal scores are ordered at random; "order" keeps the
-            candidates' order among equals (a stable descending sort, as top-k does): that of time, in which `full` has
-            the right one in the middle.
+            candidates' order among equals (a stable descending sort, as top-k does): that of the rows in `autoad`, of
+            time in `full`, which has the right one in the middle.
 
     Returns:
         0..1.
@@ -78,23 +84,22 @@ def hit(scores: Sequence[float] | np.ndarray, own: int, k: int, ties: str = "fra
 
 
 class _Group:
-    """One film (or clip, or episode): its rows in time order and the candidates of each setting."""
+    """One film (or clip, or episode): its rows and the candidates of each setting."""
 
     def __init__(
         self, grouping: str, name: str, rows: list[int], times_s: Sequence[float] | None, settings: Sequence[Setting]
     ) -> None:
-        self.grouping, self.name = grouping, name
-        self.rows = rows if times_s is None else sorted(rows, key=lambda row: times_s[row])
-        # Without times the place in the group is the time: neighbours in the list are neighbours in the film.
-        clock = list(range(len(rows))) if times_s is None else [times_s[row] for row in self.rows]
-        self.blocks = {setting: self._blocks(setting, clock) for setting in settings}
+        self.grouping, self.name, self.rows = grouping, name, rows
+        self.blocks = {setting: self._blocks(setting, times_s if setting.by_time else None) for setting in settings}
 
-    def _blocks(self, setting: Setting, clock: Sequence[float]) -> list[list[tuple[int, np.ndarray]]]:
+    def _blocks(self, setting: Setting, times_s: Sequence[float] | None) -> list[list[tuple[int, np.ndarray]]]:
         """Blocks of (row, candidates), rows of the whole set: a block a window for autoad, a block a row for full."""
-        rows = np.array(self.rows, dtype=np.int64)
+        rows = np.array(self.rows if times_s is None else sorted(self.rows, key=lambda row: times_s[row]), np.int64)
         if setting.protocol == "autoad":
             windows = [rows[start : start + setting.n] for start in window_starts(len(rows), setting.n)]
             return [[(int(row), window) for row in window] for window in windows]
+        # Without times the place in the group is the time: neighbours in the list are neighbours in the film.
+        clock = list(range(len(rows))) if times_s is None else [times_s[row] for row in rows]
         return [[(int(rows[i]), rows[sorted(neighbours(clock, i, setting.n))])] for i in range(len(rows))]
 
     def pairs(self) -> np.ndarray:
@@ -188,8 +193,8 @@ def recall_tables(
         settings: what to compute.
         groupings: {what a group is: the group of each row, or None = all one group}; the name is printed with the
             result. Rows are never compared across groups.
-        times_s: the time of each row in seconds, for the order and for nearness; None = the rows' order, which is what
-            the script cuts.
+        times_s: the time of each row in seconds, for `full`'s order and nearness; None = the rows' order. `autoad` cuts
+            its windows from the rows as they stand, times or not, as the script does.
 
     Returns:
         A dict for each grouping and, within it, for each setting: see `recall_table`.
@@ -225,15 +230,15 @@ def recall_tables(
     for grouping in groupings:
         for setting in settings:
             per_group = found[grouping, setting]
-            results.append(
-                _summary(setting, per_group, [sizes[grouping, name] for name in per_group], silent, grouping)
-            )
+            order = "time" if setting.by_time and times_s is not None else "rows"
+            counts = [sizes[grouping, name] for name in per_group]
+            results.append(_summary(setting, per_group, counts, silent, grouping, order))
     return results
 
 
 def _summary(
     setting: Setting, per_group: dict[str, tuple[float, float, int, int]], sizes: Sequence[int],
-    silent: Sequence[bool], grouping: str,
+    silent: Sequence[bool], grouping: str, order: str,
 ) -> dict[str, Any]:  # fmt: skip
     """Gather one setting's result over the groups."""
     scored = [(recall, chance, blocks) for recall, chance, blocks, _ in per_group.values() if blocks]
@@ -247,6 +252,7 @@ def _summary(
         "n": setting.n,
         "protocol": setting.protocol,
         "ties": setting.tie_rule,
+        "order": order,
         "group": grouping,
         "n_expected": len(silent),
         "n_scored": n_scored,
@@ -277,9 +283,9 @@ def recall_table(
 
     Returns:
         A dict for each setting: `recall` (mean over groups, 0..100), `recall_pooled` (mean over all windows or
-        ADs), `chance`, `k`, `n`, `protocol`, `ties`, `group`, `n_expected`, `n_scored`, `n_never_scored`,
-        `n_empty`, `n_groups`, `n_groups_scored`, `n_short_groups` (fewer rows than N), `per_group`. `recall`,
-        `recall_pooled` and `chance` are None where nothing could be scored.
+        ADs), `chance`, `k`, `n`, `protocol`, `ties`, `order` ("rows" as they stand, or "time"), `group`, `n_expected`,
+        `n_scored`, `n_never_scored`, `n_empty`, `n_groups`, `n_groups_scored`, `n_short_groups` (fewer rows than N),
+        `per_group`. `recall`, `recall_pooled` and `chance` are None where nothing could be scored.
 
     Raises:
         ValueError: as `recall_tables`.

@@ -14,10 +14,10 @@ _DESCRIPTION = """Recall at k within N neighbours: a generated AD is a hit if it
 truths nearest to it (BERTScore F1) within N neighbours in time of the same film. 0..100, mean over films."""
 _INPUTS = """
 Args:
-    predictions: generated ADs, whole films in time order; "" is silence (a miss).
+    predictions: generated ADs, whole films; "" is silence (in full a miss).
     references: ground truths, aligned.
     groups: film (clip, episode) of each row; None = one film.
-    times_s: time of each row in seconds; None = the rows' order.
+    times_s: time of each row in seconds, for full; None = the rows' order, which autoad takes in any case.
     k, n: defaults 5 and 16.
     protocol: "full" (default, every AD once) or "autoad" (the public script's windows).
     ties: "fractional", "order" or None (the protocol's own).
@@ -26,8 +26,8 @@ Args:
     group_name: what a group is, printed with the result.
     batch_size, device: how the encoder runs.
 Returns:
-    recall, recall_pooled, chance, k, n, protocol, ties, group, n_expected, n_scored, n_never_scored, n_empty, n_groups,
-    n_groups_scored, n_short_groups, per_group, signature.
+    recall, recall_pooled, chance, k, n, protocol, ties, order, group, n_expected, n_scored, n_never_scored, n_empty,
+    n_groups, n_groups_scored, n_short_groups, per_group, signature.
 """
 _CITATION = """@inproceedings{han2023autoad2,
   title={AutoAD II: The Sequel - Who, When, and What in Movie Audio Description},
@@ -63,5 +63,5 @@ class RecallAtKWithinN(evaluate.Metric):
         scorer = PairF1(encoder, layer, batch_size, device) if similarity is None else similarity
         result = recall_at_k_within_n(list(predictions), list(references), scorer, **options)
         named = scorer.signature() if isinstance(scorer, PairF1) else {"similarity": "given function"}
-        keys = ("k", "n", "protocol", "ties", "group")
+        keys = ("k", "n", "protocol", "ties", "order", "group")
         return {**result, "signature": {"metric": "R@k/N", **named, **{key: result[key] for key in keys}}}

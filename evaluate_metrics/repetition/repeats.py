@@ -125,14 +125,16 @@ def _shares(found: Sequence[Repeats]) -> dict[str, float | None]:
     }
 
 
-def signature(last_k: int, names: bool) -> dict[str, Any]:
-    """What makes two results comparable; `names`: whether the casts were given."""
+def signature(last_k: int, films: Iterable[Any], names: Mapping[str, Iterable[str]] | None) -> dict[str, Any]:
+    """What makes two results comparable: among others whose names came from casts."""
+    every, listed = {str(film) for film in films}, {str(film) for film in names or {}}
+    some = f"given for {len(every & listed)} of {len(every)} films, else capitalised words"
     return {
         "metric": "repetition",
         "last_k": last_k,
         "gram": GRAM,
         "words": "words v1, without closed-class words and names",
-        "names": "given" if names else "capitalised words",
+        "names": "given" if every <= listed else some if every & listed else "capitalised words",
         "scale": "x100, counts of the whole set",
         "version": 2,
     }
@@ -180,5 +182,5 @@ def repetition(
         "n_scored": len(predictions),
         "n_empty": sum(not (isinstance(text, str) and words(text)) for text in predictions),
         "n_films": len(set(map(str, groups))),
-        "signature": signature(last_k, names is not None),
+        "signature": signature(last_k, groups, names),
     }

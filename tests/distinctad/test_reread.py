@@ -16,7 +16,7 @@ from distinctad.plan import sha256_of
 from distinctad.score import score
 from distinctad.score_figures import Options
 from distinctad.score_plots import plot_films
-from distinctad.score_report import write_report
+from distinctad.score_report import fill, report_folder
 
 
 def test_episodes_of_a_show_are_films_of_their_own(tmp_path: Path) -> None:
@@ -41,7 +41,8 @@ def test_plots_of_earlier_scores_do_not_stay(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("film,start,end,text_gen\nf,0,1,He runs.\ng,0,1,She waits.\n")
     for metrics in (("cider",), ("bleu",)):
         found = score(tmp_path / "p.csv", annotations=tmp_path / "a.csv", options=Options(metrics=metrics))
-        write_report(found, tmp_path / "out", overwrite=True)
+        with report_folder(tmp_path / "out", overwrite=True) as folder:
+            fill(folder, found)
         assert (tmp_path / "out" / "films.png").is_file() == (metrics == ("cider",))
 
 

@@ -13,11 +13,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from distinctad import cli
 from distinctad.errors import UserError
 from distinctad.score import score
 from distinctad.score_command import score_command
 from distinctad.score_figures import Options, deal
-from distinctad.score_report import markdown, write_report
+from distinctad.score_report import fill, markdown, report_folder
 from distinctad.score_rows import Row, align, read_csv_rows
 
 FILMS = ("film_1", "film_2", "film_3")
@@ -136,7 +137,8 @@ def test_reports_are_byte_equal_and_complete(films, tmp_path):
     write_csv(films / "p.csv", predicted({("film_1", 1): "Mara | waves"}))
     outs = []
     for name in ("one", "two"):
-        write_report(score(films / "p.csv", films / "truth.jsonl"), tmp_path / name)
+        with report_folder(tmp_path / name) as folder:
+            fill(folder, score(films / "p.csv", films / "truth.jsonl"))
         outs.append([(tmp_path / name / f"scores.{end}").read_bytes() for end in ("json", "md", "png")])
     assert outs[0] == outs[1]
     report = json.loads(outs[0][0])
@@ -152,7 +154,8 @@ def test_one_film_has_no_interval(films):
     scores = score(write_csv(films / "p.csv", rows), films / "t.jsonl")
     assert all(f["lower"] is None and f["lower_over_chance"] is None for f in scores["figures"])
     assert "One film only" in markdown(scores)
-    write_report(scores, films / "out")
+    with report_folder(films / "out") as folder:
+        fill(folder, scores)
 
 
 def test_annotations_alone_and_with_truth(films):
@@ -201,7 +204,9 @@ def test_recall_with_an_encoder(films):
     assert (unscored["value"], unscored["n"], unscored["n_expected"]) == (None, 0, 12)
     assert figure(scores, "recall_at_1_within_4_full_scene")["chance"] == 50.0
     assert scores["signature"]["recall"]["layer"] == 6 and len(scores["recall"]) == 8
-    write_report(scores, films / "out")
+    assert scores["signature"]["recall"]["order"] == {"autoad": "rows", "full": "time"}
+    with report_folder(films / "out") as folder:
+        fill(folder, scores)
 
 
 def row(film: str, start_s: float, end_s: float, line: int) -> Row:
@@ -244,7 +249,6 @@ def test_command_writes_and_prints(films, run):
 
 
 def test_earlier_scores_are_kept_unless_told(films, run, monkeypatch):
-    cli = pytest.importorskip("distinctad.cli")
     write_csv(films / "p.csv", predicted())
     words = ["score", films / "p.csv", "--truth", films / "truth.jsonl", "--out", films / "out", "--resamples", 20]
     words = [*map(str, words), "--metrics", "length"]
@@ -311,7 +315,6 @@ def test_double_columns_and_turned_times_are_refused(films):
 
 
 def test_command_line_ends_with_exit_code_2(films):
-    cli = pytest.importorskip("distinctad.cli")
     rows = predicted()
     write_csv(films / "p.csv", [*rows, {**rows[0]}, {**rows[1], "end": "77"}])
     done = CliRunner().invoke(

@@ -12,6 +12,7 @@ from public_layouts import small_set, told, write
 from distinctad.errors import UserError
 from distinctad.score import score
 from distinctad.score_figures import Options
+from distinctad.score_report import notes
 
 
 @pytest.fixture
@@ -81,7 +82,10 @@ def test_the_judge_is_given_what_the_options_say(cmd, tmp_path, monkeypatch):
     scores = score(predictions, annotations=path, options=options)
     assert asked == {"model": "m", "sampling": "autoad3", "seed": 3, "dtype": "bfloat16", "device": "cpu"}
     assert [f["value"] for f in scores["figures"]] == [4.0, 4.0, 100.0]
-    assert scores["signature"]["llm_ad_eval"]["prompt"] == "given" and options.answers.is_file()
+    judged = scores["signature"]["llm_ad_eval"]
+    assert judged["prompt"] == "given" and options.answers.is_file()
+    said = f"LLM-AD-eval: given prompt, SHA-256 {judged['prompt_sha256']}; only the public one is comparable."
+    assert said in notes(scores) and len(judged["prompt_sha256"]) == 64
     assert scores["counts"]["n_missing"] == 1 and all(f["n"] == f["n_expected"] == 32 for f in scores["figures"])
     prompt.write_text(json.dumps({"system": "", "user": "{reference} {prediction}"}), encoding="utf-8")
     unread = score(predictions, annotations=path, options=options)["figures"]

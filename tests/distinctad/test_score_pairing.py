@@ -13,15 +13,17 @@ import pytest
 from public_layouts import small_set, told, write
 from typer.testing import CliRunner
 
+from distinctad import cli
 from distinctad.errors import UserError
 from distinctad.score import METRICS, score
 from distinctad.score_casts import read_actions, read_names
 from distinctad.score_compare import compare
 from distinctad.score_figures import Figure, Options
 from distinctad.score_pairing import pair
-from distinctad.score_report import markdown, write_report
+from distinctad.score_report import fill, markdown, report_folder
 from distinctad.score_rows import Row, read_csv_rows
 from distinctad.score_sets import check_whole
+from distinctad.words import Casts
 
 QUICK = Options(("cider", "rouge_l", "repetition", "name_accuracy", "length"), resamples=100)
 
@@ -223,13 +225,14 @@ def test_views_by_hand(cmd, tmp_path):
     words = next(f for f in scores["figures"] if f["name"] == "words_per_second")
     assert words["value"] == pytest.approx(0.75 * 6 / 2.5) and words["reference"] == pytest.approx(6 / 2.5)
     assert scores["counts"]["n_empty"] == 8 and all(f["n_expected"] >= f["n"] for f in scores["figures"])
-    files = write_report(scores, tmp_path / "out")
+    with report_folder(tmp_path / "out") as folder:
+        files = fill(folder, scores)
     assert [file.name for file in files][2:] == ["scores.png", "films.png", "clip_length.png", "repeats.png"]
 
 
 def test_casts_of_the_public_banks(cmd, tmp_path):
     bank = tmp_path / "bank.json"
-    cast = [{"id": "nm1", "name": "An Actor", "role": "Lisa Jorgenson"}, {"name": "George"}, "Matty", 7, {}]
+    cast = [{"id": "nm1", "name": "An Actor", "role": "Lisa Jorgenson"}, {"name": "George"}, "Matty"]
     bank.write_text(json.dumps({"tt0": cast, "tt1": ["Lisa"], "tt9": []}), encoding="utf-8")
     names = read_names(bank, ["tt0", "tt1", "tt2"])
     assert names == {"tt0": ["Lisa Jorgenson", "George", "Matty"], "tt1": ["Lisa"]}
@@ -252,12 +255,35 @@ def test_casts_of_the_public_banks(cmd, tmp_path):
         score(predictions, annotations=path, options=Options(("critic",)))
 
 
+@pytest.mark.parametrize(
+    ("people", "said"),
+    [
+        (["Lisa", {}], "entry 2 has no name"),
+        ([7], "entry 1 has no name"),
+        ([{"id": "nm1", "name": "", "role": " "}], "entry 1 has no name"),
+        ("Lisa", "is a str, expected a list of people"),
+    ],
+)
+def test_whoever_has_no_name_is_refused_by_every_reader_of_casts(tmp_path, people, said):
+    """Left out in silence it would be a person whom no metric sees; no public bank holds one."""
+    bank, own = tmp_path / "bank.json", tmp_path / "tt0.cast.json"
+    bank.write_text(json.dumps({"tt0": people}), encoding="utf-8")
+    own.write_text(json.dumps(people), encoding="utf-8")
+    for read in (lambda: read_names(bank, ["tt0"]), lambda: read_names(tmp_path, ["tt0"]), lambda: Casts(bank)):
+        with pytest.raises(UserError, match=said):
+            read()
+
+
 def test_true_actions_of_the_public_column():
     rows = [
         Row("f", 0, 1, "He sits.", 1, {"gt_action": cell}) for cell in ("['He sits.', ' ']", "0", "[", "[]", "{[1]}")
     ]
     assert read_actions(rows) == [["He sits."]] * 5
     assert read_actions([Row("f", 0, 1, "x", 1, {})]) is None
+    with pytest.raises(
+        UserError, match=r"row 3 \(f 0.000-1.000\): gt_action has 32769 characters, expected at most 32768"
+    ):
+        read_actions([Row("f", 0, 1, "x", 3, {"gt_action": "[" * 32769})])
 
 
 def test_the_default_run_needs_nothing_outside(cmd, tmp_path):
@@ -270,7 +296,6 @@ def test_the_default_run_needs_nothing_outside(cmd, tmp_path):
 
 
 def test_command_with_set_and_comparison(cmd, tmp_path):
-    cli = pytest.importorskip("distinctad.cli")
     path, rows = cmd
     predictions = write(tmp_path / "p.csv", told(rows, imdbid="imdbid", start="start", end="end"))
     arguments = ["score", predictions, "--annotations", path, "--out", tmp_path / "out", "--resamples", 20]

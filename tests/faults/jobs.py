@@ -26,7 +26,7 @@ from distinctad.describe import describe  # noqa: E402
 from distinctad.feature_tower import FeatureSettings, Tower  # noqa: E402
 from distinctad.features import encode_films  # noqa: E402
 from distinctad.score_figures import Options  # noqa: E402
-from distinctad.score_report import write_report  # noqa: E402
+from distinctad.score_report import fill, report_folder  # noqa: E402
 
 SRT = "1\n00:00:01,500 --> 00:00:02,000\nHello.\n\n2\n00:00:04,000 --> 00:00:04,500\nYes?\n"
 METRICS = ("rouge_l", "length", "repetition")
@@ -75,7 +75,8 @@ def run(job: str, inputs: Path, out: Path, progress: Callable[..., None] | None 
         encode_films(films, out / "x.h5", how, progress=progress, tower=StubTower())
         return out / "x.h5"
     options = Options(metrics=METRICS, resamples=20, progress=False)
-    write_report(score.score(inputs / "predictions.csv", None, inputs / "annotations.csv", None, options), out / "s")
+    with report_folder(out / "s") as folder:
+        fill(folder, score.score(inputs / "predictions.csv", None, inputs / "annotations.csv", None, options))
     return out / "s"
 
 
