@@ -16,11 +16,12 @@ LAUNCH = $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_pre
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv voice demo demo-offline test suite coverage lint pocket floor audit fuzz mutations bench docs
+.PHONY: help venv voice demo demo-offline test suite quick coverage lint pocket floor audit fuzz mutations bench docs
 
 help:
 	@echo "make demo    draw a held-out film, describe it, print drafts beside the truth"
 	@echo "make test    ruff, mypy, pytest"
+	@echo "make quick   the tests that take seconds, in a few minutes"
 	@echo "make coverage  the tests once more, half again as long: which lines they reach, 85 % at least"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make floor   the model tests at the oldest supported torch and transformers, in $(FLOOR)"
@@ -72,6 +73,7 @@ mutations: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench.py $(BENCH)
+	$(BIN)/python tools/readme_numbers.py
 
 docs: $(STAMP)
 	$(BIN)/python tools/dataflow.py
@@ -88,6 +90,9 @@ test: $(STAMP)
 
 suite: $(STAMP)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+quick: $(STAMP)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
 
 coverage: $(STAMP)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term

@@ -1,4 +1,8 @@
-"""Tars and zips from elsewhere, read without unpacking: bounded, plain files only, no path that leaves the folder."""
+"""Tars and zips from elsewhere, read without unpacking: bounded, plain files only, no path that leaves the folder.
+
+TV-AD's frames and clip shards come as tars. No public set comes as a zip today: `read_zip_member` is for data owners
+whose sets do, so that nobody has to write these guards anew.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Roles as databases write them, and the name that a prompt uses.
 
-Source: data specification ("first token of the role unless it is a title"), after AutoAD-II's rule, which is here too
-(`first_token`). What goes beyond it is our own choice: notes in brackets, nicknames in quotes, possessives, roles that
-describe instead of naming ("Man in Line"), and "Self". The word lists were made by reading the public banks.
+Source: data specification ("first token of the role unless it is a title"), after AutoAD-II's rule: the
+first token, or the second where the first ends with a full stop. What goes beyond it is our own choice: notes in
+brackets, nicknames in quotes, possessives, roles that describe instead of naming ("Man in Line"), and "Self". The word
+lists were made by reading the public banks.
 """
 
 from __future__ import annotations
@@ -219,14 +220,6 @@ def surname(role: str) -> str:
     while names and _leads(names[0]):
         names = names[1:]
     return names[-1].strip(",.") if len(names) > 1 or (names and len(names) < len(tokens)) else ""
-
-
-def first_token(role: str) -> str:
-    """AutoAD-II's rule, to compare with: the first token, or the second where the first ends with a full stop."""
-    tokens = role.split()
-    if len(tokens) > 1 and tokens[0].endswith("."):
-        return re.sub(r"[^\w\s]", "", tokens[1])
-    return tokens[0] if tokens else ""
 
 
 def oddness(role: str) -> float:

@@ -1,7 +1,8 @@
 """A training stream from a written Parquet folder: rows with features, sharded, exactly resumable, bounded memory.
 
 `datasets`' own streaming reads these folders too; per row it encodes and decodes every nested column again, which costs
-more than the features. This stream reads one row group (a film) at a time and takes its features in one block.
+more than the features. This stream reads one row group (a film) at a time and takes its features in one block. It is
+for training loops of data owners; `train/set_features.py` keeps a cache of its own, with casts and portraits.
 """
 
 from __future__ import annotations

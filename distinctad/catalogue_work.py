@@ -64,14 +64,14 @@ class Job:
             UserError: if the model is a folder without a configuration or, for describing, cannot be one of ours; or if
                 there is no voice for what is to be spoken.
         """
+        how = asdict(self.describing if self.task == "describe" else self.encoding)
+        how = {name: value for name, value in how.items() if name not in ("model", "film_id")}
         if self.task == "describe":
             locate(self.model)
             if self.export == "all":
                 heard_voice(self.track)
-        how = asdict(self.describing if self.task == "describe" else self.encoding)
-        how = {name: value for name, value in how.items() if name not in ("model", "film_id")}
-        if self.task == "describe":
-            how |= self._choices()
+            track = asdict(self.track) if self.export == "all" else {"naming": self.track.naming}
+            how |= {"export": self.export, **track}
         folder = CHECKPOINT if self.model is None else Path(self.model)
         model = str(self.model)
         if folder.is_dir():
@@ -80,13 +80,6 @@ class Job:
                 raise UserError(f"the model folder '{folder}' has no config.json", "Give a checkpoint folder.")
             model = sha256_of(*files)
         return {"format": "distinctad.catalogue", "format_version": 1, "task": self.task, "model": model, "how": how}
-
-    def _choices(self) -> dict[str, Any]:
-        """What a folder from before there was a choice does not hold, so that it goes on."""
-        track = asdict(self.track)
-        naming = track.pop("naming")
-        spoken = {"export": self.export, **track} if self.export == "all" else {}
-        return spoken | ({"naming": naming} if naming != "early" else {})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Solved exactly by dynamic programming over the last k choices (Viterbi of order 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -63,19 +63,17 @@ def choose(
     budgets_s: Sequence[float],
     memory: int = MEMORY,
     weight: float = WEIGHT,
-    likeness: Callable[[str, str], float] = repetition,
 ) -> list[int | None]:
     """Choose one candidate a clip.
 
-    Maximises sum(score) - weight * sum over every chosen text of its likeness to each of the last `memory` texts said
-    before it. A clip where nothing fits stays silent (None) and does not count as said.
+    Maximises sum(score) - weight * sum over every chosen text of its `repetition` of each of the last `memory` texts
+    said before it. A clip where nothing fits stays silent (None) and does not count as said.
 
     Args:
         candidates: for each clip, in order of time.
         budgets_s: seconds that each clip's text may take.
         memory: k, how many texts back repetition counts.
         weight: of repetition.
-        likeness: (earlier text, text) -> 0..1.
 
     Returns:
         For each clip the chosen candidate's index, or None. Among equal sequences the one whose indices are smallest.
@@ -97,7 +95,7 @@ def choose(
         for said, (total, before) in states.items():
             for i in fitting:
                 text = options[i].text
-                value = total + options[i].score - weight * sum(likeness(earlier, text) for earlier in said)
+                value = total + options[i].score - weight * sum(repetition(earlier, text) for earlier in said)
                 state = (*said, text)[-memory:] if memory else ()
                 path: _Path = (before, i)
                 if state not in reached or _better(value, path, *reached[state]):
@@ -124,25 +122,3 @@ def _better(value: float, path: _Path, than: float, than_path: _Path) -> bool:
         return value > than
     one, other = ([-1 if i is None else i for i in _unrolled(each)] for each in (path, than_path))
     return one < other
-
-
-def worth(texts: Sequence[Candidate | None], memory: int = MEMORY, weight: float = WEIGHT) -> float:
-    """What a finished sequence is worth, by the measure that `choose` maximises.
-
-    Args:
-        texts: the chosen candidates in order; None is silence.
-        memory: k.
-        weight: of repetition.
-
-    Returns:
-        The sum of scores minus the weighted repetition.
-    """
-    said: list[str] = []
-    total = 0.0
-    for option in texts:
-        if option is not None:
-            total += option.score - weight * sum(
-                repetition(earlier, option.text) for earlier in said[-memory:] if memory
-            )
-            said.append(option.text)
-    return total

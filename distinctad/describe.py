@@ -23,7 +23,7 @@ from distinctad.introduce import introduce, reveals
 from distinctad.plan import PathLike, Plan, Settings, name_of, plan, reason_of, without_path
 from distinctad.planner import find_gaps
 from distinctad.planner_rate import Rate
-from distinctad.subtitles import Speech, read_subtitles
+from distinctad.subtitles import Speech, subtitles_of
 from distinctad.track import CAPTION_FILES, MEDIA_FILES, TEXT_FILES, Export, Track, TrackSettings, heard_voice
 from distinctad.unsaid import PLACEHOLDER
 
@@ -108,7 +108,7 @@ def describe(
     names = ALL_FILES if earlier else exports.FILES
     with exports.OutputFolder(Path(out), overwrite, names, "another --out") as folder:
         document = _named(_run(job, model, pipe, progress, about=about)[0], known)
-        return Described(document, folder.write(_texts_of(document)))
+        return Described(document, folder.write(exports.texts_of(document)))
 
 
 def rehearse(
@@ -160,7 +160,7 @@ def _waiting(job: Plan, subtitles: PathLike | None) -> tuple[Plan, dict[str, flo
     if subtitles is None:
         said.append("no subtitles say when dialogue names people, so no description names anybody")
     else:
-        speech = read_subtitles(Path(subtitles))[0]
+        speech = subtitles_of(Path(subtitles), job.info.duration_s)[0]
     return replace(job, warnings=said), reveals([person.name for person in job.cast], speech)
 
 
@@ -240,13 +240,8 @@ def _describe_all(
 ) -> Described:
     with exports.OutputFolder(out, overwrite, ALL_FILES, "another --out") as folder:
         document = track.fitted(*_run(track.job, model, pipe, progress, track.settings.candidates, about))
-        texts = {**_texts_of(document), **track.texts(document)}
+        texts = {**exports.texts_of(document), **track.texts(document)}
         return Described(document, folder.write(texts, track.makers(script_of(document))))
-
-
-def _texts_of(document: dict[str, Any]) -> dict[str, str]:
-    makers = (exports.to_csv, exports.to_json, exports.to_srt, exports.to_vtt)
-    return {name: make(document) for name, make in zip(exports.FILES, makers, strict=True)}
 
 
 def _run(

@@ -22,7 +22,7 @@ from distinctad.plan import PathLike, Plan, Settings, name_of, probe_film, sha25
 from distinctad.planner_fit import Room, rooms
 from distinctad.review import Edit, free_around, log_of, replay
 from distinctad.subtitles import Speech
-from distinctad.track import CAPTION_FILES, MEDIA_FILES, TEXT_FILES, Track, TrackSettings
+from distinctad.track import CAPTION_FILES, TEXT_FILES, Track, TrackSettings
 
 REVIEW_FILES = ("descriptions.draft.json", "edit-log.json")
 _START_S = 2e-3  # a line starts in a free part if it does within the millisecond that `Track.as_edited` allows
@@ -147,7 +147,7 @@ def _places(document: Mapping[str, Any], draft: Mapping[str, Any]) -> list[Room]
 
 
 def _free(cue: Mapping[str, Any], drafted: Mapping[str, Any]) -> tuple[float, float]:
-    """Since when and until when nobody speaks around a line, in seconds; `free` in space/editor.js says the same."""
+    """Since when and until when (s) nobody speaks around a line; `drafted` in space/editor_judge.js says the same."""
     known = free_around(drafted)
     if known:
         return known
@@ -162,11 +162,9 @@ def _texts(document: dict[str, Any], known: Sequence[Speech] | None) -> dict[str
 
     script, speech = script_of(document), known or ()
     reading = script if known is None else script_of(_with_rooms(document, known))
-    makers = (exports.to_csv, exports.to_json, exports.to_srt, exports.to_vtt)
-    made = {name: make(document) for name, make in zip(exports.FILES, makers, strict=True)}
     html = page(script, speech, document["film"]["name"])
     more = (dapt.write(script), transcript(script, speech), narrator_script(reading, speech), html)
-    return {**made, **dict(zip(TEXT_FILES, more, strict=True))}
+    return {**exports.texts_of(document), **dict(zip(TEXT_FILES, more, strict=True))}
 
 
 def _with_rooms(document: dict[str, Any], speech: Sequence[Speech]) -> dict[str, Any]:
@@ -184,6 +182,3 @@ def _with_rooms(document: dict[str, Any], speech: Sequence[Speech]) -> dict[str,
             cue = {**cue, "provenance": {**cue["provenance"], "room_s": around}}
         cues.append(cue)
     return {**document, "cues": cues}
-
-
-EVERY_FILE = (*exports.FILES, *TEXT_FILES, *REVIEW_FILES, *MEDIA_FILES, *CAPTION_FILES)

@@ -111,6 +111,19 @@ def to_vtt(document: dict[str, Any]) -> str:
     return webvtt_descriptions.write(script_of(document))
 
 
+def texts_of(document: dict[str, Any]) -> dict[str, str]:
+    """Write the cues in every format of `FILES`.
+
+    Args:
+        document: as `descriptions.schema.json` says.
+
+    Returns:
+        The text of each file, by file name.
+    """
+    makers = (to_csv, to_json, to_srt, to_vtt)
+    return {name: make(document) for name, make in zip(FILES, makers, strict=True)}
+
+
 class OutputFolder:
     """A folder that gets all its files at once, or none.
 

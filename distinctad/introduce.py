@@ -1,9 +1,7 @@
 """When a person may be named: the "after-reveal" profile of descriptions.
 
 A name is given only after the film has given it: from the first line of dialogue that holds it on. Before that a
-person is "someone", or who the cast's own words say ("a woman in a green coat", then "the woman in a green coat"),
-and the first naming says whom it means. Studios' guides ask for this; the default profile ("early") names people at
-once.
+person is "someone". Studios' guides ask for this; the default profile ("early") names people at once.
 """
 
 from __future__ import annotations
@@ -59,7 +57,6 @@ def introduce(
     texts: Sequence[str],
     times_s: Sequence[float],
     known_from_s: Mapping[str, float],
-    looks: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Take names out of descriptions that come before they are known, in part or whole, with a title before them.
 
@@ -67,35 +64,22 @@ def introduce(
         texts: descriptions in order of time.
         times_s: when each starts.
         known_from_s: for each name since when the film's audience knows it.
-        looks: for a name what is seen ("a woman in a green coat"); without it a person is "someone".
 
     Returns:
-        The texts. With a look the first mention is "a woman ...", later ones "the woman ...", and the first naming
-        "a woman ..., Mara," if nothing was said of her before, else "the woman ..., Mara,".
+        The texts, with "someone" for each name that comes too early.
     """
-    looks = looks or {}
     forms = _forms(known_from_s)
-    shown: set[str] = set()
-    named: set[str] = set()
     told = []
     for text, time_s in zip(texts, times_s, strict=True):
         new, last = "", 0
         for start, end, name in _places(text, forms):
-            known_s, look = known_from_s[name], looks.get(name, "")
-            who = (_definite(look) if name in shown else look) or "someone"
+            if time_s >= known_from_s[name]:
+                continue
             titled = max(last, _TITLED.search(text, last, start).start())  # type: ignore[union-attr]
             owns = re.match(r"['\u2019](?:s\b|(?=\s\w))", text[end:])  # "Mara's dog", "James' dog"
-            after = owns.end() if owns else 0
-            if time_s < known_s:
-                who += "'s" if owns else ""
-            elif look and name not in named and math.isfinite(known_s) and known_s > 0 and not owns:
-                who += f", {text[titled:end]}" + ("" if text[end : end + 1] in ".!?,;:" else ",")
-                named.add(name)
-            else:
-                continue
-            shown.add(name)
-            new += text[last:titled] + (_capital(who) if _opens(text[:titled]) else who)
-            last = end + after
+            someone = "Someone" if _opens(text[:titled]) else "someone"
+            new += text[last:titled] + someone + ("'s" if owns else "")
+            last = end + (owns.end() if owns else 0)
         told.append(new + text[last:])
     return told
 
@@ -157,11 +141,3 @@ def _heard(text: str) -> str:
 def _opens(before: str) -> bool:
     """Whether a sentence starts behind a text."""
     return re.search(r"(?:^|[.!?][\"\u201d\u2019')]*\s)\s*[\"\u201c\u2018'(]*$", before) is not None
-
-
-def _definite(look: str) -> str:
-    return re.sub(r"^(?:an?|one)\s+", "the ", look)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from distinctad.cast import Person, read_cast
 from distinctad.errors import UserError
 from distinctad.intervals import GapRules, Interval, even_intervals, read_intervals, speech_gaps
-from distinctad.subtitles import read_subtitles
+from distinctad.subtitles import subtitles_of
 
 if TYPE_CHECKING:
     from modeling_distinctad.video_distinctad import VideoInfo
@@ -154,13 +154,7 @@ def plan(
 
 
 def _from_subtitles(path: Path, duration_s: float, rules: GapRules) -> tuple[list[Interval], list[str]]:
-    speech, notes = read_subtitles(path)
-    late = sum(line.start_s > duration_s for line in speech)
-    if late > len(speech) / 2:
-        message = f"the subtitles '{path.name}' end at {speech[-1].end_s:.1f} s, the film at {duration_s:.1f} s"
-        raise UserError(message, "Give the subtitles of this film and cut.")
-    if late:
-        notes.append(f"the subtitles '{name_of(path)}': {late} line(s) after the film's end ignored")
+    speech, notes = subtitles_of(path, duration_s)
     found = speech_gaps(speech, duration_s, rules)
     if not found:
         message = f"the subtitles '{path.name}' leave no gap of {rules.min_gap_s:g} s"

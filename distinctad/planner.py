@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from distinctad.errors import UserError
 from distinctad.formats.script import Script, ScriptCue, to_ms
 from distinctad.intervals import GapRules, Interval, speech_gaps
 from distinctad.plan import PathLike, name_of, probe_film
 from distinctad.planner_rate import Rate, assumed
 from distinctad.planner_speech import voice_activity
-from distinctad.subtitles import Speech, read_subtitles
+from distinctad.subtitles import Speech, subtitles_of
 
 Advice = Literal["standard", "extended", "uncertain"]
 FEWEST_WORDS = 4  # a subject, a verb and an object: below that a gap holds a name at best
@@ -133,11 +132,7 @@ def hear(
         UserError: if the subtitles cannot be used or are another film's, or there is neither subtitle nor detector.
     """
     if subtitles is not None:
-        source = Path(subtitles)
-        speech, warnings = read_subtitles(source)
-        if sum(line.start_s > duration_s for line in speech) > len(speech) / 2:
-            message = f"the subtitles '{source.name}' end at {speech[-1].end_s:.1f} s, the film at {duration_s:.1f} s"
-            raise UserError(message, "Give the subtitles of this film and cut.")
+        speech, warnings = subtitles_of(Path(subtitles), duration_s)
         return speech, "subtitles", warnings
     from distinctad.audio.sound import sound_notes
 

@@ -6,7 +6,6 @@ The detector is an extra (`pip install distinctad[vad]`, Silero's model inside t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,13 +90,3 @@ def stretches(chances: np.ndarray, step_s: float, duration_s: float) -> list[Spe
         else:
             joined.append([start_s, end_s])
     return [Speech(max(0.0, a - _PAD_S), min(duration_s, b + _PAD_S)) for a, b in joined]
-
-
-def spoken_seconds(speech: Sequence[Speech], start_s: float, end_s: float) -> float:
-    """Seconds between two times in which somebody speaks; lines that overlap count once."""
-    total, reached = 0.0, start_s
-    for line in sorted(speech, key=lambda line: line.start_s):
-        low, high = max(line.start_s, reached), min(line.end_s, end_s)
-        if high > low:
-            total, reached = total + high - low, high
-    return total

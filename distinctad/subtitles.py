@@ -69,7 +69,7 @@ def read_text(path: Path, what: str, max_bytes: int = MAX_TEXT_BYTES) -> tuple[s
         raise
     except ValueError as error:  # a NUL in the path
         raise UserError(f"{what} {str(path)!r} is no usable path", "Check the path.") from error
-    return decode_text(data, what, path.name)
+    return decode_text(data, what, one_line(path.name))  # a name on disk may be no UTF-8
 
 
 def decode_text(data: bytes, what: str, name: str) -> tuple[str, list[str]]:
@@ -157,8 +157,31 @@ def read_subtitles(path: Path) -> tuple[list[Speech], list[str]]:
         UserError: if the file is none of these formats or holds no line.
     """
     text, notes = read_text(path, "the subtitles")
-    speech, more = parse_subtitles(text, path.name)
+    speech, more = parse_subtitles(text, one_line(path.name))
     return speech, notes + more
+
+
+def subtitles_of(path: Path, duration_s: float) -> tuple[list[Speech], list[str]]:
+    """Read a film's subtitles and refuse another film's; see `read_subtitles`.
+
+    Args:
+        path: the file.
+        duration_s: the film's length in seconds.
+
+    Returns:
+        The lines sorted by time, and the warnings.
+
+    Raises:
+        UserError: as `read_subtitles`, or if most lines start after the film's end.
+    """
+    speech, notes = read_subtitles(path)
+    late = sum(line.start_s > duration_s for line in speech)
+    if late > len(speech) / 2:
+        message = f"the subtitles '{path.name}' end at {speech[-1].end_s:.1f} s, the film at {duration_s:.1f} s"
+        raise UserError(message, "Give the subtitles of this film and cut.")
+    if late:
+        notes.append(f"the subtitles '{one_line(path.name)}': {late} line(s) after the film's end ignored")
+    return speech, notes
 
 
 def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:

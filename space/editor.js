@@ -7,7 +7,7 @@ window.distinctad = (function () {
   const byId = (id) => document.getElementById("dad-" + id);
   const clean = W.clean;
   let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, fresh = null, keys = null, busy = "";
-  const { known, judge, budget, span, told, unsaid } = window.distinctadJudge(() => ({ work, doc, lines }), clean);
+  const { known, judge, budget, span, told, unsaid } = window.distinctadJudge(() => ({ work, doc, lines }));
   const F = window.distinctadFilm({ state: () => ({ doc }), say });
   const arrivals = window.distinctadArrivals({ state: () => ({ work, doc, id, log, stored, refused: refused || loose }), draw: () => scripts().draw(), say });
   const files = window.distinctadFiles(() => ({ id, doc, log }));
@@ -187,7 +187,7 @@ window.distinctad = (function () {
   // ---- a person's own line
   function insert(cue) {
     const line = row(cue), behind = lines.findIndex((one) => one.start_s > line.start_s), at = behind < 0 ? lines.length : behind;
-    line.mine = true;
+    line.added = true;  // in this log; `own` is a person's line of the draft too
     lines.splice(at, 0, line);
     return at;
   }
@@ -297,19 +297,19 @@ window.distinctad = (function () {
   function sum() {
     const count = (test) => lines.filter(test).length, kept = lines.filter((line) => !line.removed);
     const left = count(isOpen);
-    byId("sum").textContent = kept.length + " lines, " + count((line) => !line.mine && changed(line)) + " changed, " + count((line) => line.mine && !line.removed) + " added, " + count((line) => line.reviewed && !line.removed) + " reviewed, " + count((line) => line.long && !line.removed) + " too long, " + (lines.length - kept.length) + " removed. " + (left ? "This is an unreviewed machine draft until every line is marked as reviewed." : "Every line is marked as reviewed.");
+    byId("sum").textContent = kept.length + " lines, " + count((line) => !line.added && changed(line)) + " changed, " + count((line) => line.added && !line.removed) + " added, " + count((line) => line.reviewed && !line.removed) + " reviewed, " + count((line) => line.long && !line.removed) + " too long, " + (lines.length - kept.length) + " removed. " + (left ? "This is an unreviewed machine draft until every line is marked as reviewed." : "Every line is marked as reviewed.");
     later("filter", 50, filter);
   }
   function filter() {
     const how = byId("show").value, here = document.activeElement;
-    const wanted = { all: () => true, open: isOpen, long: (line) => line.long && !line.removed, changed: (line) => line.removed || line.mine || changed(line) }[how];
+    const wanted = { all: () => true, open: isOpen, long: (line) => line.long && !line.removed, changed: (line) => line.removed || line.added || changed(line) }[how];
     lines.forEach((line) => { const hide = !wanted(line) && !line.row.contains(here); if (line.row.hidden !== hide) { line.row.hidden = hide; } });
   }
   function picture() { byId("picture").replaceChildren(R.picture(doc.film.duration_s, work, lines)); }
 
   function wire() {
     if (keys) { return; }
-    keys = window.distinctadKeys({ state: () => ({ lines, doc }), say, clean, typed, update, setText, setFlag, refuses, drop, isOpen, play: F.play, write: (line) => fresh.open(span(line)[1]) });
+    keys = window.distinctadKeys({ state: () => ({ lines, doc }), say, typed, update, setText, setFlag, refuses, drop, isOpen, play: F.play, write: (line) => fresh.open(span(line)[1]) });
     const body = byId("lines"), where = (event) => { const row = event.target.closest("tr"); return row ? Number(row.dataset.at) : -1; };
     body.addEventListener("focusin", (event) => { const at = where(event); if (event.target.tagName === "TEXTAREA") { session = null; lines[at].entered = lines[at].text; } });
     body.addEventListener("focusout", (event) => { if (event.target.tagName === "TEXTAREA") { typed(where(event)); session = null; } });
@@ -347,7 +347,7 @@ window.distinctad = (function () {
       if (loose || (refused && log.length)) { event.preventDefault(); event.returnValue = arrivals.UNKEPT; }
     });
     window.addEventListener("storage", elsewhere);
-    fresh = window.distinctadNew({ state: () => ({ lines, work, doc }), span, budget, clean, say, add, keep: keepForm });
+    fresh = window.distinctadNew({ state: () => ({ lines, work, doc }), span, budget, say, add, keep: keepForm });
   }
 
   // ---- from and to the server
@@ -381,10 +381,9 @@ window.distinctad = (function () {
       const kept = get();
       if (!kept) { return null; }
       const found = JSON.parse(kept.work.draft), name = K.identity(kept.work.draft, found.film.sha256), fits = K.belongs(found, kept.edits);
-      if (kept.work.format !== "distinctad.work" || (kept.id && kept.id !== name)) { throw new Error("no work of this page"); }
+      if (kept.work.format !== "distinctad.work" || kept.id !== name) { throw new Error("no work of this page"); }
       K.saw(name, kept.edits);
       begin(kept.work, found, name, fits ? kept.edits : []);
-      if (!kept.id) { keepWork(); if (stored && fits) { K.retire(); } }
       return fits ? "" : "The edits that this browser kept belong to another draft: they are left out.";
     } catch (error) { say("The script that this browser kept cannot be read."); }
     return null;

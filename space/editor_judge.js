@@ -1,6 +1,6 @@
 // Whether a line fits its place: since when and until when nobody speaks there, and what that leaves for words. The rules
 // are those of distinctad/planner_fit.py (`rooms`) and distinctad/edited.py; tests/space hold both against each other.
-window.distinctadJudge = function (state, clean) {
+window.distinctadJudge = function (state) {
   "use strict";
   const W = window.distinctadWords, BREATH = 0.2, SHORTEST = 0.05, TOUCH = 0.001;
   let judged = null, free = [];
@@ -31,7 +31,7 @@ window.distinctadJudge = function (state, clean) {
   // Where nobody speaks around a line, as far as its draft knows: the rule of distinctad/edited.py, for unknown dialogue.
   function drafted(line) {
     const from = line.cue.start_s, to = line.cue.end_s, room = line.cue.provenance.room_s;
-    if (!room) { return line.added ? [line.start_s, to + line.start_s - from] : [from, to]; }
+    if (!room) { return line.own ? [line.start_s, to + line.start_s - from] : [from, to]; }
     return (line.cue.provenance.fit || "").includes("moved") ? [Math.min(room[0], from), Math.max(room[1], to)] : room;
   }
   // Until when a line may be heard; its own start where there is no room at all.
@@ -40,7 +40,7 @@ window.distinctadJudge = function (state, clean) {
     const place = (known() ? heard() : [drafted(line)]).find((one) => one[0] - TOUCH <= start && start < one[1]);
     if (!place) { return start; }
     let to = place[1];
-    if (line.added) { to = Math.min(to, line.cue.end_s + start - line.cue.start_s); }
+    if (line.own) { to = Math.min(to, line.cue.end_s + start - line.cue.start_s); }
     for (const next of state().lines) {
       const after = next.start_s > start || (next.start_s === start && next.cue.index > line.cue.index);
       if (after && !next.removed && !unsaid(next)) { to = Math.min(to, next.start_s - BREATH); }
@@ -69,7 +69,7 @@ window.distinctadJudge = function (state, clean) {
     const takes = line.silent ? 0 : measured || W.seconds(state().work.rate, line.text), before = line.long;
     line.takes = takes;
     line.long = takes > room + TOUCH;
-    const blank = !clean(line.area.value) && line.text;  // a neighbour's change judges this line too
+    const blank = !W.clean(line.area.value) && line.text;  // a neighbour's change judges this line too
     line.budget.textContent = blank ? EMPTY : line.silent ? UNSAID : budget(takes, room);
     line.budget.classList.toggle("dad-over", line.long);
     return before !== undefined && before !== line.long;

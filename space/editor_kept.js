@@ -5,7 +5,6 @@
 window.distinctadKept = (function () {
   "use strict";
   const WORK = "distinctad-work:", LOG = "distinctad-edits:", NEW = "distinctad-new:", HERE = "distinctad-here", MOST = 20;
-  const OLD = ["distinctad-work", "distinctad-edits"];  // one script for all tabs, as earlier versions kept it
   const clean = window.distinctadWords.clean;
 
   // A draft's name: 64 bits of its text (FNV-1a, two halves with seeds of their own) and the film's sha256. The browser's
@@ -151,18 +150,13 @@ window.distinctadKept = (function () {
   // The script of this tab, else the newest one; null if there is none. Throws where a record cannot be read.
   function read() {
     const mine = sessionStorage.getItem(HERE), id = mine === null ? ids().pop() : mine;
-    const old = OLD.map((name) => localStorage.getItem(name));
-    if (id && has(id)) {
-      here(id);
-      return get(id);
-    }
-    return mine !== "" && old[0] ? { id: "", work: JSON.parse(old[0]), edits: JSON.parse(old[1] || "[]") } : null;
+    if (!id || !has(id)) { return null; }
+    here(id);
+    return get(id);
   }
   const ours = (event) => event.storageArea === localStorage && (event.key === null || event.key.startsWith(WORK) || event.key.startsWith(LOG));
-  function retire() { for (const name of OLD) { localStorage.removeItem(name); } }
   function forget(id, all) {
     for (const one of all ? ids() : [id]) { drop(one); }
-    retire();
     here("");  // a reload of this tab opens no other script
   }
   // What another tab did to a draft: "edits", "gone" or nothing.
@@ -170,5 +164,5 @@ window.distinctadKept = (function () {
     if (event.storageArea !== localStorage || (event.key !== null && event.key !== LOG + id && event.key !== WORK + id)) { return ""; }
     return !has(id) ? "gone" : event.key === LOG + id && event.newValue ? "edits" : "";
   }
-  return { identity, belongs, edits, log, saw, unread, form, keepForm, has, keep, list, get, drop, here, ours, read, retire, forget, heard, others, noRoom };
+  return { identity, belongs, edits, log, saw, unread, form, keepForm, has, keep, list, get, drop, here, ours, read, forget, heard, others, noRoom };
 }());

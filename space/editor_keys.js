@@ -2,7 +2,8 @@
 window.distinctadKeys = function (editor) {
   "use strict";
   const APPLE = /Mac|iPhone|iPad/.test(navigator.platform);  // there Alt, and on Windows Control and Alt, type letters
-  const { say, clean, typed, update, setText, setFlag, refuses, drop, isOpen, play, write } = editor;
+  const { say, typed, update, setText, setFlag, refuses, drop, isOpen, play, write } = editor;
+  const clean = window.distinctadWords.clean;
   const all = () => editor.state().lines;
 
   function go(at, step) {

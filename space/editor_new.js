@@ -54,10 +54,10 @@ window.distinctadNew = function (editor) {
     if (!(to - from >= SHORTEST && to <= length)) { return ["End: give seconds after the start, up to " + length + ".", "end"]; }
     const other = taken().find(([a, b]) => overlap(from, to, a, b));
     if (other) { return [from + " to " + to + " s overlaps " + other[2] + " (" + other[0].toFixed(1) + " to " + other[1].toFixed(1) + " s): choose another start or end.", "start"]; }
-    return editor.clean(byId("text").value) ? null : ["Text: write what is to be said.", "text"];
+    return W.clean(byId("text").value) ? null : ["Text: write what is to be said.", "text"];
   }
   function show() {
-    const from = number(byId("start")), to = number(byId("end")), text = editor.clean(byId("text").value);
+    const from = number(byId("start")), to = number(byId("end")), text = W.clean(byId("text").value);
     byId("said").textContent = "";
     FIELDS.forEach((name) => byId(name).removeAttribute("aria-invalid"));
     byId("budget").textContent = to > from ? editor.budget(W.seconds(editor.state().work.rate, text), to - from) : "Give a start and an end.";
@@ -88,7 +88,7 @@ window.distinctadNew = function (editor) {
     event.preventDefault();
     const found = wrong();
     if (found) { refuse(found[0], byId(found[1])); return; }
-    const line = { start_s: number(byId("start")), end_s: number(byId("end")), text: editor.clean(byId("text").value) };
+    const line = { start_s: number(byId("start")), end_s: number(byId("end")), text: W.clean(byId("text").value) };
     editor.add(line);
     fill([]); keep();
   }

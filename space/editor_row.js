@@ -12,7 +12,7 @@ window.distinctadRow = (function () {
     '<td role="cell"><label class="dad-done"><input type="checkbox"><span>Reviewed</span></label><div class="dad-acts"></div></td></tr>';
   function row(cue) {
     const node = ROW.content.firstElementChild.cloneNode(true), n = cue.index, find = (what) => node.querySelector(what);
-    const line = { cue: cue, row: node, added: cue.provenance.origin === "person", text: cue.text, start_s: cue.start_s, reviewed: Boolean(cue.provenance.reviewed), removed: false, area: find("textarea"), start: find("input[type=number]"), box: find("input[type=checkbox]"), budget: find(".dad-budget"), why: find(".dad-why"), bag: W.bag(cue.text) };
+    const line = { cue: cue, row: node, own: cue.provenance.origin === "person", text: cue.text, start_s: cue.start_s, reviewed: Boolean(cue.provenance.reviewed), removed: false, area: find("textarea"), start: find("input[type=number]"), box: find("input[type=checkbox]"), budget: find(".dad-budget"), why: find(".dad-why"), bag: W.bag(cue.text) };
     line.logged = { text: cue.text, start_s: cue.start_s, reviewed: line.reviewed, removed: false };
     line.budget.id = "dad-b" + n; line.why.id = "dad-w" + n;
     line.area.value = cue.text;
@@ -20,7 +20,6 @@ window.distinctadRow = (function () {
     line.start.value = cue.start_s;
     line.start.setAttribute("aria-label", "Start (s), line " + n);
     find(".dad-play").setAttribute("aria-label", "Play line " + n);
-    find(".dad-done span").textContent = "Reviewed";
     line.box.setAttribute("aria-label", "Reviewed: line " + n);
     const acts = find(".dad-acts"), draft = cue.provenance.draft || cue.text;
     const others = [draft].concat(cue.provenance.alternatives || []).filter((text, at, all) => text !== cue.text && all.indexOf(text) === at);

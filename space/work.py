@@ -21,7 +21,7 @@ from distinctad.exports import to_json
 from distinctad.intervals import GapRules
 from distinctad.planner import find_gaps, hear
 from distinctad.planner_rate import Rate, assumed
-from distinctad.review import Edit, checked_document, edits_of, read_document, read_log
+from distinctad.review import Edit, edits_of, read_document, read_log
 from distinctad.subtitles import Speech, read_text
 from space.limits import CAST_SUFFIXES, SUBTITLE_SUFFIXES, Limits, check_file
 
@@ -141,7 +141,6 @@ def unpack(data: Any, limits: Limits) -> Work:
 
 
 def _check_size(document: dict[str, Any], limits: Limits) -> None:
-    checked_document(document, "the draft")
     cues = document["cues"]
     if len(cues) > limits.cues:
         raise UserError(f"the script has {len(cues)} descriptions, more than {limits.cues}", "Work on it in parts.")

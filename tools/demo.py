@@ -74,10 +74,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Draws, describes, prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=900_100, help="of the film; above 900,000 is held out")
+    parser.add_argument("--ads", type=int, default=18, help="descriptions in the film")
     parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for film and drafts")
     given: Any = parser.parse_args(arguments)
     films, drafts = given.out / "films", given.out / "descriptions"
-    run("pocket", "--seed", str(given.seed), "--films", "1", "--ads", "18", "--out", str(films), "--overwrite")
+    ads = ("--ads", str(given.ads))
+    run("pocket", "--seed", str(given.seed), "--films", "1", *ads, "--out", str(films), "--overwrite")
     film = next(films.rglob(f"film_{given.seed}.mp4"))
     notes = next(films.rglob("annotations.csv"))
     run(

@@ -2,9 +2,10 @@
 
 `python tools/fuzz.py [--parser NAME ...] [--executions N] [--seconds S] [--seed K]` runs Atheris (libFuzzer under
 Python; `pip install atheris`) on each parser of `tools/fuzz_targets.py` until it has N executions or S seconds in all,
-earlier runs counted. What is kept lies in `runs/fuzz/<parser>`; inputs that break a parser are written to
-`tests/faults/crashes/<parser>`, one a place in the code, and every one that libFuzzer itself died of. Exit code 1 if
-anything broke that is not said to be mended (`--mended`), or if a parser's processes died before it had what was asked.
+earlier runs of the same code counted: what ran before a parser's files changed says nothing of them. What is kept lies
+in `runs/fuzz/<parser>`; inputs that break a parser are written to `tests/faults/crashes/<parser>`, one a place in the
+code, and every one that libFuzzer itself died of. Exit code 1 if anything broke that is not said to be mended
+(`--mended`), or if a parser's processes died before it had what was asked.
 `--report` replays what was kept, counts lines and writes docs/fuzzing.md.
 """
 
@@ -40,9 +41,16 @@ WEIRD: tuple[Any, ...] = (
 
 
 def _state(name: str) -> dict[str, Any]:
-    path = KEPT / name / "state.json"
-    fresh: dict[str, Any] = {"executions": 0, "seconds": 0.0, "crashes": []}
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else fresh
+    """What was done so far; counts begin anew where the parser's files are others than those that were fuzzed."""
+    from tools.fuzz_targets import TARGETS
+
+    path, now = KEPT / name / "state.json", TARGETS[name].fingerprint()
+    state: dict[str, Any] = {"fingerprint": now, "date": "", "executions": 0, "seconds": 0.0, "earlier": 0}
+    state |= {"crashes": [], **(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})}
+    if state["fingerprint"] != now:
+        state["earlier"] += state["executions"]
+        state |= {"fingerprint": now, "executions": 0, "seconds": 0.0}
+    return state
 
 
 def _write(name: str, state: dict[str, Any]) -> None:
@@ -108,8 +116,8 @@ class Session:
 
     Args:
         name: of the parser.
-        executions: in all, earlier runs counted.
-        seconds: in all.
+        executions: of this code in all.
+        seconds: of this code in all.
         folder: scratch.
     """
 
@@ -118,6 +126,7 @@ class Session:
 
         self.name, self.target, self.folder = name, TARGETS[name], folder
         self.state, self.limits = _state(name), (executions, seconds)
+        self.state["date"] = time.strftime("%Y-%m-%d", time.gmtime())
         self.begun = self.saved = time.monotonic()
         self.before = self.state["seconds"]
 
@@ -199,8 +208,8 @@ def fuzz(names: list[str], executions: int, seconds: float, seed: int) -> list[s
 
     Args:
         names: of the parsers.
-        executions: of each, earlier runs counted.
-        seconds: of each, earlier runs counted.
+        executions: of each, earlier runs of the same code counted.
+        seconds: of each, counted so too.
         seed: of the mutations.
 
     Returns:
@@ -235,8 +244,8 @@ def _is_short(state: dict[str, Any], executions: int, seconds: float) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--parser", action="append", help="only this one; may be repeated")
-    parser.add_argument("--executions", type=int, default=50_000, help="of each parser, earlier runs counted")
-    parser.add_argument("--seconds", type=float, default=3600.0, help="of each parser, earlier runs counted")
+    parser.add_argument("--executions", type=int, default=50_000, help="of each parser, of its code as it is")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="of each parser, of its code as it is")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--report", action="store_true", help="count lines and write docs/fuzzing.md")
     parser.add_argument("--mended", action="store_true", help="what broke so far is mended: say it if it comes again")
@@ -266,7 +275,7 @@ def main(argv: list[str] | None = None) -> int:
     if given.report:
         from tools.fuzz_report import report
 
-        report(KEPT)
+        report({name: _state(name) for name in TARGETS if (KEPT / name / "state.json").is_file()}, KEPT)
         return 0
     import importlib.util
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -10,9 +9,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from tools.fuzz_targets import TARGETS, attempt
+from tools.fuzz_targets import ROOT, TARGETS, attempt
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "fuzzing.md"
 MOST_REPLAYED = 3000  # kept inputs of a parser whose lines are counted
 HEAD = """# Fuzzing
@@ -23,8 +21,9 @@ parser may raise its documented errors and nothing else, and take 5 s of process
 `tests/faults/crashes` and is replayed by `tests/faults/test_crashes.py`. This file is generated: `python tools/fuzz.py`
 goes on where it was stopped, `python tools/fuzz.py --report` writes it.
 
-Lines: reached by the kept inputs, of the lines of the files that hold the parser (they hold other code too, so 100 % is
-not to be had). Broke: places in the code that an input broke.
+Executions and wall time: of the parser's files as they were when this was written; earlier: executions before one of
+them last changed. Lines: reached by the kept inputs, of the lines of the files that hold the parser (they hold other
+code too, so 100 % is not to be had). Broke: places in the code that an input broke.
 
 """
 
@@ -66,22 +65,23 @@ def table(states: dict[str, dict[str, Any]]) -> str:
     """The figures as Markdown.
 
     Args:
-        states: parser -> executions, seconds, crashes, kept, reached, lines.
+        states: parser -> executions, seconds, earlier, date, crashes, kept, reached, lines.
     """
     rows = [
-        "| parser | reads | executions | wall time (s) | kept inputs | lines | broke |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| parser | reads | executions | wall time (s) | earlier | last run | kept inputs | lines | broke |",
+        "|---|---|---:|---:|---:|---|---:|---:|---:|",
     ]
     for name, state in states.items():
         share = f"{state['reached']} / {state['lines']} ({100 * state['reached'] / max(1, state['lines']):.0f} %)"
         rows.append(
-            f"| {name} | {TARGETS[name].reads} | {state['executions']:,} | {state['seconds']:,.0f} | {state['kept']:,} "
-            f"| {share} | {len(state['crashes'])} |"
+            f"| {name} | {TARGETS[name].reads} | {state['executions']:,} | {state['seconds']:,.0f} "
+            f"| {state['earlier']:,} | {state['date']} | {state['kept']:,} | {share} | {len(state['crashes'])} |"
         )
-    total = sum(state["executions"] for state in states.values())
-    seconds = sum(state["seconds"] for state in states.values())
+    total, seconds, earlier = (
+        sum(state[key] for state in states.values()) for key in ("executions", "seconds", "earlier")
+    )
     broke = [f"* {name}: {place}" for name, state in states.items() for place in state["crashes"]]
-    rows.append(f"| all | {len(states)} parsers | {total:,} | {seconds:,.0f} | | | {len(broke)} |")
+    rows.append(f"| all | {len(states)} parsers | {total:,} | {seconds:,.0f} | {earlier:,} | | | | {len(broke)} |")
     return "\n".join(
         [
             *rows,
@@ -94,21 +94,16 @@ def table(states: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def report(kept: Path) -> None:
+def report(states: dict[str, dict[str, Any]], kept: Path) -> None:
     """Count and write.
 
     Args:
+        states: parser -> executions, seconds, earlier, date, crashes; lines and inputs are counted here.
         kept: the fuzzer's folder.
     """
-    states: dict[str, dict[str, Any]] = {}
-    for name in TARGETS:
-        path = kept / name / "state.json"
-        if not path.is_file():
-            continue
-        state = json.loads(path.read_text(encoding="utf-8"))
+    for name, state in states.items():
         state["reached"], state["lines"] = in_fresh_process(name, kept)
         state["kept"] = len(list((kept / name / "corpus").glob("*")))
-        states[name] = state
         print(f"{name}: {state['reached']} of {state['lines']} lines", file=sys.stderr, flush=True)
     notes = DOCUMENT.read_text(encoding="utf-8").partition("<!-- notes -->")[2] if DOCUMENT.is_file() else "\n"
     DOCUMENT.write_text(HEAD + table(states) + "\n<!-- notes -->" + notes, encoding="utf-8")

@@ -7,6 +7,7 @@ the targets on the inputs that once broke them.
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from tools import fuzz_calls as calls
 from tools import fuzz_seeds as seeds
 
+ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[[bytes, Path], object]
 Seeds = Callable[[Path], Sequence[bytes]]
 
@@ -28,7 +30,7 @@ class Target:
         reads: what it takes, in a few words.
         run: the parser, given an input and a scratch folder.
         errors: names of the error classes that it may raise, with their modules.
-        sources: the files whose lines are counted.
+        sources: the files that hold it; their lines are counted, and executions count until one of them changes.
         seeds: makes first inputs, given a scratch folder.
         is_json: inputs are mutated as JSON too.
     """
@@ -49,6 +51,10 @@ class Target:
             module, _, kind = name.rpartition(".")
             found.append(getattr(importlib.import_module(module), kind))
         return tuple(found)
+
+    def fingerprint(self) -> str:
+        """The start of a hash over `sources` as they are now."""
+        return hashlib.sha256(b"\0".join((ROOT / source).read_bytes() for source in self.sources)).hexdigest()[:16]
 
 
 USER = ("distinctad.errors.UserError",)

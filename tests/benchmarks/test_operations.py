@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,28 @@ def test_the_readme_takes_its_table_from_the_document() -> None:
     found = json.loads(bench.RECORD.read_text(encoding="utf-8"))
     new = readme_numbers.render("<!-- run-record:bench -->\nold\n<!-- /run-record -->\n", None)
     assert new == f"<!-- run-record:bench -->\n{bench.main_table(found)}<!-- /run-record -->\n"
+
+    make = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nbench:")[2].partition("\n\n")[0]
+    assert "tools/readme_numbers.py" in make  # or the tests after `make bench` fail
+
+
+def test_a_part_that_is_measured_anew_has_its_own_day(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = json.loads(bench.RECORD.read_text(encoding="utf-8"))
+    found["dates"] = {"data": "2026-01-02", "metrics": "2026-01-02"}
+    for name in ("RECORD", "TABLE"):
+        monkeypatch.setattr(bench, name, tmp_path / name)
+    bench.RECORD.write_text(json.dumps(found), encoding="utf-8")
+    said = json.dumps({**found["metrics"], "recall_s": 4.5})
+    monkeypatch.setattr(bench.subprocess, "run", lambda *given, **more: subprocess.CompletedProcess([], 0, said, ""))
+    assert bench.main(["--part", "metrics"]) == 0
+    now = json.loads(bench.RECORD.read_text(encoding="utf-8"))
+    today = now["dates"].pop("metrics")
+    assert today > "2026-01-02" == now["dates"].pop("data") and now["dates"] == {}
+    assert now["metrics"]["recall_s"] == 4.5 and now["growth"] == found["growth"]
+    text = bench.TABLE.read_text(encoding="utf-8")
+    assert f"Measured 2026-01-02: data; {today}: metrics; earlier: catalogue, stage1" in text and "4.5 s" in text
+    with pytest.raises(SystemExit):
+        bench.main(["--part", "metrics", "--quick"])  # short and whole figures in one record
 
 
 def test_every_benchmark_is_in_the_run() -> None:
