@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from public_files import CMD, cmd, real, table
 
+from datasets_scripts.annotations import VIDEO_ENDINGS, find_media
 from datasets_scripts.checks import check_file, kind_of
 from datasets_scripts.cmd_ad import CMDADReader
 from datasets_scripts.tables import TableError
@@ -51,6 +52,16 @@ def test_missing_and_unsafe_videos(tmp_path: Path) -> None:
     assert list(reader.report.found["missing_video"].rows) == [1] and list(reader.report.found["unsafe_path"].rows) == [
         2
     ]
+
+
+def test_a_video_is_found_by_any_ending_that_the_commands_take(tmp_path: Path) -> None:
+    for ending in VIDEO_ENDINGS:
+        (tmp_path / f"a{ending}").touch()
+        assert find_media(tmp_path, "a") == f"a{ending}"
+        (tmp_path / f"a{ending}").unlink()
+    assert {".m4v", ".ts"} <= {*VIDEO_ENDINGS} and find_media(tmp_path, "a") is None
+    (tmp_path / "a.tar").touch()  # frames
+    assert find_media(tmp_path, "a") == "a.tar" and ".tar" not in VIDEO_ENDINGS
 
 
 def test_both_names_of_the_id(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datasets_scripts.names import clean_role, first_token, is_descriptive, oddness, prompt_name, surname
+from datasets_scripts.names import clean_role, is_descriptive, oddness, prompt_name, surname
 
 # role, what is left of it, the prompt's name
 CASES = [
@@ -167,12 +167,6 @@ def test_self_is_the_actor(role: str) -> None:
 )  # fmt: skip
 def test_surnames(role: str, last: str) -> None:
     assert surname(role) == last
-
-
-def test_the_peers_rule_is_kept_to_compare_with() -> None:
-    assert [first_token(r) for r in ("Mr. Popper", "Nick Charles", "", "Green's Mother")] == [
-        "Popper", "Nick", "", "Green's",
-    ]  # fmt: skip
 
 
 def test_descriptions_are_no_names() -> None:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from distinctad.choose import Candidate, choose, repetition, worth
+from distinctad.choose import MEMORY, WEIGHT, Candidate, choose, repetition
 
 
 def brute_force(
@@ -31,6 +31,18 @@ def brute_force(
             best = (value, path)
     assert best is not None
     return best
+
+
+def worth(texts: list[Candidate | None], memory: int = MEMORY, weight: float = WEIGHT) -> float:
+    """What a finished sequence is worth, by the measure that `choose` maximises; None is silence."""
+    said: list[str] = []
+    total = 0.0
+    for option in texts:
+        if option is not None:
+            recent = said[-memory:] if memory else []
+            total += option.score - weight * sum(repetition(earlier, option.text) for earlier in recent)
+            said.append(option.text)
+    return total
 
 
 WORDS = "Mara Tom runs jumps waits the a red blue cup door and with slowly".split()

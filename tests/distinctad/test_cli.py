@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -79,8 +78,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_help_is_quick_and_light() -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv = ['distinctad', '--help']\n"
         "import atexit; heavy = {'torch', 'transformers', 'av', 'PIL', 'numpy', 'pandas'}\n"
@@ -88,11 +86,9 @@ def test_help_is_quick_and_light() -> None:
         "from distinctad.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
     assert all(command in done.stdout for command in ("describe", "pocket", "score"))
     assert done.stdout.splitlines()[-1] == "[]"
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
 
 
 def test_module_and_version() -> None:

@@ -129,6 +129,9 @@ def test_names_wait_for_the_dialogue_in_texts_alone_too(film: Path, cast: Path, 
     made = describe(film, **given)
     assert [cue["text"] for cue in made.cues] == ["Someone waits."] * 2
     assert "no subtitles say when dialogue names people" in made.document["warnings"][-1]
+    (tmp_path / "s.srt").write_text(SRT.replace("00:00:0", "01:00:0"))  # another film's
+    with pytest.raises(UserError, match="Give the subtitles of this film"):
+        describe(film, subtitles=tmp_path / "s.srt", **given)
 
 
 def test_complaints_about_the_film_reach_the_user(film: Path, tmp_path: Path) -> None:

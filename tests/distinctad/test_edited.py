@@ -12,14 +12,14 @@ from stand_ins import FakePipe
 
 from distinctad.audio import mix, sound
 from distinctad.audio import voice as voices
-from distinctad.describe import Draft, describe, draft
-from distinctad.edited import EVERY_FILE, REVIEW_FILES, export_edited, voice_over
+from distinctad.describe import ALL_FILES, Draft, describe, draft
+from distinctad.edited import REVIEW_FILES, export_edited, voice_over
 from distinctad.errors import UserError
 from distinctad.exports import FILES, to_json
 from distinctad.formats.convert import read_script
 from distinctad.review import Edit, read_document, read_log, replay
 from distinctad.subtitles import Speech
-from distinctad.track import CAPTION_FILES, MEDIA_FILES, TEXT_FILES, TrackSettings
+from distinctad.track import CAPTION_FILES, TEXT_FILES, TrackSettings
 
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello, Mara.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
 pytestmark = pytest.mark.usefixtures("hum")
@@ -60,7 +60,7 @@ def test_with_the_film_every_file_is_made_and_no_word_is_cut(made: Draft, film: 
     where = tmp_path / "out"
     files = export_edited(made.document, edits, where, speech=made.speech, film=film, too_long=too_long)
     assert too_long == [made.document["cues"][1]["index"]]
-    assert {path.name for path in files} == set(EVERY_FILE) and set(MEDIA_FILES) <= set(EVERY_FILE)
+    assert {path.name for path in files} == {*ALL_FILES, *REVIEW_FILES}
     voiced = voice_over(replay(made.document, edits), film, made.speech, TrackSettings())
     cues = voiced.as_edited(replay(made.document, edits))["cues"]
     assert [cue["text"] for cue in cues] == [edit.after for edit in edits[:2]]
@@ -154,7 +154,7 @@ def test_of_unknown_dialogue_a_line_keeps_to_what_the_draft_says_is_free(
     assert "Dialogue:" not in transcript and "Description: Mara runs." in transcript
     # Nobody speaks is not the same as nobody knows.
     files = export_edited(made.document, edits, tmp_path / "e", speech=[], film=film)
-    assert {path.name for path in files} == {*EVERY_FILE} - {*CAPTION_FILES} and recorded(
+    assert {path.name for path in files} == {*ALL_FILES, *REVIEW_FILES} - {*CAPTION_FILES} and recorded(
         tmp_path / "e" / "player.html"
     ) == [True, True, True]
 

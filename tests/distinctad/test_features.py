@@ -5,10 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +34,6 @@ from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGene
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import embed_images, load_vision, weights_sha256
 from modeling_distinctad.video_distinctad import frame_times, read_frames
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -238,25 +232,6 @@ def test_the_command_lists_and_encodes(clip: Path, films: Path, tmp_path: Path) 
     assert result.exit_code == 0, result.output
     assert "encoded 2 film(s), 33 frames; 0 finished before" in result.output
     assert MadFeatures(out).films == {"one": 20, "two": 13}
-
-
-@pytest.mark.slow
-def test_a_killed_process_loses_no_batch(clip: Path, tmp_path: Path) -> None:
-    film, out = write_film(tmp_path / "long.mp4", 40.0, rate=10, audio=False), tmp_path / "x.h5"
-    words = [sys.executable, "-m", "distinctad", "features", str(film), "--out", str(out), "--model", str(clip)]
-    words += ["--fps", "10", "--batch", "4", "--device", "cpu"]
-    process = subprocess.Popen(words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    rows: list[Path] = []
-    until = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < until and not (rows and rows[0].stat().st_size > 4000):
-        rows = list((tmp_path / "x.h5.parts").glob("*.rows"))
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    assert not out.exists() and rows and rows[0].stat().st_size > 4000
-    encode_films([film], out, FeatureSettings(10.0, clip, batch=4, device="cpu"))
-    encode_films([film], tmp_path / "whole.h5", FeatureSettings(10.0, clip, batch=4, device="cpu"))
-    assert sha256(out) == sha256(tmp_path / "whole.h5")
 
 
 def test_intervals_take_the_nearest_rows(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ import dataclasses
 import json
 import os
 import sys
-import time
 
 import pytest
 import typer
@@ -146,12 +145,13 @@ def test_out_that_is_a_file(tmp_path):
 def test_two_processes_write_the_same(tmp_path):
     draw_films([1, 2], tmp_path / "one", TEXT_ONLY)
     draw_films([1, 2], tmp_path / "two", TEXT_ONLY, jobs=2)
-    for path in sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file()):
-        other = tmp_path / "two" / path.relative_to(tmp_path / "one")
-        if path.name == "pocket.json":  # its films stand in the order in which they were finished
-            assert json.loads(path.read_text()) == json.loads(other.read_text())
-        else:
-            assert path.read_bytes() == other.read_bytes()
+    one, two = (
+        {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        for out in (tmp_path / "one", tmp_path / "two")
+    )
+    # Its films stand in the order in which they were finished.
+    assert json.loads(one.pop("pocket.json")) == json.loads(two.pop("pocket.json"))
+    assert one == two
 
 
 def test_tv_layout_and_the_word_about_sound(tmp_path):
@@ -204,7 +204,5 @@ def test_help_needs_no_heavy_import():
         "heavy = {'torch', 'numpy', 'av', 'cv2', 'transformers', 'rich.progress'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
-    start = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - start < 10

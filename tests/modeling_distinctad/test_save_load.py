@@ -226,46 +226,48 @@ REMOTE = """
 import sys, torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText
-folder, again = sys.argv[1:]
-config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
-assert config.model_type == "distinctad" and config.num_prompt_vectors == 4
-model = AutoModel.from_pretrained(folder, trust_remote_code=True)
-assert type(model).__module__.startswith("transformers_modules."), type(model).__module__
-expected = load_file(folder + "/expected.safetensors")
-inputs = {name[6:]: tensor for name, tensor in expected.items() if name.startswith("input.")}
-with torch.no_grad():
-    assert torch.allclose(model(**inputs).logits, expected["logits"], atol=1e-6)
-assert "perceiver.latents" in model.trainable_parameter_names()
-assert not any(name.startswith(("vision_tower", "language_model")) for name in model.trainable_parameter_names())
-model.save_pretrained(again)
-for auto in (AutoModel, AutoModelForImageTextToText):
-    loaded = auto.from_pretrained(again, trust_remote_code=True)
+for folder in sys.argv[1:]:
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
+    assert config.model_type == "distinctad" and config.num_prompt_vectors == 4
+    model = AutoModel.from_pretrained(folder, trust_remote_code=True)
+    assert type(model).__module__.startswith("transformers_modules."), type(model).__module__
+    expected = load_file(folder + "/expected.safetensors")
+    inputs = {name[6:]: tensor for name, tensor in expected.items() if name.startswith("input.")}
     with torch.no_grad():
-        assert torch.allclose(loaded(**inputs).logits, expected["logits"], atol=1e-6)
+        assert torch.allclose(model(**inputs).logits, expected["logits"], atol=1e-6)
+    assert "perceiver.latents" in model.trainable_parameter_names()
+    assert not any(name.startswith(("vision_tower", "language_model")) for name in model.trainable_parameter_names())
+    model.save_pretrained(folder + "_again")
+    for auto in (AutoModel, AutoModelForImageTextToText):
+        loaded = auto.from_pretrained(folder + "_again", trust_remote_code=True)
+        with torch.no_grad():
+            assert torch.allclose(loaded(**inputs).logits, expected["logits"], atol=1e-6)
+    print(config.text_config.model_type, "works")
 assert "modeling_distinctad" not in sys.modules
-print("remote code works")
 """
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama"])
-def test_remote_code_in_a_fresh_process(kind: str, tmp_path: Path) -> None:
-    model = tiny_models.model(kind)
-    model.save_pretrained(tmp_path / "saved")
-    mapped = json.loads((tmp_path / "saved" / "config.json").read_text())["auto_map"]
-    assert set(mapped) == {"AutoConfig", "AutoModel", "AutoModelForImageTextToText"}
-    inputs = tiny_models.inputs()
-    tensors = {f"input.{name}": tensor.contiguous() for name, tensor in inputs.items()}
-    save_file(tensors | {"logits": logits_of(model)}, tmp_path / "saved" / "expected.safetensors")
+@pytest.mark.slow
+def test_remote_code_in_a_fresh_process(tmp_path: Path) -> None:
+    kinds = ("gpt2", "llama")
+    for kind in kinds:
+        model = tiny_models.model(kind)
+        model.save_pretrained(tmp_path / kind)
+        mapped = json.loads((tmp_path / kind / "config.json").read_text())["auto_map"]
+        assert set(mapped) == {"AutoConfig", "AutoModel", "AutoModelForImageTextToText"}
+        inputs = tiny_models.inputs()
+        tensors = {f"input.{name}": tensor.contiguous() for name, tensor in inputs.items()}
+        save_file(tensors | {"logits": logits_of(model)}, tmp_path / kind / "expected.safetensors")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", ALONE + REMOTE, str(tmp_path / "saved"), str(tmp_path / "again")],
+        [sys.executable, "-c", ALONE + REMOTE, *(str(tmp_path / kind) for kind in kinds)],
         cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "remote code works" in done.stdout
+    assert all(f"{kind} works" in done.stdout for kind in kinds)
 
 
 def test_golden_checkpoint() -> None:

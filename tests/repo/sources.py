@@ -23,7 +23,7 @@ def text_files() -> list[Path]:
     """Every text file of the project: rooms, tests, documents, and the files in the root folder."""
     folders = (*ROOMS, "tests", "docs", ".ci")
     found = [p for folder in folders for p in (ROOT / folder).rglob("*") if p.is_file()]
-    found += [p for p in ROOT.iterdir() if p.is_file()]
+    found += [p for p in ROOT.iterdir() if p.is_file() and p.name != ".git"]  # in a worktree it is a file
     generated = (".coverage", "egg-info", "__pycache__", "_cache")
     return sorted(p for p in found if p.suffix in TEXT_SUFFIXES and not any(g in str(p) for g in generated))
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 from sources import PACKAGED, ROOMS, ROOT, functions, name, python_files, tree
@@ -55,12 +59,25 @@ def test_no_unsafe_or_swallowing_code(room: str) -> None:
     assert not wrong
 
 
-def test_the_wheel_holds_the_four_rooms_and_their_data() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    tools = project["tool"]["setuptools"]
-    assert {pattern.rstrip("*") for pattern in tools["packages"]["find"]["include"]} == set(PACKAGED)
-    assert "checkpoint/*" in tools["package-data"]["distinctad"]
-    assert project["project"]["scripts"] == {"distinctad": "distinctad.cli:main"}
+@pytest.mark.slow
+def test_the_wheel_holds_the_four_rooms_and_their_data(tmp_path: Path) -> None:
+    for room in PACKAGED:
+        shutil.copytree(ROOT / room, tmp_path / "source" / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, tmp_path / "source" / file)
+    build = "from setuptools.build_meta import build_wheel; build_wheel('..')"
+    done = subprocess.run(
+        [sys.executable, "-c", build], cwd=tmp_path / "source", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-800:]
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        [scripts] = [entry for entry in archive.namelist() if entry.endswith(".dist-info/entry_points.txt")]
+        assert "distinctad = distinctad.cli:main" in archive.read(scripts).decode()
+        held = {entry for entry in archive.namelist() if ".dist-info/" not in entry}
+    kinds = {".py", ".json", ".md", ".html", ".safetensors"}
+    rooms = [path for room in PACKAGED for path in (ROOT / room).rglob("*") if path.suffix in kinds]
+    assert held == {name(path) for path in rooms} and "distinctad/checkpoint/model.safetensors" in held
 
 
 def test_pins_are_exact_and_leave_torch_to_the_makefile() -> None:

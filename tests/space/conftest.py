@@ -1,4 +1,4 @@
-"""A served Space for the tests of this folder, and a browser to visit it with."""
+"""A served Space for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -71,16 +71,3 @@ def served(desk: Any) -> Iterator[str]:
     address = app.launch(page, desk.limits, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")[1]
     yield address
     page.close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium without a window; tests that want it are left out where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as machine:
-        opened = machine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()

@@ -19,7 +19,8 @@ import httpx
 import pytest
 from visitor import Visitor
 
-from distinctad.edited import EVERY_FILE
+from distinctad.describe import ALL_FILES
+from distinctad.edited import REVIEW_FILES
 from distinctad.formats.convert import read_script
 from distinctad.loading import CHECKPOINT
 from distinctad.review import replay_files
@@ -96,7 +97,7 @@ def test_a_film_becomes_a_track_that_people_can_use(browser: Any, started: str, 
         tab.click("#make-all")
         tab.wait_for_selector("#made a")
         files = visitor.download(tmp_path)
-        assert set(files) == set(EVERY_FILE) and all(path.stat().st_size for path in files.values())
+        assert set(files) == {*ALL_FILES, *REVIEW_FILES} and all(path.stat().st_size for path in files.values())
         assert visitor.violations() == [] and visitor.errors == [] and visitor.outside == []
         tab.reload()
         visitor.script()

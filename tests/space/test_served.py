@@ -23,7 +23,8 @@ from gradio_client import Client, handle_file
 from stand_ins import Hum
 
 from distinctad.audio.voice import Remembering
-from distinctad.edited import EVERY_FILE
+from distinctad.describe import ALL_FILES
+from distinctad.edited import REVIEW_FILES
 from distinctad.exports import to_json
 from distinctad.review import read_document, read_log, replay
 from space.limits import Limits
@@ -100,7 +101,7 @@ def test_every_file_is_made_with_the_film_and_refused_with_another(
     work, _ = describe(client, film, srt)
     given = {"script": work, "duck_db": -12, "api_name": "/export_all"}
     files = client.predict(film=handle_file(str(film)), **given)
-    assert {Path(path).name for path in files} == set(EVERY_FILE)
+    assert {Path(path).name for path in files} == {*ALL_FILES, *REVIEW_FILES}
     other = tmp_path / "film_7.mp4"
     other.write_bytes(film.read_bytes() + bytes(8))
     with pytest.raises(Exception, match="is not the one that this script was made for"):

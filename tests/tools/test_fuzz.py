@@ -13,6 +13,7 @@ import pytest
 
 from tools import fuzz, fuzz_report
 
+CODE = fuzz_report.TARGETS["literals"].fingerprint()
 ASKED = ["--parser", "literals", "--executions", "10", "--seconds", "5"]
 Child = Callable[..., Any]
 
@@ -30,7 +31,7 @@ def ending(kept: Path, code: int, executions: int, crashes: list[str], artifact:
     """A child that leaves a state and a file behind."""
 
     def run(*given: Any, **more: Any) -> Any:
-        state = {"executions": executions, "seconds": 0.1, "crashes": crashes}
+        state = {"fingerprint": CODE, "executions": executions, "seconds": 0.1, "crashes": crashes}
         (kept / "state.json").write_text(json.dumps(state), encoding="utf-8")
         if artifact:
             (kept / artifact).write_bytes(b"[[")
@@ -83,4 +84,17 @@ def test_a_parser_that_was_never_fuzzed_can_be_reported(
     monkeypatch.setattr(fuzz_report, "TARGETS", {"literals": fuzz_report.TARGETS["literals"]})
     monkeypatch.setattr(fuzz_report, "in_fresh_process", fuzz_report.lines_reached)  # its lines are counted elsewhere
     assert fuzz.main(["--parser", "literals", "--mended"]) == 0 == fuzz.main(["--report"])
-    assert "| literals | literal cells | 0 | 0 | 0 | " in (tmp_path / "fuzzing.md").read_text(encoding="utf-8")
+    assert "| literals | literal cells | 0 | 0 | 0 |  | 0 | " in (tmp_path / "fuzzing.md").read_text(encoding="utf-8")
+
+
+def test_what_ran_before_the_parser_changed_counts_as_earlier(kept: Path, tmp_path: Path) -> None:
+    before = {"fingerprint": CODE, "date": "2026-01-02", "executions": 10, "seconds": 5.0, "earlier": 3, "crashes": []}
+    (kept / "state.json").write_text(json.dumps(before), encoding="utf-8")
+    assert fuzz._state("literals") == before
+    (kept / "state.json").write_text(json.dumps({**before, "fingerprint": "of other code"}), encoding="utf-8")
+    assert fuzz._state("literals") == {**before, "executions": 0, "seconds": 0.0, "earlier": 13}
+    session = fuzz.Session("literals", 2, 60.0, tmp_path)
+    session.run(b"[1]")
+    fuzz._write("literals", session.state)
+    after = fuzz._state("literals")
+    assert (after["executions"], after["earlier"]) == (1, 13) and after["date"] > before["date"]

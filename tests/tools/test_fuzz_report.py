@@ -15,9 +15,10 @@ from train import clip_parquet
 
 def test_the_table_adds_up() -> None:
     state = {"executions": 50_000, "seconds": 12.4, "crashes": ["ValueError in a.py:f"], "kept": 7, "reached": 3}
+    state |= {"earlier": 100, "date": "2026-01-02"}
     text = table({"cast": {**state, "lines": 4}, "bank": {**state, "lines": 0, "crashes": []}})
-    assert "| cast | cast files, JSON and CSV | 50,000 | 12 | 7 | 3 / 4 (75 %) | 1 |" in text
-    assert "| all | 2 parsers | 100,000 | 25 | | | 1 |" in text and "* cast: ValueError in a.py:f" in text
+    assert "| cast | cast files, JSON and CSV | 50,000 | 12 | 100 | 2026-01-02 | 7 | 3 / 4 (75 %) | 1 |" in text
+    assert "| all | 2 parsers | 100,000 | 25 | 200 | | | | 1 |" in text and "* cast: ValueError in a.py:f" in text
 
 
 def test_lines_are_counted_by_what_was_kept(tmp_path: Path) -> None:
