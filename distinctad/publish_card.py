@@ -68,7 +68,7 @@ def model_card(record: Mapping[str, Any], config: Mapping[str, Any], repository:
     pocket = _of_pocket_films(record)
     parts = [f"---\n{_front_matter(record, pocket, repository)}\n---\n", f"# {repository.split('/')[-1]}\n", REVIEW]
     parts += [_introduction(config), "## Use", USE.format(repository=repository).strip()]
-    parts += ["## Results", *_results(record, pocket)]
+    parts += ["## Results", *_results(record, config, pocket)]
     parts += ["## Limits", (POCKET_LIMIT if pocket else "") + LIMITS.strip()]
     parts += ["## Training", *_training(record), "## Licences", _licences(record, config, pocket)]
     parts += ["## Citation", CITATION.strip()]
@@ -157,7 +157,7 @@ def _introduction(config: Mapping[str, Any]) -> str:
     )
 
 
-def _results(record: Mapping[str, Any], pocket: bool) -> list[str]:
+def _results(record: Mapping[str, Any], config: Mapping[str, Any], pocket: bool) -> list[str]:
     metrics = record["metrics"]
     if "blind" not in metrics:
         return ["No figures on films held out were recorded. What training itself measured:", _table(metrics)]
@@ -166,7 +166,11 @@ def _results(record: Mapping[str, Any], pocket: bool) -> list[str]:
     said = f"On {blind.get('films', '?')} {kind} ({blind.get('ads', '?')} descriptions); percent, CIDEr on the papers' "
     said += "scale. Chance: the texts dealt anew within each film, or blind guessing of a slot. Black pictures: the "
     said += "same with nothing to see."
-    counted = {name: value for name, value in blind.items() if name not in ("films", "ads")}
+    decoding = ", ".join(f"`{key}` {value}" for key, value in config.items() if key.startswith("decode_"))
+    said += f" Decoding, of `config.json`: {decoding}." if decoding else ""
+    if origin := blind.get("provenance"):
+        said += f" Measured by `{origin['command']}` at commit `{origin['commit']}`."
+    counted = {name: value for name, value in blind.items() if name not in ("films", "ads", "provenance")}
     training = {name: value for name, value in metrics.items() if name != "blind"}
     return [said, _table(counted), "### While training", _table(training)]
 
@@ -184,8 +188,8 @@ def _training(record: Mapping[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {value}" for name, value in record["versions"].items())
     return [
         f"Stage `{record['stage']}` of the project's recipe, commit `{record['commit']}`, seed {record['seed']}, data "
-        f"fingerprint `{record['data']}`, {record['wall_s'] / 60:.0f} minutes on {hardware}; {versions}. The whole "
-        "configuration is in `run_record.json`.",
+        f"fingerprint `{record['data']}`, {record['wall_s'] / 60:.0f} minutes on {hardware}; {versions}. The "
+        "training's whole configuration is in `run_record.json`.",
         f"    {record['command']}",
     ]
 

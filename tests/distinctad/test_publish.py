@@ -135,6 +135,19 @@ def test_the_card_is_the_run_records(hub: Path) -> None:
         assert f"\n## {heading}\n" in card.text
 
 
+def test_the_card_says_how_the_blind_figures_were_decoded_and_measured() -> None:
+    from distinctad.publish_card import model_card
+
+    record = json.loads((CHECKPOINT / "run_record.json").read_text(encoding="utf-8"))
+    config = json.loads((CHECKPOINT / "config.json").read_text(encoding="utf-8"))
+    record["metrics"]["blind"]["provenance"] = {"command": "python tools/blind.py --out DIR", "commit": "abc"}
+    results = model_card(record, config, "lab/model").split("## Results")[1].split("## Limits")[0]
+    for key in ("decode_contrast", "decode_num_beams"):  # the first was chosen after the training
+        assert f"`{key}` {config[key]}" in results
+    assert "Measured by `python tools/blind.py --out DIR` at commit `abc`." in results
+    assert "provenance" not in results
+
+
 def test_a_card_for_other_data_claims_neither_its_licence_nor_figures_that_are_not_there() -> None:
     from distinctad.publish_card import model_card
 
