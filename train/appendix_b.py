@@ -80,6 +80,20 @@ def clip_cosines(frames: Any) -> np.ndarray:
     return cosines(units.mean(axis=1))
 
 
+def long_enough(films: Sequence[FilmSimilarity], far: int) -> tuple[list[FilmSimilarity], list[str]]:
+    """The films that have clips over `far` apart, and the names of the others.
+
+    Raises:
+        ValueError: none has.
+    """
+    clips = {film.film: len(film.matrices["clip"]) for film in films}
+    kept = [film for film in films if clips[film.film] > far + 1]
+    if not kept:
+        longest = max(clips.values(), default=0)
+        raise ValueError(f"the longest film has {longest} clips, none over {far} apart; expected some; lower --far")
+    return kept, [name for name, count in clips.items() if count <= far + 1]
+
+
 def neighbour_excess(films: Sequence[FilmSimilarity], near: int = NEAR, far: int = FAR) -> dict[str, Any]:
     """The excess by column, and what CLIP_AD changes, as means over clips with 95 % intervals over films.
 
@@ -270,10 +284,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked.films = asked.films or "800001-800004"
         films = film_similarity(asked.clip, asked.clip_ad, parse_seeds(asked.films), asked.preset)
         towers = {name: weights_sha256(load_vision(getattr(asked, name))) for name in ("clip", "clip_ad")}
+    films, short = long_enough(films, asked.far)
+    if short:
+        print(f"left out, no clips over {asked.far} apart: {', '.join(short)}")
     found = neighbour_excess(films, asked.near, asked.far)
     draw(films[: asked.drawn], asked.out, asked.near, asked.far)
     made = {} if asked.features else {"preset": asked.preset}
-    record = {"films": asked.films, **made, "towers": towers, "neighbour_excess": found}
+    record = {"films": asked.films, **made, "towers": towers, "too_short": short, "neighbour_excess": found}
     write_whole(asked.out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
     print(summary(found))
     return 0

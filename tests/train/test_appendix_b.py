@@ -92,6 +92,16 @@ def test_the_command_writes_picture_and_record(
     assert "lower --far" in refused(appendix_b.main, [*argv, "--far", "40"])
 
 
+def test_films_without_clips_far_apart_are_left_out_by_name() -> None:
+    short, long = (FilmSimilarity(name, {key: banded(n, 0.5) for key in ("clip", "clip_ad", "text")})
+                   for name, n in (("a", 14), ("b", 15)))  # fmt: skip
+    kept, names = appendix_b.long_enough([short, long], 13)
+    assert kept == [long] and names == ["a"]  # of b, the first and the last clip are 14 apart
+    assert appendix_b.neighbour_excess(kept, far=13)["clips"] == 2
+    with pytest.raises(ValueError, match="longest film has 15 clips, none over 14 apart"):
+        appendix_b.long_enough([short, long], 14)
+
+
 def test_whole_films_come_from_two_caches(
     towers: dict[str, str], features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: Any
 ) -> None:
