@@ -83,8 +83,6 @@ def joined(parts: list[Found], rows: list[Tensor], pad: int) -> Found:
     Returns:
         Texts (M, K, the longest S).
     """
-    if len(parts) == 1:
-        return parts[0]
     places, width = torch.cat(rows).argsort(), max(part.ids.shape[-1] for part in parts)
     ids = [nn.functional.pad(part.ids, (0, width - part.ids.shape[-1]), value=pad) for part in parts]
     scores = [part.scores for part in parts if part.scores is not None]

@@ -349,6 +349,8 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel, GenerationMi
         lengths = prompts.mask.sum(dim=-1)
         self._require_room(int(lengths.max()) + 1, "a prompt with one new token has")
         parts = by_room(settings, lengths, self._positions)
+        if len(parts) == 1:  # nearly always: no prompt need be copied
+            return self._search(prompts, parts[0][1], keep)
         found = [self._search(prompts.of(rows), own, keep) for rows, own in parts]
         return joined(found, [rows for rows, _ in parts], settings["pad_token_id"])
 

@@ -67,17 +67,19 @@ def excess_by_clip(similarity: np.ndarray, near: int = NEAR, far: int = FAR) -> 
     return found
 
 
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(min=1e-12)
+
+
 def cosines(features: np.ndarray) -> np.ndarray:
     """(n, n) float64 cosines of features (n, C)."""
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)
+    unit = _unit(features)
     return unit @ unit.T
 
 
 def clip_cosines(frames: Any) -> np.ndarray:
     """(n, n) float64 cosines of clips, each the mean of its unit frames; frames (n, T, C), a tensor of any float."""
-    units = frames.double().numpy()
-    units = units / np.linalg.norm(units, axis=-1, keepdims=True).clip(min=1e-12)
-    return cosines(units.mean(axis=1))
+    return cosines(_unit(frames.double().numpy()).mean(axis=1))
 
 
 def long_enough(films: Sequence[FilmSimilarity], far: int) -> tuple[list[FilmSimilarity], list[str]]:

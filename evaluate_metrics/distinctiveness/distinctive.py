@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .words import CLOSED_CLASS, capitalised_words, distinctive_words, name_words, words
+from .words import CLOSED_CLASS, capitalised_words, distinctive_words, name_words, names_given, words
 
 WINDOW = 16
 
@@ -112,13 +112,11 @@ def distinctive_of_sums(sums: np.ndarray) -> np.ndarray:
 
 def signature(window: int, films: Iterable[Any], names: Mapping[str, Iterable[str]] | None) -> dict[str, Any]:
     """What makes two results comparable: among others whose names came from casts."""
-    every, listed = {str(film) for film in films}, {str(film) for film in names or {}}
-    some = f"given for {len(every & listed)} of {len(every)} films, else capitalised words"
     return {
         "metric": "distinctiveness",
         "window": window,
         "words": "words v1, without closed-class words and names",
-        "names": "given" if every <= listed else some if every & listed else "capitalised words",
+        "names": names_given(films, names or {}),
         "scale": "x100, counts of the whole set",
         "version": 2,
     }

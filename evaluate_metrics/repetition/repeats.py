@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .words import CLOSED_CLASS, capitalised_words, name_words, words
+from .words import CLOSED_CLASS, capitalised_words, name_words, names_given, words
 
 LAST_K = 5
 GRAM = 4
@@ -127,14 +127,12 @@ def _shares(found: Sequence[Repeats]) -> dict[str, float | None]:
 
 def signature(last_k: int, films: Iterable[Any], names: Mapping[str, Iterable[str]] | None) -> dict[str, Any]:
     """What makes two results comparable: among others whose names came from casts."""
-    every, listed = {str(film) for film in films}, {str(film) for film in names or {}}
-    some = f"given for {len(every & listed)} of {len(every)} films, else capitalised words"
     return {
         "metric": "repetition",
         "last_k": last_k,
         "gram": GRAM,
         "words": "words v1, without closed-class words and names",
-        "names": "given" if every <= listed else some if every & listed else "capitalised words",
+        "names": names_given(films, names or {}),
         "scale": "x100, counts of the whole set",
         "version": 2,
     }

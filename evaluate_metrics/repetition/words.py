@@ -113,6 +113,20 @@ def name_words(names: Iterable[str]) -> set[str]:
     return {word for name in names for word in words(name)} - TITLES - CLOSED_CLASS
 
 
+def names_given(films: Iterable[object], names: Iterable[object]) -> str:
+    """For which films the names are a cast's, in the words of a metric's signature.
+
+    Args:
+        films: that are scored.
+        names: the films of which a cast is given.
+    """
+    every, listed = {str(film) for film in films}, {str(film) for film in names}
+    if every <= listed:
+        return "given"
+    some = f"given for {len(every & listed)} of {len(every)} films, else capitalised words"
+    return some if every & listed else "capitalised words"
+
+
 def distinctive_words(texts: Sequence[str], names: Iterable[str] = (), stop_list: bool = True) -> list[set[str]]:
     """Find for each AD of one window the words that stand in no OTHER AD of it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2LMHeadModel
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tiny_stage2 import arguments, losses, run
+
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
-from train.arguments import RunArguments
 from train.collators import WindowCollator, consecutive_windows
 from train.features import FeatureCache
 from train.stage2 import (
-    Stage2Arguments,
     build_model,
     build_processor,
     check_run,
@@ -30,28 +33,6 @@ from train.stage2_trainer import Stage2Trainer
 from train.stops import NotFiniteError
 
 FROZEN = ("vision_tower.", "language_model.")
-
-
-def arguments(towers: dict[str, str], features: Path, **changes: Any) -> Stage2Arguments:
-    return Stage2Arguments(
-        **{
-            "clip": towers["clip"], "language": towers["lm"], "features": str(features), "epochs": 2, "max_steps": 4,
-            "window_size": 8, "train_characters": "predicted",
-            "perceiver_depth": 1, "warmup_share": 0.25, "decode_num_beams": 1, **changes,
-        }
-    )  # fmt: skip
-
-
-def run(folder: Path) -> RunArguments:
-    return RunArguments(
-        output_dir=str(folder), learning_rate=1e-3, lr_schedule="constant", batch_size=2, bf16=False, logging_steps=1,
-        save_steps=2,
-    )  # fmt: skip
-
-
-def losses(folder: Path) -> list[float]:
-    record = json.loads((folder / "run_record.json").read_text(encoding="utf-8"))
-    return [line["loss"] for line in record["curve"] if "loss" in line]
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +13,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tiny_stage2 import arguments, losses, run
+
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_language
 from train import features as features_of
-from train.arguments import RunArguments
 from train.collators import WindowCollator, consecutive_windows
 from train.features import FeatureArguments, FeatureCache, build_cache
-from train.stage2 import Stage2Arguments, train, window_options
+from train.stage2 import train, window_options
 from train.stage2_evaluation import evaluate_windows
 
-
-def arguments(towers: dict[str, str], features: Path, **changes: Any) -> Stage2Arguments:
-    return Stage2Arguments(
-        **{
-            "clip": towers["clip"], "language": towers["lm"], "features": str(features), "epochs": 2, "max_steps": 2,
-            "window_size": 8, "train_characters": "predicted", "perceiver_depth": 1, "warmup_share": 0.0,
-            "decode_num_beams": 1, **changes,
-        }
-    )  # fmt: skip
-
-
-def run(folder: Path) -> RunArguments:
-    return RunArguments(
-        output_dir=str(folder), learning_rate=1e-2, lr_schedule="constant", batch_size=1, bf16=False, logging_steps=1,
-        save_steps=1,
-    )  # fmt: skip
-
-
-def losses(folder: Path) -> list[float]:
-    record = json.loads((folder / "run_record.json").read_text(encoding="utf-8"))
-    return [line["loss"] for line in record["curve"] if "loss" in line]
+SHORT = {"max_steps": 2, "warmup_share": 0.0}
+STEP = {"learning_rate": 1e-2, "batch_size": 1, "save_steps": 1}
 
 
 def changed_cache(features: Path, folder: Path, frames: int | None = None, **about: Any) -> Path:
@@ -61,7 +46,7 @@ def test_frames_that_met_the_square_in_another_way_are_refused(
 ) -> None:
     cropped = changed_cache(features, tmp_path / "cropped", frame_fit="crop")
     with pytest.raises(ValueError, match="frame_fit is 'squash' and .*cropped was made with 'crop'.*--frame_fit crop"):
-        train(arguments(towers, cropped), run(tmp_path / "model"))
+        train(arguments(towers, cropped, **SHORT), run(tmp_path / "model", **STEP))
     assert not (tmp_path / "model").exists()
 
 
@@ -69,7 +54,7 @@ def test_the_caches_frames_are_the_models_and_the_processors(
     towers: dict[str, str], features: Path, tmp_path: Path
 ) -> None:
     four = changed_cache(features, tmp_path / "four", 4, num_frames=4, frame_fit=None)  # as a cache of long ago
-    train(arguments(towers, four, max_steps=1), run(tmp_path / "model"))
+    train(arguments(towers, four, **SHORT | {"max_steps": 1}), run(tmp_path / "model", **STEP))
     model: Any = DistinctADForConditionalGeneration.from_pretrained(tmp_path / "model")
     processor = DistinctADProcessor.from_pretrained(tmp_path / "model", trust_remote_code=False)
     assert model.config.num_frames == processor.num_frames == 4
@@ -94,10 +79,11 @@ def test_a_cache_names_its_tower_and_an_older_one_stays_valid(
 def test_adapters_train_resume_and_are_folded_into_the_saved_weights(
     towers: dict[str, str], features: Path, tmp_path: Path
 ) -> None:
-    asked = arguments(towers, features, lora_rank=2, attention="eager")
-    train(asked, run(tmp_path / "whole"))
-    train(arguments(towers, features, lora_rank=2, attention="eager", max_steps=1), run(tmp_path / "resumed"))
-    train(asked, run(tmp_path / "resumed"))
+    adapted = {**SHORT, "lora_rank": 2, "attention": "eager"}
+    asked = arguments(towers, features, **adapted)
+    train(asked, run(tmp_path / "whole", **STEP))
+    train(arguments(towers, features, **adapted | {"max_steps": 1}), run(tmp_path / "resumed", **STEP))
+    train(asked, run(tmp_path / "resumed", **STEP))
     whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "resumed"))
     assert whole.keys() == resumed.keys() and all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert losses(tmp_path / "whole") == losses(tmp_path / "resumed") and len(losses(tmp_path / "whole")) == 2
@@ -134,8 +120,8 @@ def test_layers_computed_anew_change_no_loss_and_no_weight(
             return plain(self, *given, **named)
 
         monkeypatch.setattr(GPT2MLP, "forward", forward)
-        asked = arguments(towers, features, max_steps=1, activation_checkpointing=again)
-        train(asked, run(tmp_path / str(again)))
+        asked = arguments(towers, features, **SHORT | {"max_steps": 1}, activation_checkpointing=again)
+        train(asked, run(tmp_path / str(again), **STEP))
     assert calls[True] == calls[False] + 1  # one layer, one step
     assert losses(tmp_path / "True") == losses(tmp_path / "False")
     ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("True", "False"))
