@@ -197,9 +197,9 @@ def loss_figures(quick: bool) -> dict[str, Any]:
 # ---------------------------------------------------------------------- input
 def loader_figures(quick: bool) -> dict[str, Any]:
     """The loader beside plain sequential decoding, on a film that is drawn for it."""
+    from benchmarks.loader import loader_rate, plain_processor
     from datasets_scripts.pocket.film import write_film
     from datasets_scripts.pocket.story import make_film
-    from train.clip_sources import loader_rate, plain_processor
 
     ads, workers = (4 if quick else 18), min(2, len(os.sched_getaffinity(0)))
     film = make_film(1, ads=18)

@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from clip_films import jpeg, write_film, write_tar
 
+from benchmarks.loader import plain_processor
 from modeling_distinctad.video_distinctad import read_frames
 from train.clip_items import ClipError, TooManyFailures
-from train.clip_sources import build_source, plain_processor
+from train.clip_sources import build_source
 from train.stage1 import Stage1Arguments, build_data
 
 

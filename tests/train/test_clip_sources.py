@@ -21,10 +21,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from clip_films import jpeg, rows_of, write_film, write_rows
 
+from benchmarks.loader import loader_rate, plain_processor
 from modeling_distinctad.video_distinctad import frame_times, read_frames
 from train import clip_files, clip_items
 from train.clip_items import ClipError, Failures, TooManyFailures
-from train.clip_sources import KINDS, build_source, loader_rate, plain_processor
+from train.clip_sources import KINDS, build_source
 from train.frame_cache import FrameCache
 from train.frame_squares import to_squares
 from train.stage1 import Stage1Arguments, build_data

@@ -15,9 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from clip_films import rows_of, write_film, write_rows
 from tiny_stage1 import arguments, run
 
+from benchmarks.loader import plain_processor
 from modeling_distinctad.video_distinctad import frame_times, read_frames
 from train import stage1
-from train.clip_sources import build_source, plain_processor
+from train.clip_sources import build_source
 
 
 @pytest.fixture(scope="module")
