@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from datasets_scripts.words import CLOSED_CLASS, words
 
@@ -49,7 +49,7 @@ def repetition(before: str, now: str) -> float:
     return _repetition(tuple(words(before)), tuple(words(now)))
 
 
-@cache
+@lru_cache(4096)  # the pairs of the last texts said; without a bound every film ever done would stay
 def _repetition(before: tuple[str, ...], now: tuple[str, ...]) -> float:
     content = set(now) - CLOSED_CLASS
     pairs = set(zip(now, now[1:], strict=False))

@@ -6,6 +6,7 @@ and neighbours of other films (what is rare in one's own film is then unknowable
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -139,10 +140,13 @@ class PocketLine:
         return figures
 
     def steps_of(self, films: list[str], size: int, seed: int, sampling: str) -> list[list[Window]]:
-        """The windows of every step: `batch_size` of them, and at another N as many clips as those have.
+        """The windows of every step: `batch_size` of them, and at another N as many clips in all as those have.
 
         A film's first and last window are mostly cut short, the more of them the larger N is, so as many windows times
         N would not be as many clips.
+
+        Raises:
+            ValueError: at another N so many clips are fewer windows than there are steps.
         """
         schedules = dict[int, list[Window]]()
         for n in {size, self.asked.window_size}:
@@ -152,15 +156,16 @@ class PocketLine:
                 more = scheduled_windows(self.cache, films, n, seed + 1000 * epoch, 1, sampling)
                 found += [(epoch, film, rows) for _, film, rows in more]
                 epoch += 1
-        batch, steps, given, due = self.run.batch_size, list[list[Window]](), 0, 0
-        left = iter(schedules[size])
-        for step in range(self.asked.steps):
-            due += clips_of([schedules[self.asked.window_size][step * batch : (step + 1) * batch]])
-            steps.append([])
-            while given < due:
-                steps[-1].append(next(left))
-                given += len(steps[-1][-1][2])
-        return steps
+        steps = self.asked.steps
+        due = clips_of([schedules[self.asked.window_size][: steps * self.run.batch_size]])
+        given = itertools.accumulate(len(rows) for _, _, rows in schedules[size])
+        count = 1 + next(i for i, clips in enumerate(given) if clips >= due)  # windows in all
+        if count < steps:
+            raise ValueError(
+                f"{count} windows of {size} clips for {steps} steps; expected one a step at least; "
+                f"raise batch_size ({self.run.batch_size}) or take fewer steps of this table"
+            )
+        return [schedules[size][step * count // steps : (step + 1) * count // steps] for step in range(steps)]
 
     def describe(self, model: Any, collator: WindowCollator, windows: Sequence[Window]) -> dict[int, str]:
         """Row number -> text; ADs told in an earlier pass are no context of this one."""

@@ -245,6 +245,24 @@ def test_steps_hold_as_many_clips_at_every_window_size(sampling: str) -> None:
     assert all(0 <= total - totals[16] < size for size, total in totals.items())
 
 
+def test_every_step_has_a_window_or_the_arm_is_refused() -> None:
+    """A step of one window of 32 overshot so far that the steps after it had none, and the run broke in its middle."""
+    cache = SimpleNamespace(films={f"f{k}": list(range(100 * k, 100 * k + 26 + k % 12)) for k in range(150)})
+    line: Any = SimpleNamespace(cache=cache, asked=SimpleNamespace(steps=600, window_size=16))
+    for batch in (1, 2, 4):
+        line.run = SimpleNamespace(batch_size=batch)
+        for size in (2, 8, 16, 32):
+            if (batch, size) == (1, 32):  # fewer windows than steps
+                with pytest.raises(
+                    ValueError, match=r"\d+ windows of 32 clips for 600 steps; .* raise batch_size \(1\)"
+                ):
+                    PocketLine.steps_of(line, list(cache.films), size, 1, "consecutive")
+                continue
+            steps = PocketLine.steps_of(line, list(cache.films), size, 1, "consecutive")
+            sizes = [len(windows) for windows in steps]
+            assert len(steps) == 600 and min(sizes) >= 1 and max(sizes) - min(sizes) <= 1
+
+
 def test_runs_on_other_films_or_another_language_model_are_others(towers: dict[str, str], tmp_path: Path) -> None:
     asked = ablations.AblationArguments(features=str(tmp_path), language=towers["lm"])
     found = set()
