@@ -161,7 +161,7 @@ def write_features(
             for start in range(0, len(rows), 4096):
                 stored[start : start + 4096] = rows[start : start + 4096]
             stored.attrs.update(_stored(attributes))
-    with part.open("rb") as file:
+    with part.open("r+b") as file:  # Windows syncs no file that is open for reading alone
         os.fsync(file.fileno())
     part.replace(path)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 # Letters, marks and digits of any script; `_` is punctuation here. Combining marks are not in \w, hence the table.
 MARKS = "".join(char for char in map(chr, range(0x300, 0x1F000)) if unicodedata.category(char)[0] == "M")
@@ -47,6 +47,8 @@ CLOSED_CLASS: frozenset[str] = frozenset(_CLOSED_CLASS_TEXT.split())
 
 # Titles are no names, but they stand beside names in role lists and must not stop "doctor" from being a content word.
 TITLES = frozenset("mr mrs ms miss dr sir".split())
+# The full stop of an abbreviated title ends no sentence. "Miss" and "Sir" are no abbreviations; "St." is a street too.
+_TITLE_STOP = re.compile(r"\b(?:Mr|Mrs|Ms|Dr)\.\s*$")
 
 
 def _spans(text: str) -> Iterator[tuple[str, int]]:
@@ -89,8 +91,9 @@ def cased_words(text: str) -> list[tuple[str, bool]]:
 def capitalised_words(texts: Iterable[str]) -> set[str]:
     """Guess the names in some ADs without a character bank: words capitalised away from a sentence start.
 
-    Source: method specification, "Distinctive words". "I" is no name. Known slips: places and brands count as
-    names; a name that only ever begins its sentences is missed, so pass a whole film where you can.
+    Source: method specification, "Distinctive words". "I" and titles are no names. Known slips: places and brands count
+    as names; so does what follows a sentence that ends in a title ("... with the Dr. Smoke rises."); a name that only
+    ever begins its sentences or follows another abbreviation ("St. Jude") is missed: pass a whole film where you can.
 
     Args:
         texts: ADs, best all of one film.
@@ -103,14 +106,30 @@ def capitalised_words(texts: Iterable[str]) -> set[str]:
         normal = unicodedata.normalize("NFKC", text).translate(_SAME)
         for word, start in _spans(text):
             before = normal[:start]
-            if start and before.strip() and not _SENTENCE_END.search(before) and word[0].isupper() and word != "I":
+            inside = before.strip() and (not _SENTENCE_END.search(before) or _TITLE_STOP.search(before))
+            if inside and word[0].isupper() and word != "I":
                 found.add(_fold(word))
-    return found
+    return found - TITLES
 
 
 def name_words(names: Iterable[str]) -> set[str]:
     """All words of some names but titles and closed-class words ("Dr. Ellie Sattler" gives ellie, sattler)."""
     return {word for name in names for word in words(name)} - TITLES - CLOSED_CLASS
+
+
+def casts_of(casts: Mapping[str, Iterable[str]] | None) -> dict[str, list[str]]:
+    """The names of each film's cast, each film by its name as text.
+
+    Args:
+        casts: {film: names}; None is none.
+
+    Raises:
+        ValueError: if a cast is no list of names; one text would be taken letter by letter.
+    """
+    for film, cast in (casts or {}).items():
+        if isinstance(cast, str) or not isinstance(cast, Iterable):
+            raise ValueError(f"the cast of film {film!r} is {cast!r}, expected a list of names; put it into a list")
+    return {str(film): list(cast) for film, cast in (casts or {}).items()}
 
 
 def names_given(films: Iterable[object], names: Iterable[object]) -> str:

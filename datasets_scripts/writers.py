@@ -22,12 +22,13 @@ from datasets.arrow_writer import ParquetWriter
 from datasets_scripts.annotations import find_media
 from datasets_scripts.builders import ADBuilder
 from datasets_scripts.cards import SIGNATURE, card
-from datasets_scripts.one_writer import OutputBusy, only_writer
+from datasets_scripts.one_writer import OutputBusy, only_writer, put_folder
 from datasets_scripts.repairs import short
 
 ROWS_PER_FILE = 50_000
 FORMATS = ("parquet", "webdataset")
 _SPLIT = re.compile(r"\w+(\.\w+)*")  # what `datasets` takes
+_SHARD = re.compile(rf"data/{_SPLIT.pattern}-\d{{5,}}-of-\d{{5,}}\.parquet|{_SPLIT.pattern}-\d{{5,}}\.tar")
 
 
 class WriteError(ValueError):
@@ -62,14 +63,14 @@ def write_folder(
         folder: a new folder.
         form: "parquet" or "webdataset".
         rows_per_file: a file is closed after the film that reaches this many rows.
-        overwrite: whether an existing folder may be replaced; only one that this wrote is.
+        overwrite: whether an existing folder may be replaced; only one that holds what this wrote and nothing else is.
 
     Returns:
         What was written.
 
     Raises:
-        WriteError: the folder is there and not empty (with `overwrite`: and not ours), another process is writing it,
-            the format is unknown, or a split has a name that `load_dataset` refuses.
+        WriteError: the folder is there and not empty (with `overwrite`: holds something else, or what is to be read),
+            another process is writing it, the format is unknown, or a split has a name that `load_dataset` refuses.
     """
     if form not in FORMATS:
         raise WriteError(f"format is {form!r}, expected one of {', '.join(FORMATS)}; choose one")
@@ -78,6 +79,8 @@ def write_folder(
             raise WriteError(
                 f"split is {short(split)}, expected letters, digits and _, with single dots between; choose another"
             )
+    if folder.exists() and folder.samefile(Path.cwd()):  # a shell would be left in a folder that is gone
+        raise WriteError(f"'{folder}' is the folder that this runs in, expected a new one; name another")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Whoever holds the folder may remove the ".part" that a killed process left; nobody else's is there then.
@@ -89,14 +92,10 @@ def write_folder(
 
 def _write_held(builder: ADBuilder, folder: Path, form: str, rows_per_file: int, overwrite: bool) -> Written:
     """`write_folder` once this process holds the folder."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not overwrite:
-            raise WriteError(
-                f"'{folder.name}' is there and not empty, expected a new folder; choose another or overwrite"
-            )
-        if not _is_ours(folder):
-            raise WriteError(f"'{folder.name}' was not written by this command, so is not replaced; remove it yourself")
-    part = folder.with_name(f".{folder.name}.part")
+    part, old = (folder.with_name(f".{folder.name}.{what}") for what in ("part", "replaced"))
+    if old.exists():  # of a process that was killed between its last steps
+        shutil.rmtree(old) if folder.exists() else old.replace(folder)
+    _refuse_strange(folder, builder, overwrite)
     if part.exists():
         shutil.rmtree(part)
     part.mkdir()
@@ -106,9 +105,9 @@ def _write_held(builder: ADBuilder, folder: Path, form: str, rows_per_file: int,
         for split in builder.config.files():
             rows[split] = write(builder, split, part, rows_per_file)
         (part / "README.md").write_text(card(builder, form, rows), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.replace(folder)
+        _refuse_strange(folder, builder, overwrite)  # again: writing took a while
+        put_folder(part, folder, old)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Written(
@@ -116,10 +115,30 @@ def _write_held(builder: ADBuilder, folder: Path, form: str, rows_per_file: int,
     )
 
 
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder holds a card of ours: a slip of the pen must not cost anybody a home."""
-    readme = folder / "README.md"
-    return readme.is_file() and SIGNATURE in readme.read_text(encoding="utf-8", errors="replace")
+def _refuse_strange(folder: Path, builder: ADBuilder, overwrite: bool) -> None:
+    """Refuse a folder that holds anything but what this wrote: a slip of the pen must not cost anybody a home.
+
+    Raises:
+        WriteError: it does, or what the builder reads lies in it, or it may not be overwritten.
+    """
+    if not folder.is_symlink() and (not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))):
+        return
+    if not overwrite:
+        raise WriteError(f"'{folder.name}' is there and not empty, expected a new folder; choose another or overwrite")
+    config, readme = builder.config, folder / "README.md"
+    given = (*config.files().values(), config.bank, config.keys, config.portraits, config.root, config.feature_file)
+    for path in (Path(text).resolve() for text in given if text):
+        if path.is_relative_to(folder.resolve()):
+            raise WriteError(f"'{path.name}' is to be read and lies in '{folder.name}'; choose another folder")
+    if folder.is_symlink() or not (
+        readme.is_file() and SIGNATURE in readme.read_text(encoding="utf-8", errors="replace")
+    ):
+        raise WriteError(f"'{folder.name}' was not written by this command, so is not replaced; remove it yourself")
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder).as_posix()
+        ours = inside == "README.md" or _SHARD.fullmatch(inside) is not None
+        if path.is_symlink() or (not ours and not path.is_dir()):
+            raise WriteError(f"'{folder.name}' holds '{inside}', which this command did not write; move it away")
 
 
 def _parts(builder: ADBuilder, split: str, rows_per_file: int) -> list[list[str]]:

@@ -4,6 +4,9 @@
 """
 
 from distinctad.describe import describe
+from distinctad.errors import UserError
+from distinctad.plan import Settings
+from distinctad.track import TrackSettings
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "describe"]
+__all__ = ["Settings", "TrackSettings", "UserError", "__version__", "describe"]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -113,18 +112,16 @@ class _Decoder:
         self, film: str, intervals: Sequence[tuple[float, float]], count: int, mode: str
     ) -> Iterator[tuple[list[Any], list[str], str]]:
         """Yields (pictures, warnings, error) of each clip, in order."""
-        from modeling_distinctad.video_distinctad import VideoError, VideoWarning, iter_clip_frames
+        from modeling_distinctad.video_distinctad import VideoError, iter_clip_frames, video_warnings
 
         source = iter_clip_frames(film, intervals, count, mode=mode)
         while True:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", VideoWarning)
+            with video_warnings() as said:
                 error, pictures = "", None
                 try:
                     pictures = next(source, None)
                 except VideoError as reason:  # as text: what comes out of an actor as an error carries its whole trace
                     error = str(reason)
-            said = [str(warning.message) for warning in caught if issubclass(warning.category, VideoWarning)]
             if pictures is None and not (said or error):
                 return
             yield pictures or [], said, error
@@ -176,13 +173,13 @@ class _Encoder:
 
     def _clips(self, film: str, intervals: Sequence[tuple[float, float]], count: int) -> Iterator[Sequence[Any]]:
         """As `read_clips`, from the decoder."""
-        from modeling_distinctad.video_distinctad import VideoError, VideoWarning
+        from modeling_distinctad.video_distinctad import VideoError, warn_of_video
 
         ask = self.decoder.clips.options(num_returns="streaming", _generator_backpressure_num_objects=CLIPS_UNDER_WAY)
         for reference in ask.remote(str(film), list(intervals), count, self.mode):
             pictures, said, error = self.ray.get(reference)
             for message in said:
-                warnings.warn(message, VideoWarning, stacklevel=2)
+                warn_of_video(message)
             if error:
                 raise VideoError(error)
             if pictures:

@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from datasets_scripts.one_writer import lock_file
 from distinctad.catalogue import Catalogue, Film, HashBook, Shard
 from distinctad.errors import UserError, one_line
 from distinctad.plan import sha256_of
@@ -315,16 +316,6 @@ def _write(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path, wait: bool = False) -> Iterator[bool]:
-    """Lock a file; gives whether that could be done. Where the system has no such locks, it always can."""
-    try:
-        import fcntl
-    except ImportError:
-        yield True
-        return
+    """Lock a file; gives whether that could be done. Where there are no such locks, it always can."""
     with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        yield lock_file(file, wait)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from distinctad.describe import describe
 from distinctad.errors import UserError, one_line
 from distinctad.feature_tower import FeatureSettings
 from distinctad.loading import CHECKPOINT, locate
+from distinctad.orphans import end_with_parent
 from distinctad.plan import Settings, name_of, sha256_of
 from distinctad.track import Export, TrackSettings, heard_voice
 
@@ -290,7 +290,7 @@ def _serve(line: Connection, job: Job) -> None:
     """Be a worker: load the model, then answer each film with its result."""
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         worker = FilmWorker(job)
     except UserError as error:
@@ -305,11 +305,3 @@ def _serve(line: Connection, job: Job) -> None:
         except EOFError:
             return
         line.send(worker.do(film))
-
-
-def _end_with_parent() -> None:
-    """End this process at once when the parent is gone, killed or not: nobody would hear of the film."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -1,7 +1,8 @@
 """The command line: `distinctad describe | plan | convert | pocket | score`.
 
 Only typer is imported here; each command imports what it needs when it runs. Whatever a user got wrong arrives as a
-`UserError` and leaves as one line on the error stream and exit code 2, for every command, at one place (`_Group`).
+`UserError`, or as the system's own `OSError`, and leaves as one line on the error stream and exit code 2, for every
+command, at one place (`_Group`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from distinctad.catalogue_command import catalogue_command
 from distinctad.data import data_app
 from distinctad.describe import Described, rehearse
 from distinctad.describe import describe as describe_film
-from distinctad.errors import UserError
+from distinctad.errors import UserError, one_line
 from distinctad.exports import REVIEW
 from distinctad.feature_tower import FeatureSettings
-from distinctad.features import features_command
+from distinctad.features_command import features_command
 from distinctad.formats.convert import convert_command
 from distinctad.intervals import GapRules
 from distinctad.introduce import Naming
@@ -52,19 +53,38 @@ _FIELDS = {"export"}.union(
 
 
 class _Group(TyperGroup):
-    """A command group that says a `UserError` in one line and ends with exit code 2."""
+    """A command group that says a `UserError` or an `OSError` in one line and ends with exit code 2."""
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the chosen command.
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run the command line: here and not in `invoke`, for --help and --version write too.
 
         Raises:
-            typer.Exit: with code 2, after a `UserError` has been said.
+            SystemExit: at its end; with code 2 after an error has been said, quietly where nobody reads any more.
         """
         try:
-            return super().invoke(ctx)
+            return super().main(*arguments, **options)
         except UserError as error:
             typer.echo(f"Error: {_with_options(str(error))}", err=True)
-            raise typer.Exit(2) from error
+            raise SystemExit(2) from error
+        except OSError as error:  # every path that is looked at may be out of bounds, or its name too long
+            typer.echo(f"Error: {_refused(error)}", err=True)
+            raise SystemExit(2) from error
+
+
+def _refused(error: OSError) -> UserError:
+    """What the system refused, in the user's words."""
+    reason = one_line(error.strerror or str(error), 160)
+    if error.filename is not None:
+        path = one_line(str(error.filename), 160)
+        return UserError(f"'{path}' cannot be used ({reason})", "Check the path and your rights.")
+    if error.errno is None:  # a library's own, about a model or the Hub
+        return UserError(reason, "Check the names and the connection.")
+    try:
+        sys.stdout.flush()
+    except OSError:  # closed now, or the interpreter tries once more at its end, and says so in its own way
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+    return UserError(f"the output cannot be written ({reason})", "Check where it goes, and the disk.")
 
 
 def _with_options(said: str) -> str:

@@ -159,7 +159,7 @@ def _open(
         if name not in SETS:
             raise UserError(f"'{path.name}' holds no annotations but {name}", "Give an annotation file.")
         options: dict[str, Any] = {"source": source_of(source, None, None)}
-        _own_cast(name, bank, keys)
+        _own_cast(name, bank=bank, keys=keys)
         if name == "pocket":
             if people == "predicted":
                 raise UserError(
@@ -175,10 +175,11 @@ def _open(
         raise _refuse(error) from error
 
 
-def _own_cast(name: str, bank: Path | None, keys: Path | None) -> None:
-    """Refuse a bank that would not be read."""
-    if name == "pocket" and (bank or keys):
-        raise UserError(f"--{'bank' if bank else 'keys'} is given, but pocket films hold their cast", "Leave it out.")
+def _own_cast(name: str, **given: Path | None) -> None:
+    """Refuse a bank, keys or portraits that would not be read."""
+    for option, path in given.items():
+        if name == "pocket" and path is not None:
+            raise UserError(f"--{option} is given, but pocket films hold their cast", "Leave it out.")
 
 
 def _films(reader: AnnotationReader) -> list[str]:
@@ -212,10 +213,12 @@ def stats_command(
     characters: PeopleOption = None,
     bank: BankOption = None,
     keys: KeysOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on the output.")] = False,
 ) -> None:
     """Measure a set: gaps between ADs, lengths, ADs a film, words that neighbours share, distinctive words."""
     from datasets_scripts.statistics import draw, statistics
+    from distinctad.exports import OutputFolder
 
     rows = _rows(_open(annotations, set_name, order, characters, bank, keys, source))
     if not rows:
@@ -224,10 +227,8 @@ def stats_command(
     if out is not None:
         if out.suffix not in (".png", ".svg"):
             raise UserError(f"--out is '{out.name}'", "Give a .png or .svg file.")
-        try:
-            draw(rows, out, annotations.name)
-        except OSError as error:
-            raise UserError(f"'{out}' cannot be written ({error.strerror})", "Choose another folder.") from error
+        with OutputFolder(out.parent, overwrite, names=(out.name,), place="another --out") as folder:
+            folder.write({}, {out.name: lambda path: draw(rows, path, annotations.name)})
     if as_json:
         typer.echo(json.dumps(figures, ensure_ascii=False, indent=1))
         return
@@ -332,7 +333,7 @@ def build_command(
         name = set_name or kind_of(annotations)
         if name not in SETS:
             raise UserError(f"'{annotations.name}' holds no annotations but {name}", "Give an annotation file.")
-        _own_cast(name, bank, keys)
+        _own_cast(name, bank=bank, keys=keys, portraits=portraits)
         given = {"bank": bank, "keys": keys, "portraits": portraits, "root": root, "feature_file": features}
         paths = {key: str(path) for key, path in given.items() if path is not None}
         with tempfile.TemporaryDirectory() as cache:
@@ -348,7 +349,7 @@ def build_command(
             sent = upload_folder(written.folder, repository, dry_run=not upload)
             verb = "uploaded" if upload else "would upload (give --upload to do it)"
             typer.echo(f"{verb} to {repository}, private: {len(sent)} files, {sum(size for _, size in sent)} bytes")
-    except (TableError, WriteError, ValueError, OSError) as error:
+    except (TableError, WriteError, ValueError) as error:
         if isinstance(error, UserError):
             raise
         raise _refuse(error, "Check the files and options.") from error

@@ -5,7 +5,6 @@ Everything heavy is imported where it is used, so that `import distinctad` and t
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -256,12 +255,14 @@ def _run(
 
     Candidates are the beams of the one search; a pipeline without a model (a stand-in) or beams gives one a clip.
     """
-    asked = {"device": job.settings.device, "dtype": job.settings.dtype, "num_beams": None, "contrast": None}
-    used: dict[str, Any] = {"name": "given pipeline", "sha256": None, **asked, **(about or {})}
     if pipe is None:
-        from distinctad.loading import load_pipeline
+        from distinctad.loading import load_pipeline, seeded
 
-        pipe, used = load_pipeline(model, job.settings.device, job.settings.dtype, job.settings.seed)
+        with seeded(job.settings.seed):  # a checkpoint's own settings may ask for sampling
+            pipe, used = load_pipeline(model, job.settings.device, job.settings.dtype, job.settings.seed)
+            return _run(job, None, pipe, progress, candidates, used)
+    asked = {"device": job.settings.device, "dtype": job.settings.dtype, "num_beams": None, "contrast": None}
+    used = {"name": "given pipeline", "sha256": None, **asked, **(about or {})}
     beams: Texts = {}
     if candidates > 1 and hasattr(pipe, "model"):
         records = _call(job, partial(_listened, pipe, candidates, beams), job.intervals, progress)
@@ -340,7 +341,7 @@ def _called(
     generation: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Call the pipeline once; what it says of the film is the user's to mend."""
-    from modeling_distinctad.video_distinctad import VideoError, VideoWarning
+    from modeling_distinctad.video_distinctad import VideoError, video_warnings
 
     settings = job.settings
     search = {"num_beams": settings.num_beams, "contrast": settings.contrast}
@@ -350,8 +351,7 @@ def _called(
         for p in job.cast
     ]
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", VideoWarning)
+        with video_warnings() as said:
             records = pipe(
                 str(job.film),
                 intervals=[(interval.start_s, interval.end_s) for interval in intervals],
@@ -365,13 +365,10 @@ def _called(
     except VideoError as error:
         message = f"the film '{job.film.name}' cannot be decoded: {reason_of(error, job.film)}"
         raise UserError(message, "Copy it again or re-encode it.") from error
-    for warning in caught:
-        if issubclass(warning.category, VideoWarning):
-            note = f"the film '{name_of(job.film)}': {without_path(warning.message, job.film)}"
-            if note not in job.warnings:
-                job.warnings.append(note)
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    for message in said:
+        note = f"the film '{name_of(job.film)}': {without_path(message, job.film)}"
+        if note not in job.warnings:
+            job.warnings.append(note)
     if len(records) != len(intervals):
         raise RuntimeError(
             f"the pipeline gave {len(records)} records for {len(intervals)} intervals; it must give one each"

@@ -175,7 +175,7 @@ class OutputFolder:
             self._held.enter_context(only_writer(base / f"{mark}.lock", self.folder))
             for left in base.glob(f"{mark}-*.partial"):  # of a process that was killed: no living one has this mark
                 shutil.rmtree(left, ignore_errors=True)
-            there = [name for name in self.names if (self.folder / name).exists()]
+            there = [name for name in self.names if os.path.lexists(self.folder / name)]  # a broken link is somebody's
             if there and not self.overwrite:
                 raise UserError(
                     f"the output folder '{self.folder}' holds {there[0]} already",

@@ -11,19 +11,20 @@ import contextlib
 import hashlib
 import json
 import math
+import os
 import shutil
-import warnings
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from datasets_scripts.annotations import VIDEO_ENDINGS
 from datasets_scripts.one_writer import OutputBusy, only_writer
 from distinctad.errors import UserError, one_line
-from distinctad.feature_tower import FeatureSettings, Fit, Stored, Tower
+from distinctad.feature_tower import FeatureSettings, Tower
 from distinctad.plan import name_of, probe_film, reason_of, without_path
 from distinctad.track import MEDIA_FILES
 
@@ -38,7 +39,7 @@ class FilmJob:
     """One film to encode.
 
     Attributes:
-        film: its id: the file's name without ending.
+        film: its id: the file's name without ending, its letters composed (Unicode's NFC) as tables have them.
         path: the file.
         duration_s: its length, seconds.
         frames: rows that it will have.
@@ -72,6 +73,8 @@ class Encoded:
 def films_below(folder: Path, there: Sequence[Path]) -> list[Path]:
     """The videos among all that lies below a folder; hidden ones and what `describe --export all` wrote are left out.
 
+    Folders that cannot be read are named on the error stream: a disk has one of the system's own as often as not.
+
     Args:
         folder: whose films are wanted.
         there: what lies below it, in the order of names.
@@ -82,8 +85,15 @@ def films_below(folder: Path, there: Sequence[Path]) -> list[Path]:
     Raises:
         UserError: there is none.
     """
+    there = [path for path in there if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    for path in filter(Path.is_dir, there):
+        try:
+            os.scandir(path).close()
+        except OSError as error:
+            typer.echo(
+                f"Warning: the folder '{path}' cannot be read ({error.strerror}), its films are left out", err=True
+            )
     found = [path for path in there if path.suffix.lower() in VIDEO_ENDINGS and path.is_file()]
-    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     # A copy of a film that a run described is no other film.
     found = [p for p in found if not (p.name in MEDIA_FILES and p.with_name("descriptions.json").is_file())]
     if not found:
@@ -114,7 +124,7 @@ def find_films(given: Sequence[Path], fps: float) -> list[FilmJob]:
         raise UserError("no film is given", "Give video files or folders of them.")
     films: dict[str, Path] = {}
     for path in paths:
-        film = name_of(Path(path.stem))
+        film = unicodedata.normalize("NFC", name_of(Path(path.stem)))  # macOS may have taken letters and accents apart
         if film in films:
             raise UserError(f"two films are called '{film}' ('{films[film]}', '{path}')", "Rename one of them.")
         films[film] = path
@@ -144,9 +154,9 @@ def encode_films(
 
     Args:
         given: video files and folders of them.
-        out: the file; films are added to one that the same tower made in the same way.
+        out: the file, none of the films; films are added to one that the same tower made in the same way.
         settings: how.
-        overwrite: start anew, whatever `out` holds.
+        overwrite: start anew, whatever films `out` holds; what is no feature file of ours is never replaced.
         progress: called with film, its frames done and in all.
         tower: the tower of these settings, where it is loaded already.
 
@@ -162,6 +172,7 @@ def encode_films(
     if tower is not None:
         tower.said = []
     jobs = find_films(given, settings.fps)
+    _refuse(out, jobs)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with only_writer(out.with_name(f".{out.name}.lock"), out):
@@ -182,6 +193,15 @@ def encode_films(
         ) from error
 
 
+def _refuse(out: Path, jobs: Sequence[FilmJob]) -> None:
+    """Refuse an output that is no file, or one of the films: a shell's * names them all."""
+    if out.is_dir():
+        raise UserError(f"--out '{out}' is a folder, not a file", "Give the file to write.")
+    film = next((job.path for job in jobs if out.exists() and job.path.samefile(out)), None)
+    if film is not None:
+        raise UserError(f"--out '{out}' is the film '{film}'", "Give the features a file of their own.")
+
+
 def _encode_all(
     jobs: list[FilmJob],
     out: Path,
@@ -191,25 +211,32 @@ def _encode_all(
     tower: Tower | None,
 ) -> Encoded:
     """`encode_films` once this process holds the output."""
-    from datasets_scripts.mad_features import read_films, read_settings, write_features
+    from datasets_scripts.mad_features import read_films, read_settings
 
     parts = out.with_name(out.name + ".parts")
-    before = {} if overwrite or not out.exists() else read_films(out)
-    made = None if overwrite or not out.exists() else read_settings(out)
-    if out.exists() and not overwrite and made is None:
+    made = read_settings(out) if out.exists() else None
+    if out.exists() and made is None:
         raise UserError(f"'{out}' does not say which tower made it", "Give --out a new file.")
+    before = {} if made is None or overwrite else read_films(out)
     tower = tower or Tower(settings)
-    if made is not None:
+    if made is not None and not overwrite:
         _same(f"'{out}'", made, tower.about)
     _open_parts(parts, tower.about, overwrite)
     skipped = [job.film for job in jobs if _is_there(job, before, out)]
     todo = [job for job in jobs if job.film not in skipped]
     said = [line for job in todo for line in _encode(job, tower, settings.batch, parts, progress)]
-    films = {job.film: (_rows(parts, job, tower), {"print": job.print, "duration_s": job.duration_s}) for job in todo}
-    if films:
-        write_features(out, tower.about, films, out if before else None)
+    if todo:
+        _put_together(out, parts, todo, tower, out if before else None)
     shutil.rmtree(parts)
     return Encoded(out, {job.film: job.frames for job in todo}, skipped, said + tower.said)
+
+
+def _put_together(out: Path, parts: Path, jobs: Sequence[FilmJob], tower: Tower, keep: Path | None) -> None:
+    """Write the output from whole films; their maps end with this call, for Windows removes no file that is mapped."""
+    from datasets_scripts.mad_features import write_features
+
+    about = {job.film: {"print": job.print, "duration_s": job.duration_s} for job in jobs}
+    write_features(out, tower.about, {job.film: (_rows(parts, job, tower), about[job.film]) for job in jobs}, keep)
 
 
 def _differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -271,7 +298,7 @@ def _is_there(job: FilmJob, before: dict[str, dict[str, Any]], out: Path) -> boo
 
 def _encode(job: FilmJob, tower: Tower, batch: int, parts: Path, progress: Progress | None) -> list[str]:
     """Encode what is missing of a film; returns what the decoder had to mend."""
-    from modeling_distinctad.video_distinctad import VideoError, VideoWarning
+    from modeling_distinctad.video_distinctad import VideoError, video_warnings
 
     marker = _marker(parts, job)
     about = _marked(marker, job)
@@ -279,8 +306,7 @@ def _encode(job: FilmJob, tower: Tower, batch: int, parts: Path, progress: Progr
     if about["whole"]:
         return said
     done = _cut(_row_file(parts, job), tower, batch)
-    with warnings.catch_warnings(record=True) as caught, _row_file(parts, job).open("ab") as file:
-        warnings.simplefilter("always", VideoWarning)
+    with video_warnings() as mended, _row_file(parts, job).open("ab") as file:
         try:
             for images in _blocks(job, tower, done, batch):
                 rows = tower.embed(images).astype(tower.about["stored"])
@@ -292,7 +318,6 @@ def _encode(job: FilmJob, tower: Tower, batch: int, parts: Path, progress: Progr
         except VideoError as error:
             message = f"the film '{job.path.name}' cannot be decoded: {reason_of(error, job.path)}"
             raise UserError(message, "Copy it again or re-encode it.") from error
-    mended = [warning.message for warning in caught if issubclass(warning.category, VideoWarning)]
     said += [f"the film '{name_of(job.path)}': {without_path(message, job.path)}" for message in mended]
     _write(marker, {"print": job.print, "whole": True, "warnings": said})
     return said
@@ -342,56 +367,3 @@ def _marker(parts: Path, job: FilmJob) -> Path:
 
 def _row_file(parts: Path, job: FilmJob) -> Path:
     return _marker(parts, job).with_suffix(".rows")
-
-
-def features_command(
-    films: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
-    out: Annotated[Path | None, typer.Option(help="The HDF5 file; films are added to one that is there.")] = None,
-    fps: Annotated[float, typer.Option(help="Frames a second.")] = 5.0,
-    model: Annotated[
-        str | None, typer.Option(help="CLIP folder, DistinctAD checkpoint or hub id (default: the pocket checkpoint).")
-    ] = None,
-    frame_fit: Annotated[
-        Fit | None, typer.Option(help="How pictures meet the tower's square (default: the model's own way).")
-    ] = None,
-    dtype: Annotated[Stored, typer.Option(help="Of the stored numbers.")] = "float16",
-    batch: Annotated[int, typer.Option(help="Frames encoded at once.")] = 32,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start the file anew.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the films; no model is needed.")] = False,
-) -> None:
-    """Encode films frame by frame into MAD's feature layout; the same command goes on where it was stopped."""
-    settings = FeatureSettings(fps, model, frame_fit, dtype, batch, device)
-    if dry_run:
-        jobs = find_films(films, fps)
-        for job in jobs:
-            typer.echo(f"{job.film}: {job.duration_s:.1f} s, {job.frames} frames")
-        typer.echo(f"{len(jobs)} film(s), {sum(job.frames for job in jobs)} frames at {fps:g} a second")
-        return
-    if out is None:
-        raise UserError("--out is missing", "Give the file to write, or --dry-run to see the films.")
-    with _bar() as step:
-        encoded = encode_films(films, out, settings, overwrite=overwrite, progress=step)
-    for warning in encoded.warnings:
-        typer.echo(f"Warning: {warning}", err=True)
-    frames = sum(encoded.films.values())
-    typer.echo(
-        f"encoded {len(encoded.films)} film(s), {frames} frames; {len(encoded.skipped)} finished before; '{out}'"
-    )
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Progress]:
-    """Show a bar for the film at hand on the error stream while there is a terminal to show it on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("looking at the films", total=None)
-
-        def step(film: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, description=film)
-
-        yield step

@@ -10,6 +10,7 @@ import csv
 import io
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,7 +273,8 @@ def _rows_of_film(
 
 
 def _film_key(text: str) -> str:
-    return _VIDEO_SUFFIX.sub("", text.strip().replace("\\", "/").rsplit("/", 1)[-1]).casefold()
+    name = _VIDEO_SUFFIX.sub("", text.strip().replace("\\", "/").rsplit("/", 1)[-1]).casefold()
+    return unicodedata.normalize("NFC", name)  # macOS may have taken a file's letters and accents apart
 
 
 def _seconds(cell: str, name: str, line: int, column: str) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = Path(__file__).with_name("checkpoint")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+_ONE_AT_A_TIME = threading.RLock()  # `_quiet` turns down the whole process; feature_tower holds it round a load
 
 
 def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) -> tuple[Any, dict[str, Any]]:
@@ -25,7 +28,7 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
         model: a checkpoint folder or a hub id; None is the pocket checkpoint of the package.
         device: "auto" or what `torch.device` takes.
         dtype: one of `DTYPES`.
-        seed: of every random number.
+        seed: of every random number while it is loaded; the process's own go on afterwards where they were.
 
     Returns:
         The pipeline, and {"name", "sha256", "device", "dtype", and the checkpoint's "num_beams" and "contrast"} for the
@@ -47,10 +50,9 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
 
     target = _device(device)
     wanted = "float32" if dtype == "auto" and target.type == "cpu" else dtype
-    transformers.set_seed(seed)
     # A checkpoint carries its code for the Hub's sake; this package has its own, and must neither run that nor ask to.
     transformers.AutoConfig.register("distinctad", DistinctADConfig, exist_ok=True)
-    with _quiet(), _loading_errors(where):
+    with _quiet(), seeded(seed), _loading_errors(where):
         network = DistinctADForConditionalGeneration.from_pretrained(where, dtype=wanted)
         processor = DistinctADProcessor.from_pretrained(where, trust_remote_code=False)
     network.eval()
@@ -136,20 +138,48 @@ def _device(device: str) -> torch.device:
 
 
 @contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed every random number inside, and give the process its own back: who calls a library has numbers of theirs.
+
+    They are the process's: of two threads inside at once each draws from the other's too.
+
+    Args:
+        seed: of Python's, numpy's and torch's.
+
+    Yields:
+        Nothing.
+    """
+    import numpy as np
+    import torch
+    import transformers
+
+    python, numbers = random.getstate(), np.random.get_state()
+    cards = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
+    with torch.random.fork_rng(cards):
+        transformers.set_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numbers)
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the library's bars and its report on missing weights off the screen: the report is read here."""
     from transformers.utils import logging
 
-    level = logging.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
+    with _ONE_AT_A_TIME:
+        level = logging.get_verbosity()
+        bars = logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(level)
+            if bars:
+                logging.enable_progress_bar()
 
 
 @contextlib.contextmanager

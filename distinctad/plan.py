@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -174,14 +173,13 @@ def probe_film(path: Path) -> VideoInfo:
     Raises:
         UserError: if there is no such file, it is no video, has no length, or lacks its end (a broken copy).
     """
-    from modeling_distinctad.video_distinctad import VideoError, VideoWarning, probe
+    from modeling_distinctad.video_distinctad import VideoError, probe, video_warnings
 
     fix = "Give a video file that plays (mp4, mkv, webm, mov, avi)."
     try:
         if not path.is_file():
             raise UserError(f"the film '{path}' is not a file", "Check the path.")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VideoWarning)  # comes again, and is kept, when the frames are read
+        with video_warnings():  # they come again, and are kept, when the frames are read
             info = probe(str(path))
     except VideoError as error:
         raise UserError(f"the film '{path.name}' cannot be used: {reason_of(error, path)}", fix) from error

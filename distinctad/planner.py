@@ -144,13 +144,10 @@ def hear(
 
 def find_cuts(film: Path, duration_s: float, warnings: list[str]) -> list[float]:
     """Find shot cuts, seconds; a film that cannot be decoded to its end has those before, and a warning."""
-    import warnings as python_warnings
-
     from distinctad.planner_shots import shot_cuts
-    from modeling_distinctad.video_distinctad import VideoError, VideoWarning
+    from modeling_distinctad.video_distinctad import VideoError, video_warnings
 
-    with python_warnings.catch_warnings():
-        python_warnings.simplefilter("ignore", VideoWarning)
+    with video_warnings():  # of the pictures, which are not asked for here
         try:
             return shot_cuts(film, duration_s)
         except VideoError:

@@ -44,12 +44,11 @@ def plan_command(
             write = _writer(out)
             folder = held.enter_context(OutputFolder(out.parent, overwrite, names=(out.name,)))
         found = plan_time(film, subtitles, rules, _rate(voice, words_per_second), shots)
-        for warning in found.warnings:
-            typer.echo(f"Warning: {warning}", err=True)
-        typer.echo("\n".join(_lines(found, shots)))
-        if out is not None and write is not None:
+        if out is not None and write is not None:  # before anything is said: nobody may be listening any more
             folder.write({out.name: write(opportunities(found, rules))})
-            typer.echo(str(out))
+    for warning in found.warnings:
+        typer.echo(f"Warning: {warning}", err=True)
+    typer.echo("\n".join([*_lines(found, shots), *([str(out)] if out is not None else [])]))
 
 
 def _writer(out: Path) -> Callable:

@@ -22,6 +22,7 @@ import typer
 
 from datasets_scripts.one_writer import OutputBusy, only_writer
 from distinctad.errors import UserError, one_line
+from distinctad.orphans import end_with_parent
 
 if TYPE_CHECKING:
     from datasets_scripts.pocket.world import Film
@@ -249,7 +250,7 @@ def _draw(
     import multiprocessing
 
     # spawn: the parent may hold threads (progress bar), which a forked child would inherit half-alive
-    with ProcessPoolExecutor(min(jobs, len(seeds)), mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(jobs, len(seeds)), multiprocessing.get_context("spawn"), end_with_parent) as pool:
         running = {pool.submit(_draw_one, seed, out, kind): seed for seed in seeds}
         for done in as_completed(running):
             if progress is not None:

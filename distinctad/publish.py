@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets_scripts.one_writer import OutputBusy, only_writer
+from datasets_scripts.one_writer import OutputBusy, only_writer, put_folder
 from distinctad import __version__
 from distinctad.errors import UserError, one_line
 from distinctad.loading import CHECKPOINT
@@ -104,25 +104,12 @@ def write(
                 _write_parts(whole, model or CHECKPOINT, owner, chosen or PocketSet(), step or (lambda what: None))
                 _write_manifest(whole)
                 refuse_strange(folder)  # again: writing took a while
-                _put(whole, folder, Path(work, "old"))
+                put_folder(whole, folder, Path(work, "old"))
     except OutputBusy as error:
         raise UserError(str(error), "Wait for it, or give another folder.") from error
     except OSError as error:
         raise UserError(f"'{folder}' cannot be written ({error.strerror or error})", "Give another folder.") from error
     return parts_of(folder, model, owner)
-
-
-def _put(whole: Path, folder: Path, old: Path) -> None:
-    """Move the finished folder to its place; what was there moves aside first, and back if that fails."""
-    if not folder.exists():
-        whole.replace(folder)
-        return
-    folder.replace(old)
-    try:
-        whole.replace(folder)
-    except OSError:
-        old.replace(folder)
-        raise
 
 
 def _write_parts(folder: Path, checkpoint: Path, owner: str, chosen: PocketSet, step: Step) -> None:
@@ -173,7 +160,11 @@ def refuse_strange(folder: Path) -> None:
     fix = "Give a new folder, or empty this one yourself."
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise UserError(f"'{folder}' is no folder", "Give a new folder.")
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists():
+        return
+    if folder.samefile(Path.cwd()):  # a shell would be left in a folder that is gone
+        raise UserError(f"'{folder}' is the folder that you are in, which cannot be replaced", "Give a new folder.")
+    if not any(folder.iterdir()):
         return
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

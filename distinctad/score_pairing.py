@@ -7,6 +7,7 @@ the film's or the clip's start, some have no times at all). Whatever the key, it
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ MISMATCHES = 0.01  # share of rows whose text_gt may differ from the annotations
 
 def _film(cell: object) -> str:
     """A film's name; `describe` writes the video's file name, whose ending annotations leave off."""
-    name = str(cell).strip()
+    name = unicodedata.normalize("NFC", str(cell).strip())  # macOS may have taken a file's letters and accents apart
     stem, dot, ending = name.rpartition(".")
     return stem if stem and dot + ending.lower() in VIDEO_ENDINGS else name
 

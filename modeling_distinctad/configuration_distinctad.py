@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
@@ -19,6 +22,25 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "face_tokens": ("min_characters", "always", "never"),
     "frame_fit": ("crop", "pad", "squash"),
 }
+
+# Least value, greatest value and kind of every number.
+_RANGES: dict[str, tuple[float, float, type]] = {
+    **dict.fromkeys(
+        ("num_frames", "num_prompt_vectors", "window_size", "perceiver_depth", "perceiver_heads", "em_num_bases",
+         "em_rounds", "decode_num_beams", "decode_max_new_tokens", "vision_chunk_size", "format_version"),
+        (1, math.inf, Integral),
+    ),
+    **dict.fromkeys(("face_min_characters", "decode_no_repeat_ngram_size"), (0, math.inf, Integral)),
+    "em_seed": (-math.inf, math.inf, Integral),
+    **dict.fromkeys(("alpha", "beta", "decode_length_penalty"), (-math.inf, math.inf, Real)),
+    **dict.fromkeys(
+        ("perceiver_init_std", "perceiver_mlp_ratio", "em_tau", "em_min_mass", "lambda_dist",
+         "decode_repetition_penalty", "decode_contrast", "initializer_range"),
+        (0, math.inf, Real),
+    ),
+    "em_momentum": (0, 1, Real),
+}  # fmt: skip
+_NOT_0 = ("perceiver_mlp_ratio", "em_tau", "decode_repetition_penalty")
 
 _EM_PRESETS: dict[str, dict[str, Any]] = {
     "default": {
@@ -166,13 +188,11 @@ class DistinctADConfig(PreTrainedConfig):
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(allowed)}; choose one.")
-        for name in ("num_frames", "num_prompt_vectors", "window_size", "perceiver_depth", "em_num_bases", "em_rounds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 1 or more; raise it.")
-        if not self.em_tau > 0:
-            raise ValueError(f"em_tau={self.em_tau}: expected a temperature above 0; raise it.")
-        if not 0 <= self.decode_contrast < float("inf"):
-            raise ValueError(f"decode_contrast={self.decode_contrast}: expected a weight of 0 or more; raise it.")
+        for name in _RANGES:
+            self._check_number(name)
+        heads = self.perceiver_heads
+        if heads is not None and self.joint_size % heads:
+            raise ValueError(f"perceiver_heads={heads}: expected a divisor of the width {self.joint_size}; choose one.")
         if self.dist_loss == "bag" and self.dist_normalisation == "own":
             raise ValueError(
                 'dist_normalisation="own" with dist_loss="bag": the double sum has one divisor; set "shared".'
@@ -184,6 +204,32 @@ class DistinctADConfig(PreTrainedConfig):
             )
         if self.format_version > 1:
             raise ValueError(f"format_version={self.format_version}: this code reads 1; update the modeling files.")
+
+    def _check_number(self, name: str) -> None:
+        value, (low, high, kind) = getattr(self, name), _RANGES[name]
+        if value is None and name == "perceiver_heads":
+            return
+        of_kind = isinstance(value, kind) and not isinstance(value, bool)
+        if of_kind and low <= value <= high and abs(value) < math.inf and (value != 0 or name not in _NOT_0):
+            return
+        bounds = "above 0" if name in _NOT_0 else f"{low} or more" if high == math.inf else f"from {low} to {high}"
+        bounds = "finite" if low == -math.inf else bounds
+        said = "whole number" if kind is Integral else "number"
+        raise ValueError(f"{name}={value!r}: expected a {said}, {bounds}; mend it.")
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """Save as transformers does, after the check: a field may have been set since.
+
+        Args:
+            save_directory: the folder.
+            *args: passed on to transformers.
+            **kwargs: passed on to transformers.
+
+        Raises:
+            ValueError: a field holds a value outside its choices or range.
+        """
+        self._check()
+        super().save_pretrained(save_directory, *args, **kwargs)
 
     @property
     def uses_em(self) -> bool:
@@ -233,6 +279,8 @@ def _sub_config(value: dict[str, Any] | PreTrainedConfig | None, default_type: s
                 f"model_type={model_type!r}: expected a tower that transformers knows; update transformers."
             )
         return CONFIG_MAPPING[model_type](**fields)
+    if not isinstance(value, PreTrainedConfig):
+        raise ValueError(f"{value!r} for a tower's configuration: expected a dictionary or an object; pass one.")
     return value
 
 

@@ -273,10 +273,11 @@ def em_health_figures(vectors: Tensor, result: EMResult, clip_mask: Tensor, alph
     """
     figures: dict[str, list[float]] = {}
     for b in range(len(vectors)):
-        h, rebuilt = vectors[b][clip_mask[b]].double(), result.reconstruction[b][clip_mask[b]].double()
+        # On the processor: Apple's GPUs know no float64.
+        h, rebuilt = (x[b][clip_mask[b]].cpu().double() for x in (vectors, result.reconstruction))
         if len(h) < 2:
             continue
-        z = result.responsibilities[b].double().unflatten(0, vectors.shape[1:3])[clip_mask[b]].flatten(0, 1)
+        z = result.responsibilities[b].unflatten(0, vectors.shape[1:3])[clip_mask[b]].flatten(0, 1).cpu().double()
         used, bases = z.mean(dim=0), int(result.basis_mask[b].sum())
         slot_mean = h.mean(dim=0, keepdim=True)
 

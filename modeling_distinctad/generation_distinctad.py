@@ -6,11 +6,18 @@ set there, not what transformers copied into it from the configuration), the con
 
 from __future__ import annotations
 
+import math
+from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+)
 
 _DECODE = (
     "num_beams", "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "max_new_tokens", "contrast",
@@ -29,7 +36,7 @@ def generation_settings(config: Any, kept: GenerationConfig | None, asked: dict[
         Arguments of the language model's `generate`, and "contrast"; never both max_length and max_new_tokens.
 
     Raises:
-        ValueError: several sequences a clip, or a dictionary, are asked for.
+        ValueError: several sequences a clip, or a dictionary, are asked for; or num_beams or contrast is none.
     """
     text = config.text_config
     eos = config.eos_token_id if config.eos_token_id is not None else text.eos_token_id
@@ -47,7 +54,12 @@ def generation_settings(config: Any, kept: GenerationConfig | None, asked: dict[
         settings.pop("max_length", None)
     if settings.get("num_return_sequences", 1) != 1 or settings.get("return_dict_in_generate"):
         raise ValueError("generate: expected one plain sequence a clip; leave out num_return_sequences and dicts.")
-    if settings["num_beams"] == 1:
+    beams, contrast = settings["num_beams"], settings["contrast"]
+    if not isinstance(beams, Integral) or beams < 1:
+        raise ValueError(f"num_beams is {beams!r}; expected a whole number, 1 or more; mend it")
+    if not isinstance(contrast, Real) or not 0 <= float(contrast) < math.inf:
+        raise ValueError(f"contrast is {contrast!r}; expected a weight, 0 (off) or more; mend it")
+    if beams == 1:
         settings.pop("length_penalty")
     return settings
 
@@ -108,4 +120,28 @@ def by_room(settings: dict[str, Any], lengths: Tensor, positions: int | None) ->
     return [((room == most).nonzero()[:, 0], {**settings, "max_new_tokens": most}) for most in room.unique().tolist()]
 
 
-__all__ = ["by_room", "generation_settings", "own_settings"]
+def with_penalties(settings: dict[str, Any]) -> dict[str, Any]:
+    """Put repetition penalty and n-gram ban in as processors of our own, over all new tokens and nothing else.
+
+    transformers builds the penalty for ids that begin with the prompt's padding and lets as many of a row's first
+    tokens pass as the row is padded by. Ids that follow embeddings hold new tokens alone, so a clip's text would depend
+    on the longest prompt beside it. And both of its own warn that they do not see the prompt, which is what is wanted.
+
+    Args:
+        settings: of a search.
+
+    Returns:
+        The settings for the language model's `generate`.
+    """
+    penalty, size = settings.get("repetition_penalty"), settings.get("no_repeat_ngram_size")
+    processors = LogitsProcessorList()
+    if penalty is not None and penalty != 1.0:
+        processors.append(RepetitionPenaltyLogitsProcessor(float(penalty)))
+    if size:
+        processors.append(NoRepeatNGramLogitsProcessor(size))
+    processors += settings.get("logits_processor") or []
+    # Said, not left out: the language model's own generation configuration may hold others.
+    return {**settings, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "logits_processor": processors}
+
+
+__all__ = ["by_room", "generation_settings", "own_settings", "with_penalties"]

@@ -7,7 +7,6 @@ V vocabulary, F portraits of a window. Both towers are frozen; the language mode
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from transformers.utils import can_return_tuple
 
 from .contextual_em_distinctad import ContextualEM, em_health_figures
 from .contrast_distinctad import Found, Prompts, contrasted, joined, packed_prompts
-from .generation_distinctad import by_room, generation_settings
+from .generation_distinctad import by_room, generation_settings, with_penalties
 from .language_loss_distinctad import call_language_model, count_items, language_loss, supervised_loss
 from .mixers_distinctad import BasisCrossAttention, WindowAttention, difference_from_others
 from .perceiver_distinctad import Perceiver, ScaledLinear
@@ -317,7 +316,7 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel, GenerationMi
                 room.
         """
         self._hold_frozen_parts(checkpointed=False)
-        with self._bases_at_rest():
+        with self._bases_at_rest(), self._own_weights():
             embeds, mask, clip_mask, visual = self._prompt(
                 input_ids, attention_mask, pixel_values, frame_features, frame_mask, clip_mask, face_pixel_values,
                 face_features, face_index,
@@ -360,11 +359,8 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel, GenerationMi
         most = beams if contrast else min(keep, beams)
         if most > 1:
             settings |= {"num_return_sequences": most, "return_dict_in_generate": True, "output_scores": True}
-        with warnings.catch_warnings():  # that the penalties concern new tokens only is what is wanted
-            warnings.filterwarnings("ignore", message="Passing `.*` with `inputs_embeds` and without `input_ids`")
-            out = self.language_model.generate(
-                inputs_embeds=prompts.embeds, attention_mask=prompts.mask.long(), **settings
-            )
+        inputs = {"inputs_embeds": prompts.embeds, "attention_mask": prompts.mask.long()}
+        out = self.language_model.generate(**inputs, **with_penalties(settings))
         if most == 1:
             return Found(out.unsqueeze(1), None)
         found = Found(out.sequences.unflatten(0, (-1, most)), out.sequences_scores.unflatten(0, (-1, most)))

@@ -7,10 +7,11 @@ portraits".
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from transformers.dynamic_module_utils import custom_object_save
 from transformers.pipelines.base import ChunkPipeline
 
 from .generation_distinctad import own_settings
-from .recognition_distinctad import recognise
+from .recognition_distinctad import POOLS, recognise
 from .video_distinctad import frame_times, iter_clip_frames
 
 try:
@@ -120,7 +121,8 @@ class DistinctADPipeline(ChunkPipeline):
         prepare, run, finish = self._sanitize_parameters(**kwargs)
         prepare, run = {**self._preprocess_params, **prepare}, {**self._forward_params, **run}
         generation = {**self._forward_params.get("generation", {}), **run.get("generation", {})}
-        asked = self._film(film, intervals, cast or ())
+        by_faces = run.get("characters", "recognised") == "recognised"
+        asked = self._film(film, intervals, cast or (), by_faces)
         return self.run_single(asked, prepare, {**run, "generation": generation}, finish)
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -128,16 +130,30 @@ class DistinctADPipeline(ChunkPipeline):
         _refuse_batching(kwargs)
         if kwargs.get("characters", "all") not in ("recognised", "all"):
             raise ValueError(f"characters is {kwargs['characters']!r}; expected 'recognised' or 'all'; choose one")
-        windows = kwargs.get("batch_windows", 1)
-        if not isinstance(windows, Integral) or windows < 1:
-            raise ValueError(f"batch_windows is {windows!r}; expected a whole number, at least 1; mend it")
+        if kwargs.get("pool", "max") not in POOLS:
+            raise ValueError(f"pool is {kwargs['pool']!r}; expected one of {', '.join(POOLS)}; choose one")
+        for name, least in (("batch_windows", 1), ("max_people", 0)):
+            value = kwargs.get(name, least)
+            if not isinstance(value, Integral) or value < least:
+                raise ValueError(f"{name} is {value!r}; expected a whole number, at least {least}; mend it")
+        threshold = kwargs.get("threshold")
+        if threshold is not None and (not isinstance(threshold, Real) or math.isnan(threshold)):
+            raise ValueError(f"threshold is {threshold!r}; expected a number or None; mend it")
+        for name in ("frames", "progress"):
+            if kwargs.get(name) is not None and not callable(kwargs[name]):
+                raise ValueError(f"{name} is {_shown(kwargs[name])}; expected a function or None; pass one")
         prepare: dict[str, Any] = {name: kwargs.pop(name) for name in ("batch_windows", "frames") if name in kwargs}
         run = {name: kwargs.pop(name) for name in (*_OWN, "progress") if name in kwargs}
         return prepare, {**run, "generation": kwargs} if kwargs else run, {}
 
     def _film(
-        self, film: str | os.PathLike[str], intervals: Sequence[tuple[float, float]], cast: Sequence[Mapping[str, Any]]
+        self,
+        film: str | os.PathLike[str],
+        intervals: Sequence[tuple[float, float]],
+        cast: Sequence[Mapping[str, Any]],
+        by_faces: bool,
     ) -> _Film:
+        """Check what was asked and read the portraits; `by_faces`: people are named by them, so there must be one."""
         people: list[dict[str, Any]] = []
         pictures: list[Any] = []
         for person in _each("cast", cast, "a list of {'name', 'portrait', ...}"):
@@ -145,11 +161,22 @@ class DistinctADPipeline(ChunkPipeline):
                 raise ValueError(
                     f"cast entry {_shown(person)} has no name; expected a dictionary with a 'name'; add one or cut it"
                 )
+            for field in ("name", "actor"):
+                if not isinstance(person.get(field), str | None):
+                    raise ValueError(
+                        f"cast entry {_shown(person)}: {field} is {person[field]!r}; expected a text; mend the entry, "
+                        "with None for an actor whom nobody knows"
+                    )
             portrait = person.get("portrait")
             people.append({"name": person["name"], "actor": person.get("actor"), "portrait": None})
             if portrait is not None:
                 people[-1]["portrait"] = len(pictures)
                 pictures.append(_picture(portrait, str(person["name"])))
+        if people and by_faces and not pictures:
+            raise ValueError(
+                f"characters='recognised' with {len(people)} people but no portrait; expected at least one; "
+                "add portraits to the cast or pass characters='all'"
+            )
         times = sorted(_interval(given) for given in _each("intervals", intervals, "a list of (start_s, end_s)"))
         return _Film(os.fspath(film), times, people, self.processor.frame_pixels(pictures) if pictures else None)
 
@@ -262,11 +289,6 @@ class DistinctADPipeline(ChunkPipeline):
     ) -> list[list[dict[str, Any]]]:
         """The people found in each clip of one window, best first."""
         if film.face_features is None:
-            if film.cast:
-                raise ValueError(
-                    f"characters='recognised' with {len(film.cast)} people but no portrait; expected at least one; "
-                    "add portraits to the cast or pass characters='all'"
-                )
             return [[] for _ in window]
         shape = (self.processor.num_frames, film.face_features.shape[-1])
         features = torch.stack([torch.zeros(shape) if clip is None else clip for clip in window])
@@ -348,7 +370,8 @@ def _picture(portrait: Any, name: str) -> Any:
     try:
         with Image.open(portrait) as picture:
             return upright(picture)
-    except (OSError, AttributeError) as error:
+    except Exception as error:  # Pillow's readers raise whatever a broken file makes them stumble over
         raise ValueError(
-            f"portrait of {name}: {_shown(portrait)} cannot be read ({error}); expected a picture file; mend the cast"
+            f"portrait of {name}: {_shown(portrait)} cannot be read ({_shown(error)}); expected a picture file; mend "
+            "the cast"
         ) from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -86,6 +87,18 @@ class DistinctADPreTrainedModel(PreTrainedModel):
                 if isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing:
                     module.training = True
 
+    @contextlib.contextmanager
+    def _own_weights(self) -> Iterator[None]:
+        """Inside, `ad_start` lies where it is computed: accelerate fetches offloaded weights in `forward` only."""
+        hook = getattr(self, "_hf_hook", None)
+        if hook is not None:
+            hook.pre_forward(self)
+        try:
+            yield
+        finally:
+            if hook is not None:
+                hook.post_forward(self, None)
+
     def trainable_parameter_names(self) -> list[str]:
         """Names of the parameters that train: all but the towers' (adapters added to the language model included)."""
         return [name for name, parameter in self.named_parameters() if parameter.requires_grad]
@@ -140,7 +153,8 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         Args:
             vision: Hub id, folder or module of a vision tower; of a full CLIP the vision half with projection.
             language: Hub id, folder or module of a causal language model.
-            dtype: of towers that are loaded here; the trained parts are float32.
+            dtype: of towers that are loaded here; the trained parts are float32, in which `from_pretrained` loads a
+                saved model whole, towers too, unless it is told a dtype.
             **config: fields of `DistinctADConfig`; `text_model_revision` picks a Hub revision.
 
         Returns:
@@ -208,6 +222,9 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         **kwargs: Any,
     ) -> None:
         """Save weights, configuration and the code that loads them.
+
+        Towers keep their dtype in the file, but the configuration records one dtype, that of the trained parts, and
+        `from_pretrained` loads all in it.
 
         Args:
             save_directory: folder to write.
@@ -315,6 +332,8 @@ class DistinctADPreTrainedModel(PreTrainedModel):
 
     def _take_named_language_model(self, fetching: dict[str, Any]) -> None:
         config, dtype, device = self.config, self.perceiver.latents.dtype, self.perceiver.latents.device
+        # Where accelerate has put the weights elsewhere (meta), its hook knows where they are computed.
+        device = getattr(getattr(self.perceiver, "_hf_hook", None), "execution_device", device)
         quantisation = copy.deepcopy(getattr(config, "quantization_config", None))
         if quantisation is not None:
             fetching = {**fetching, "quantization_config": quantisation, "device_map": {"": device}}

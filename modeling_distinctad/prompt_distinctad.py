@@ -120,7 +120,13 @@ def fill(template: str, values: Mapping[str, Sequence[Part] | None]) -> list[Par
 
 
 def squeeze(text: str | None) -> str:
-    """Make one line of a text: every run of white space one blank, none at the ends; None gives ""."""
+    """Make one line of a text: every run of white space one blank, none at the ends; None gives "".
+
+    Raises:
+        ValueError: it is no text: tables have numbers for names that look like one, and nan for what is missing.
+    """
+    if not isinstance(text, str | None):
+        raise ValueError(f"{text!r} is a {type(text).__name__}; expected a text or None; mend the list it comes from")
     return " ".join((text or "").split())
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_POOLS = ("max", "mean")
+POOLS = ("max", "mean")
 _CENTRED = 0.5  # weight of the centred cosine beside the plain one's 1
 
 
@@ -33,8 +33,8 @@ def similarities(frame_features: Tensor, frame_mask: Tensor, face_features: Tens
     Raises:
         ValueError: shapes that do not fit together, or an unknown pool.
     """
-    if pool not in _POOLS:
-        raise ValueError(f"pool is {pool!r}; expected one of {', '.join(_POOLS)}; choose one")
+    if pool not in POOLS:
+        raise ValueError(f"pool is {pool!r}; expected one of {', '.join(POOLS)}; choose one")
     if frame_features.ndim != 3 or face_features.ndim != 2 or frame_features.shape[-1] != face_features.shape[-1]:
         raise ValueError(
             f"frames {tuple(frame_features.shape)} and faces {tuple(face_features.shape)}; expected (N, T, C) and "

@@ -133,7 +133,8 @@ def load_language(
     Args:
         source: what to load.
         revision: of the Hub id.
-        dtype: of the returned weights; None keeps the stored one. A module and quantised weights keep their own.
+        dtype: of the returned weights (another than the stored one costs a second reading); None keeps the stored one.
+            A module and quantised weights keep their own.
         **loading: further keywords of `from_pretrained`.
 
     Returns:
@@ -144,15 +145,23 @@ def load_language(
     """
     if isinstance(source, nn.Module):
         return source, None
-    loaded: Any = AutoModelForCausalLM.from_pretrained(
-        source, revision=revision or "main", dtype="auto", output_loading_info=True, **loading
-    )
-    model, info = loaded
-    require_all_weights(info["missing_keys"], f"language model {source}")
+    model = _language_model(source, revision, "auto", loading)
     if getattr(model, "is_quantized", False):
         return model, None
     fingerprint = weights_sha256(model)
-    return (model if dtype is None else model.to(dtype)), fingerprint
+    if dtype not in (None, "auto", model.dtype):
+        del model  # two may not fit
+        model = _language_model(source, revision, dtype, loading)  # `to` would round rotary frequencies as well
+    return model, fingerprint
+
+
+def _language_model(source: str, revision: str | None, dtype: torch.dtype | str | None, loading: dict[str, Any]) -> Any:
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        source, revision=revision or "main", dtype=dtype, output_loading_info=True, **loading
+    )
+    model, info = loaded
+    require_all_weights(info["missing_keys"], f"language model {source}")
+    return model
 
 
 def weights_sha256(model: nn.Module, rounded: torch.dtype = torch.float32) -> str:

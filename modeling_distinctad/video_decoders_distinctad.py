@@ -7,12 +7,14 @@ sound. Both give the same frames at the same times (a test). Formats, clocks and
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import struct
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +41,40 @@ class VideoError(ValueError):
 
 class VideoWarning(UserWarning):
     """A file that gave frames but less than it promised (truncated, damaged)."""
+
+
+_SAID: ContextVar[list[str] | None] = ContextVar("distinctad_video_warnings", default=None)
+
+
+@contextlib.contextmanager
+def video_warnings() -> Iterator[list[str]]:
+    """Inside, what would be a `VideoWarning` becomes an entry of a list: of this thread's films, of no other's.
+
+    `warnings.catch_warnings` swaps what all threads share: two films read at once would get each other's warnings. A
+    thread that is started inside does not know of the list; its films warn.
+
+    Yields:
+        The messages so far, in order, one of a file opened twice as often.
+    """
+    said: list[str] = []
+    token = _SAID.set(said)
+    try:
+        yield said
+    finally:
+        _SAID.reset(token)
+
+
+def warn_of_video(message: str) -> None:
+    """Say that a file gave less than it promised: to the list of `video_warnings` around the call, else as a warning.
+
+    Args:
+        message: the file's path, a colon, and what is wrong with it.
+    """
+    said = _SAID.get()
+    if said is None:
+        warnings.warn(message, VideoWarning, stacklevel=3)
+    else:
+        said.append(message)
 
 
 class Film(ABC):
@@ -110,7 +146,7 @@ class Film(ABC):
 
     def _report(self, message: str) -> None:
         if not self._reported:
-            warnings.warn(message, VideoWarning, stacklevel=2)
+            warn_of_video(message)
         self._reported = True
 
 

@@ -20,9 +20,12 @@ try:
 except ImportError as error:
     raise ImportError("numpy is missing; it holds the frames; run `pip install numpy`") from error
 
-from .video_decoders_distinctad import Film, VideoError, VideoWarning, open_film
+from .video_decoders_distinctad import Film, VideoError, VideoWarning, open_film, video_warnings, warn_of_video
 
-__all__ = ["VideoError", "VideoInfo", "VideoWarning", "frame_times", "iter_clip_frames", "probe", "read_frames"]
+__all__ = [
+    "VideoError", "VideoInfo", "VideoWarning", "frame_times", "iter_clip_frames", "probe", "read_frames",
+    "video_warnings", "warn_of_video",
+]  # fmt: skip
 
 # A seek decodes from the key frame before its target; encoders place key frames up to ten seconds apart, so a
 # shorter gap is cheaper to decode through than to jump over.
@@ -135,7 +138,7 @@ def read_frames(
 
     Warns:
         VideoWarning: the file ends before its declared duration and a time beyond that was asked for, or a time was
-            asked for that is well past its end.
+            asked for that is well past its end; inside `video_warnings` its list holds that instead.
     """
     if not len(times_s):
         return []

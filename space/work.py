@@ -223,5 +223,8 @@ def gather_cast(files: Sequence[str] | None, folder: Path, limits: Limits) -> Pa
     for path in paths:
         shutil.copyfile(path, folder / path.name)
         if path not in tables:
-            os.link(folder / path.name, folder / "portraits" / path.name)
+            try:
+                os.link(folder / path.name, folder / "portraits" / path.name)
+            except OSError:  # a file system without hard links, such as exFAT
+                shutil.copyfile(path, folder / "portraits" / path.name)
     return folder / tables[0].name

@@ -77,6 +77,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--ads", type=int, default=18, help="descriptions in the film")
     parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for film and drafts")
     given: Any = parser.parse_args(arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # names in a terminal that is not UTF-8, as `distinctad` itself shows them
+        sys.stdout.reconfigure(errors="replace")
     films, drafts = given.out / "films", given.out / "descriptions"
     ads = ("--ads", str(given.ads))
     run("pocket", "--seed", str(given.seed), "--films", "1", *ads, "--out", str(films), "--overwrite")

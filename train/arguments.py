@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
 import os
 import re
 import sys
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
+from yaml.constructor import ConstructorError
 
 T = TypeVar("T")
 CONFIGURATION = "run_configuration.json"
@@ -26,8 +29,13 @@ SAME_WEIGHTS = frozenset({
 LENGTH = ("epochs", "max_steps", "warmup_share")  # of these, what the learning rate's schedule follows
 LATER = (
     "ranks", "clips_sha256", "listed_clips", "frame_sampling", "window_group", "noisy_recall", "noisy_precision",
+    "recognised_people",
 )  # fmt: skip
 """Not noted by every earlier version, and then not compared."""
+LEAST = {
+    "learning_rate": 0, "batch_size": 1, "save_steps": 1, "logging_steps": 1, "warmup_steps": 0, "seed": 0,
+    "dataloader_workers": 0,
+}  # fmt: skip
 
 
 @dataclass
@@ -54,24 +62,37 @@ class RunArguments:
         default=0, metadata={"help": "processes that make batches, which stay equal (Stage I: workers)"}
     )
 
+    def __post_init__(self) -> None:
+        """Check the folder and the ranges.
+
+        Raises:
+            ValueError: no folder, or a number out of its range.
+        """
+        if not self.output_dir.strip():
+            raise ValueError(f"output_dir is {self.output_dir!r}; expected a folder; name one")
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected {least} or more; raise it")
+
 
 def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArguments]:
     """Reads `CONFIG.yaml [--key value ...]` into (kind, RunArguments).
 
     Raises:
-        SystemExit: status 2 with one line, if the file is missing, is no mapping or holds an unknown key or value.
+        SystemExit: status 2 with one line, if the file is missing, is no mapping or holds an unknown key or a value
+            that cannot be one.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     defaults: dict[str, Any] = {}
     if argv and argv[0].endswith((".yaml", ".yml")):
-        path = Path(argv.pop(0))
-        if not path.is_file():
-            sys.exit(_refuse(f"no such config: {path}; expected a YAML file, see train/configs/"))
-        defaults = _read_yaml(path)
+        defaults = _read_yaml(Path(argv.pop(0)))
     known = {f.name for group in (kind, RunArguments) for f in fields(group)}  # type: ignore[arg-type]
-    unknown = sorted(set(defaults) - known)
+    unknown = sorted(str(key) for key in defaults if key not in known)
     if unknown:
         sys.exit(_refuse(f"unknown config keys {unknown}; known are {sorted(known)}"))
+    if strange := [key for key, value in defaults.items() if not _plain(value)]:
+        first = f"{strange[0]} is {str(defaults[strange[0]])[:80]}"
+        sys.exit(_refuse(f"{first}; expected a text, a number, true or false, or a list of them; mend the config"))
     given = {word[2:].split("=")[0].replace("-", "_") for word in argv if word.startswith("--")}
     told = {key: value for key, value in defaults.items() if key not in given and value is not None}  # null: default
     words = [str(w) for key, value in told.items() for w in (f"--{key}", *_words(value))]
@@ -79,6 +100,9 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
         parser = HfArgumentParser([kind, RunArguments])
         parser.set_defaults(**getattr(kind, "run_defaults", {}))
         parsed = parser.parse_args_into_dataclasses([*words, *argv])
+        for name, value in (pair for group in parsed for pair in vars(group).items()):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} is {value}; expected a finite number; mend it")
     except ValueError as error:  # a word that nobody knows, or a choice that the dataclass refuses
         sys.exit(_refuse(str(error)))
     if not parsed[1].use_cpu and not torch.accelerator.is_available():
@@ -87,15 +111,34 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
     return parsed[0], parsed[1]
 
 
+class _Once(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which the last would count in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Keys and values.
+
+        Raises:
+            ConstructorError: a key stands twice.
+        """
+        seen = set[str]()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     """Keys and values of a configuration.
 
     Raises:
-        SystemExit: status 2 with one line, if it is no YAML or no mapping.
+        SystemExit: status 2 with one line, if it cannot be read, is no YAML or no mapping.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        found = _Once(path.read_text(encoding="utf-8")).get_single_data() or {}
+    except OSError as error:
+        sys.exit(_refuse(f"no such config: {path} ({error.strerror}); expected a YAML file, see train/configs/"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the middle one: a date or number that is none
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
         said = " ".join(str(getattr(error, "problem", None) or error).split())
@@ -112,6 +155,12 @@ def tell_slow_bf16(bf16: bool, use_cpu: bool) -> None:
     if bf16 and on_cpu and not native:
         print("bf16 is true, but this processor has no instructions for it: --bf16 false took a third of the time on "
               "such a one, and changes figures as another seed does (docs/LOG.md)", file=sys.stderr)  # fmt: skip
+
+
+def _plain(value: Any) -> bool:
+    """Whether a YAML value is what the command line could say: words, numbers, a list of them, or null."""
+    parts = value if isinstance(value, list) else [value]
+    return value is None or all(isinstance(part, str | int | float | datetime.date) for part in parts)
 
 
 def _words(value: Any) -> list[str]:

@@ -31,6 +31,7 @@ from modeling_distinctad.video_distinctad import (
     iter_clip_frames,
     probe,
     read_frames,
+    video_warnings,
 )
 from train.clip_items import ClipError, ClipSource, Failure, Failures
 from train.frame_cache import FrameCache
@@ -121,13 +122,11 @@ def read_clip(path: Path, times_s: Sequence[float]) -> list[Any]:
     Raises:
         ClipError: it cannot be decoded, or only in part.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", VideoWarning)
+    with video_warnings() as broken:
         try:
             frames = read_frames(path, times_s)
         except VideoError as error:
             raise ClipError(_reason(error, path)) from error
-    broken = [warning.message for warning in caught if issubclass(warning.category, VideoWarning)]
     if broken:
         raise ClipError(_reason(broken[0], path))
     return frames
@@ -258,8 +257,7 @@ class VideoSource(_RowSource):
         """A file's length in seconds, or why it cannot be used."""
         try:
             path = inside(self.root, name)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", VideoWarning)  # the clips that damage hits will say so
+            with video_warnings():  # the clips that damage hits will say so
                 length_s = probe(path).duration_s
         except ClipError as error:
             return str(error)

@@ -17,6 +17,7 @@ from datasets_scripts.banks import TOP
 from datasets_scripts.windows import training_windows, windows
 from datasets_scripts.words import distinctive_words
 from modeling_distinctad.recognition_distinctad import recognise
+from train.listed_people import noisy_people, people_told
 
 Window = tuple[int, str, list[int]]
 """Epoch, film and the window's row numbers in the cache."""
@@ -106,41 +107,6 @@ def consecutive_windows(cache: Any, films: list[str], size: int, group: str = "f
     ]
 
 
-def people_told(row: Mapping[str, Any]) -> list[int]:
-    """Places in the row's cast of the people that its AD tells: the truth, for training and oracles only.
-
-    Raises:
-        ValueError: the cache does not know.
-    """
-    if "person" in row:
-        return [place for place in (row["person"], row["partner"]) if place >= 0]
-    if "told" not in row:
-        raise ValueError(f"film {row['film']}: the cache says of no AD whom it names; make it again (set_features.py)")
-    return list(row["told"])
-
-
-def noisy_people(
-    told: Sequence[int], cast: int, most: int, keep: float, strangers: float, rng: random.Random
-) -> list[int]:
-    """A list as recognition would make it: of those told some, and others who have nothing to do with them.
-
-    Args:
-        told: places in the cast of the people that the AD tells.
-        cast: how many people, from the first on, may be taken for others.
-        most: most people listed.
-        keep: probability with which one told is kept.
-        strangers: others listed on average; fewer where the cast has not so many.
-        rng: random numbers.
-
-    Returns:
-        Places in the cast, rising: where somebody stands says nothing of whether they are told.
-    """
-    kept = [place for place in told if rng.random() < keep][:most]
-    others = [place for place in range(cast) if place not in told]
-    added = [place for place in others if rng.random() * len(others) < strangers]
-    return sorted(kept + rng.sample(added, min(len(added), most - len(kept))))
-
-
 @dataclass
 class WindowOptions:
     """How windows become prompts.
@@ -161,6 +127,8 @@ class WindowOptions:
         noisy_precision: of "noisy" lists: share of those listed who are told, over all training clips.
         people_order: order at test: "bank" (the cast's), or "best" recognised first, as the pocket checkpoint's
             pipeline lists them. Who is listed does not depend on it.
+        recognised_people: how many, at most `max_people`, our recognition lists where the cache has no predictions.
+            It knows no threshold: of a cast of ten the best ten are everybody.
     """
 
     max_people: int = 3
@@ -174,12 +142,13 @@ class WindowOptions:
     noisy_recall: float = 0.66
     noisy_precision: float = 0.3
     people_order: str = "best"
+    recognised_people: int = 3
 
     def __post_init__(self) -> None:
         """Check the choices.
 
         Raises:
-            ValueError: a choice that does not exist, or a share that is none.
+            ValueError: a choice that does not exist, a share that is none, or nobody to recognise.
         """
         for name, choices in {
             "train_characters": CHARACTERS, "test_characters": TEST_CHARACTERS, "context_ads": CONTEXT_ADS,
@@ -190,6 +159,10 @@ class WindowOptions:
         for name in ("noisy_recall", "noisy_precision"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a share above 0, at most 1; mend it")
+        if self.recognised_people < 1:
+            raise ValueError(
+                f"recognised_people is {self.recognised_people}; expected 1 or more; raise it, or choose none"
+            )
 
 
 class WindowCollator:
@@ -274,6 +247,10 @@ class WindowCollator:
         found, self.counts = dict(self.counts), kept
         return found
 
+    def listed(self, windows: Sequence[Window]) -> list[tuple[int, list[int]]]:
+        """(row, places in its cast of those listed) of every clip of some windows."""
+        return [pair for window in windows for pair in zip(window[2], self._people(*window), strict=True)]
+
     def _people(self, epoch: int, film: str, numbers: list[int]) -> list[list[int]]:
         """Places in the cast of the people listed for each clip of a window."""
         rows = [self.cache.rows[number] for number in numbers]
@@ -332,7 +309,8 @@ class WindowCollator:
                 "expected one of them; add them or choose all or none (in training noisy too)"
             )
         real = torch.ones(frames.shape[:2], dtype=torch.bool)
-        found = recognise(frames, real, faces[seen], self.options.max_people)
+        most = min(self.options.recognised_people, self.options.max_people)
+        found = recognise(frames, real, faces[seen], most)
         return [[seen[index] for index, _ in people] for people in found]
 
     def _context(self, number: int, training: bool) -> str:

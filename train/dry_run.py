@@ -1,27 +1,41 @@
 """`--dry_run true`: resolves a Stage II run, builds it on the meta device, checks its paths and people, says its cost.
 
-Nothing is loaded and nothing is computed. Shapes of towers that are not at hand come from a table of their published
-configurations; memory and hours are counted, not measured, and say so.
+No weight is loaded and no model is run. Shapes of towers that are not at hand come from a table of their published
+configurations; memory and hours are counted, not measured, and say so. Where the cache and the tokenizer are at hand,
+steps are those of the run's own windows, and tokens those of its first batches.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, CLIPVisionConfig, GPT2Config, LlamaConfig
 
 from datasets_scripts.banks import TOP
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from train.arguments import RunArguments
-from train.features import FEATURES, META, ROWS, read_lines
-from train.film_splits import trains
-from train.stage2 import Stage2Arguments, check_run, config_fields
+from train.collators import Window, WindowCollator, consecutive_windows, scheduled_windows
+from train.features import FEATURES, META, ROWS, FeatureCache
+from train.film_splits import split_films, trains
+from train.listed_people import tell_people
+from train.stage2 import (
+    Stage2Arguments,
+    build_processor,
+    check_run,
+    config_fields,
+    optimiser_steps,
+    window_options,
+    windows_a_step,
+)
 
 PUBLISHED: dict[str, Any] = {
     "openai/clip-vit-base-patch32": CLIPVisionConfig(projection_dim=512, patch_size=32),
@@ -45,6 +59,9 @@ SHAPES_OF_FOLDERS = {"b32": "openai/clip-vit-base-patch32", "b16": "openai/clip-
 MAD_TRAIN_CLIPS = 334_296
 PROMPT_TOKENS, AD_TOKENS = 48, 14
 """Assumed tokens of a prompt beside the visual slots (three people, their faces) and of an AD with its end."""
+_ASSUMED = "assumed, without padding"
+MEASURED = 4
+"""Batches whose tokens are counted."""
 BF16_PEAK_FLOPS, UTILISATION = 989e12, 0.35
 """Dense bf16 peak of an H100 SXM and the share assumed to be reached; a prediction, not a measurement."""
 
@@ -84,7 +101,39 @@ def meta_model(arguments: Stage2Arguments) -> tuple[DistinctADForConditionalGene
     return model, {"vision": seen, "language": read}
 
 
-def count_cost(model: Any, arguments: Stage2Arguments, run: RunArguments, clips: int) -> dict[str, float]:
+def at_hand(source: str, file: str) -> bool:
+    """Whether a tower's file lies in its folder or, of a known Hub id, in the Hub's cache."""
+    if (Path(source) / file).is_file():
+        return True
+    return source in PUBLISHED and isinstance(try_to_load_from_cache(source, file), str)
+
+
+def measure_tokens(
+    collator: WindowCollator, windows: Sequence[Window], arguments: Stage2Arguments, run: RunArguments
+) -> tuple[float, int]:
+    """Tokens that the language model takes of a clip, on the first batches: the mean, and the most.
+
+    As in `supervised_loss`: clips without an AD are left out, and a chunk is padded to its own longest clip.
+
+    Args:
+        collator: of the run.
+        windows: in the order in which they are trained on.
+        arguments: of the run.
+        run: of the run.
+    """
+    taken, clips, most = 0, 0, 1
+    for start in range(0, min(len(windows), MEASURED * run.batch_size), run.batch_size):
+        batch = collator(list(windows[start : start + run.batch_size]))
+        lengths = batch["attention_mask"].sum(dim=-1)[(batch["labels"] != -100).any(dim=-1)]
+        for chunk in lengths.split(arguments.language_chunk or max(1, len(lengths))) if len(lengths) else ():
+            longest = int(chunk.max())
+            taken, clips, most = taken + longest * len(chunk), clips + len(chunk), max(most, longest)
+    return taken / max(1, clips), most
+
+
+def count_cost(
+    model: Any, arguments: Stage2Arguments, run: RunArguments, clips: float, tokens: tuple[float, float]
+) -> dict[str, float]:
     """Bytes and operations of a run, counted.
 
     Activations of the language model: 34 L D + 5 L^2 heads bytes a layer and clip without checkpointing (Korthikanti et
@@ -95,11 +144,12 @@ def count_cost(model: Any, arguments: Stage2Arguments, run: RunArguments, clips:
         model: on the meta device.
         arguments: of the run.
         run: of the run.
-        clips: of one epoch.
+        clips: of all steps.
+        tokens: of a clip, the mean and the most.
 
     Returns:
         Gigabytes (`weights_gb`, `trained_gb` with gradients and Adam's moments, `activations_gb`, `logits_gb`,
-        `total_gb`), `steps`, `flops` and `hours`.
+        `total_gb`), `flops` and `hours`.
     """
     language = sum(p.numel() for p in model.language_model.parameters())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -108,20 +158,15 @@ def count_cost(model: Any, arguments: Stage2Arguments, run: RunArguments, clips:
     text: Any = model.config.text_config
     rows = run.batch_size * arguments.window_size
     rows = min(rows, arguments.language_chunk) if arguments.language_chunk else rows
-    tokens = arguments.num_prompt_vectors + PROMPT_TOKENS + AD_TOKENS
     each = 2 if arguments.activation_checkpointing else 34 if text.model_type != "gpt2" else 40
-    activations = rows * tokens * text.hidden_size * each * text.num_hidden_layers * width / 2
+    activations = rows * tokens[1] * text.hidden_size * each * text.num_hidden_layers * width / 2
     logits = rows * (AD_TOKENS + 4) * text.vocab_size * (4 + 4 + width)
     recompute = 2 if arguments.activation_checkpointing else 0
-    flops = clips * arguments.epochs * tokens * language * (4 + recompute)
+    flops = clips * tokens[0] * language * (4 + recompute)
     sizes = {"weights": frozen * width, "trained": 16 * trained, "activations": activations, "logits": logits}
     found = {f"{name}_gb": size / 1e9 for name, size in sizes.items()}
     found["total_gb"] = sum(found.values())
-    a_step = run.batch_size * arguments.window_size * arguments.accumulate
-    steps = clips * arguments.epochs / a_step
-    if 0 < arguments.max_steps < steps:
-        flops, steps = flops * arguments.max_steps / steps, float(arguments.max_steps)
-    return {**found, "steps": steps, "flops": flops, "hours": flops / (BF16_PEAK_FLOPS * UTILISATION) / 3600}
+    return {**found, "flops": flops, "hours": flops / (BF16_PEAK_FLOPS * UTILISATION) / 3600}
 
 
 def check_paths(arguments: Stage2Arguments, run: RunArguments) -> list[str]:
@@ -166,12 +211,71 @@ def check_people(arguments: Stage2Arguments, rows: list[dict[str, Any]]) -> list
     return lost
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a run goes through.
+
+    Attributes:
+        clips: of one epoch.
+        windows: of all epochs.
+        tokens: of a clip, the mean and the most.
+        source: where `clips` is from.
+        read: where `tokens` is from.
+        told: lines on the listed people.
+        lost: what stands in the way, a line each.
+    """
+
+    clips: int
+    windows: int
+    tokens: tuple[float, float]
+    source: str
+    read: str
+    told: list[str]
+    lost: list[str]
+
+
+def assumed_work(arguments: Stage2Arguments) -> Work:
+    """That of MAD-train, in full windows."""
+    windows = MAD_TRAIN_CLIPS * arguments.epochs // arguments.window_size
+    return Work(MAD_TRAIN_CLIPS, windows, _assumed(arguments), "assumed, MAD-train", _ASSUMED, [], [])
+
+
+def cached_work(arguments: Stage2Arguments, run: RunArguments, cache: FeatureCache) -> Work:
+    """That of a cache: its own windows, its people, and tokens of its first batches where the tokenizer is at hand.
+
+    Raises:
+        ValueError: the cache does not serve the run.
+    """
+    films, held_out = split_films(cache, arguments.held_out_from)
+    size, group = arguments.window_size, arguments.window_group
+    schedule = scheduled_windows(cache, films, size, run.seed, arguments.epochs, arguments.sampling, group)
+    tokens, read, told, lost = _assumed(arguments), _ASSUMED, list[str](), check_people(arguments, cache.rows)
+    here = at_hand(arguments.language, "tokenizer_config.json") and at_hand(arguments.clip, "preprocessor_config.json")
+    if not lost:
+        processor = build_processor(arguments, cache.frames.shape[1]) if here else None
+        collator = WindowCollator(processor, cache, window_options(arguments, run.seed))
+        first, *lost = tell_people(collator, schedule, consecutive_windows(cache, held_out, size, group))
+        told = [first]
+        if here:
+            tokens, read = measure_tokens(collator, schedule, arguments, run), f"the first {MEASURED} batches, padded"
+    clips = sum(len(cache.films[film]) for film in films)
+    return Work(clips, len(schedule), tokens, "of the cache", read, told, lost)
+
+
+def _assumed(arguments: Stage2Arguments) -> tuple[float, float]:
+    tokens = float(arguments.num_prompt_vectors + PROMPT_TOKENS + AD_TOKENS)
+    return tokens, tokens
+
+
 def report(arguments: Stage2Arguments, run: RunArguments) -> int:
     """Prints everything; returns 0, or 1 when a path is missing or a film's people cannot be told.
 
     Raises:
-        ValueError: the run contradicts itself, or a tower is neither a folder nor known.
+        ValueError: the run contradicts itself or the cache, or a tower is neither a folder nor known.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a console of few characters
+            stream.reconfigure(errors="backslashreplace")
     check_run(arguments)
     model, origin = meta_model(arguments)
     changed = {
@@ -179,20 +283,24 @@ def report(arguments: Stage2Arguments, run: RunArguments) -> int:
     }
     print("changed from the defaults:", json.dumps(changed, ensure_ascii=False))
     print(f"towers: vision from {origin['vision']}, language from {origin['language']}")
-    meta = Path(arguments.features) / META
-    clips, rows = MAD_TRAIN_CLIPS, []
-    if meta.is_file():
-        rows = read_lines(meta.parent / ROWS)
-        clips = max(1, sum(trains(row, arguments.held_out_from) for row in rows))
-    found = count_cost(model, arguments, run, clips)
-    sizes = ", ".join(f"{key.removesuffix('_gb')} {value:.2f}" for key, value in found.items() if key.endswith("_gb"))
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     print(f"trained parameters: {trained:,} of {sum(p.numel() for p in model.parameters()):,}")
+    lost, cached = check_paths(arguments, run), Path(arguments.features)
+    if all((cached / name).is_file() for name in (META, FEATURES, ROWS)):
+        work = cached_work(arguments, run, FeatureCache(cached))
+    else:
+        work = assumed_work(arguments)
+    steps = optimiser_steps(work.windows, arguments, run)
+    clips = work.clips * arguments.epochs * steps * windows_a_step(arguments, run) / work.windows
+    found = count_cost(model, arguments, run, clips, work.tokens)
+    sizes = ", ".join(f"{key.removesuffix('_gb')} {value:.2f}" for key, value in found.items() if key.endswith("_gb"))
     print(f"memory, GB, counted: {sizes}")
-    source = "of the cache" if meta.is_file() else "assumed, MAD-train"
-    print(f"{clips:,} clips an epoch ({source}), {found['steps']:,.0f} steps, {found['flops']:.2e} operations")
+    print(f"{work.clips:,} clips an epoch ({work.source}), {steps:,} steps, {found['flops']:.2e} operations")
+    print(f"{work.tokens[0]:.0f} tokens a clip, at most {work.tokens[1]:.0f} ({work.read})")
     print(f"predicted: {found['hours']:.2f} h on one H100 at {UTILISATION:.0%} of its bf16 peak (not measured)")
-    lost = [*check_paths(arguments, run), *check_people(arguments, rows)]
+    for line in work.told:
+        print(line)
+    lost += work.lost
     print("paths: all there" if not lost else "missing:\n  " + "\n  ".join(lost))
     return 1 if lost else 0
 

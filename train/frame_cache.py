@@ -16,6 +16,8 @@ from typing import TextIO
 
 import numpy as np
 
+from datasets_scripts.one_writer import lock_file
+
 CACHE_BYTES = 50 * 10**9  # what a run may keep, unless told otherwise
 _USAGE, _CHECKED = "usage.txt", "checked.txt"
 
@@ -126,13 +128,10 @@ class FrameCache:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[TextIO]:
-        """The usage file, locked; the lock ends with the process, so a kill leaves nothing locked. Windows has none."""
+        """The usage file, locked; the lock ends with the process, so a kill leaves nothing locked."""
         # Not "a+": appending would write behind the old number.
         with open(os.open(self.folder / _USAGE, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="ascii") as file:
-            with contextlib.suppress(ImportError):
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX)
+            lock_file(file, wait=True)
             yield file
 
     @staticmethod

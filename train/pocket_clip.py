@@ -11,6 +11,7 @@ Run: `python train/pocket_clip.py train/configs/pocket_clip.yaml [--key value]`.
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 from dataclasses import dataclass, field
@@ -265,7 +266,7 @@ def train(arguments: PocketCLIPArguments, run: RunArguments) -> None:
             dataloader_num_workers=arguments.workers,
         ),
         train_dataset=StillDataset(tokenizer, arguments, arguments.stills, run.seed),
-        data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
+        data_collator=functools.partial(collate, pad_token_id=tokenizer.pad_token_id),  # a worker takes no lambda
         processing_class=tokenizer,
     )
     trainer.arguments, trainer.muon_lr = arguments, arguments.muon_lr

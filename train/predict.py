@@ -32,6 +32,7 @@ CACHE_OPTIONS: dict[str, tuple[str | int, str]] = {
     "context_ads": ("none", "none | predicted | ground_truth (oracle)"),
     "context_count": (3, "previous ADs in a prompt, as in training"),
     "max_people": (10, "most people in a prompt"),
+    "recognised_people": (2, "of these, whom our own recognition lists: without predictions in the cache"),
     "window_group": ("film", "film | clip: what a window lies inside, as in training"),
     "batch_windows": (4, "windows at a time"),
 }
@@ -244,7 +245,7 @@ def predict_cache(pipe: Any, folder: Path, split: str, out: Path, options: dict[
         folder: the cache.
         split: of its rows.
         out: the CSV.
-        options: `characters`, `context_ads`, `context_count` and `max_people` of the prompts, `window_group`.
+        options: of `CACHE_OPTIONS`, but for the split.
         share: this rank's.
 
     Raises:
@@ -254,19 +255,22 @@ def predict_cache(pipe: Any, folder: Path, split: str, out: Path, options: dict[
     from train.collators import WindowCollator, WindowOptions, consecutive_windows
     from train.describe_cache import describe_windows
     from train.features import FeatureCache
+    from train.listed_people import tell_people
 
-    model, processor = pipe.model, pipe.processor
+    model, processor, group = pipe.model, pipe.processor, options["window_group"]
     cache = FeatureCache(folder, model.config.vision_sha256 or weights_sha256(model.vision_tower))
     films = [film for film, rows in cache.films.items() if cache.rows[rows[0]].get("split") == split]
     if not films or "start_s" not in cache.rows[cache.films[films[0]][0]]:
         raise ValueError(f"{folder} holds no rows with times of split {split!r}; make it with train/set_features.py")
     prompts = WindowOptions(options["max_people"], test_characters=options["characters"],
                             context_ads=options["context_ads"], context_count=options["context_count"],
-                            people_order="bank")  # fmt: skip
+                            people_order="bank", recognised_people=options["recognised_people"])  # fmt: skip
     collator = WindowCollator(processor, cache, prompts)
+    for warning in tell_people(collator, [], consecutive_windows(cache, films, processor.window_size, group))[1:]:
+        print(warning, file=sys.stderr)
 
     def describe(film: str) -> list[dict[str, Any]]:
-        windows = consecutive_windows(cache, [film], processor.window_size, options["window_group"])
+        windows = consecutive_windows(cache, [film], processor.window_size, group)
         texts = describe_windows(model, collator, windows, batch=options["batch_windows"])
         rows = []
         for number, (_, _, members) in enumerate(windows):

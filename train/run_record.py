@@ -49,6 +49,16 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _from_here(word: str) -> str:
+    """A word of the command, a whole path as seen from here: records hold no machine's folders."""
+    if not os.path.isabs(word):
+        return word
+    try:
+        return os.path.relpath(word)
+    except ValueError:  # on another drive of Windows
+        return os.path.basename(word)
+
+
 class RunRecord:
     """Collects and writes `run_record.json`.
 
@@ -61,7 +71,7 @@ class RunRecord:
 
     def __init__(self, stage: str, config: Mapping[str, Any], seed: int, data: str) -> None:
         self._started = time.time()
-        command = ["python", *(a if not os.path.isabs(a) else os.path.relpath(a) for a in sys.argv)]
+        command = ["python", *map(_from_here, sys.argv)]
         self.content: dict[str, Any] = {
             "stage": stage,
             "commit": _commit(),

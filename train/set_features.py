@@ -60,7 +60,7 @@ class SetArguments:
         },
     )
     trust_unnamed: bool = field(default=False, metadata={"help": "MAD's own h5 names no tower: it is vanilla CLIP"})
-    recognised: bool = field(default=False, metadata={"help": "the annotations hold pred_ids (TV-AD with faces)"})
+    recognised: bool = field(default=False, metadata={"help": "the files hold pred_ids (each set's with faces)"})
     num_frames: int = field(default=8, metadata={"help": "T frames a clip"})
     frame_fit: str = field(default="crop", metadata={"help": "crop | pad | squash"})
     device: str = field(default="cpu", metadata={"help": "where the tower computes"})
@@ -92,8 +92,8 @@ class FilmEncoder:
         if not self.files:
             raise ValueError("train and eval are both empty; expected an annotation file; name one")
         self.readers = self._readers("cast" if asked.bank else "none")
-        self.seen = self._readers("predicted") if asked.recognised else {}
         self.reports: dict[str, Report] = {split: reader.read_all() for split, reader in self.readers.items()}
+        self.seen = self._recognition() if asked.recognised else {}
 
     def _readers(self, characters: str) -> dict[str, Any]:
         asked = self.asked
@@ -105,6 +105,25 @@ class FilmEncoder:
         )  # fmt: skip
         return {split: builder.reader(split) for split in self.files}
 
+    def _recognition(self) -> dict[str, Any]:
+        """Readers of whom recognition found, none of a training file that does not say; their findings join the others.
+
+        Raises:
+            ValueError: the evaluation file, or the only one, does not say.
+        """
+        found = {}
+        for split, reader in self._readers("predicted").items():
+            report = reader.read_all()
+            self.reports[split].found = report.found | self.reports[split].found
+            if not report.count("no_predictions"):
+                found[split] = reader
+            elif split == "eval" or "eval" not in self.files:
+                raise ValueError(
+                    f"{self.files[split]}: {report.count('no_predictions')} rows have no pred_ids; expected who was "
+                    "recognised in each clip; give the file with faces, or leave --recognised out"
+                )
+        return found
+
     def films(self) -> list[tuple[str, str]]:
         """(split, film) of every film."""
         return [(split, film) for split, reader in self.readers.items() for film in reader.films]
@@ -115,6 +134,8 @@ class FilmEncoder:
         texts = {**self.files, "bank": asked.bank, "keys": asked.keys}
         found: dict[str, Any] = {name: contents_sha256(Path(path)) for name, path in texts.items() if path}
         found["rows"] = 3  # 2: with whole roles, whose words are no distinctive ones; 3: of the whole bank, and `told`
+        if silent := [split for split in self.files if asked.recognised and split not in self.seen]:
+            found["no_predictions"] = silent  # said only then: other caches stay valid
         if asked.portraits:
             pictures = [(p.name, p.stat()) for p in sorted(Path(asked.portraits).iterdir()) if p.is_file()]
             found["portraits"] = _digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in pictures])
@@ -145,7 +166,8 @@ class FilmEncoder:
         rows = self.readers[split].read(film)
         if not rows:
             return {}, []
-        found = {r.provenance.row: r.characters for r in self.seen[split].read(film)} if self.seen else {}
+        seen = self.seen.get(split)
+        found = {r.provenance.row: r.characters for r in seen.read(film)} if seen is not None else {}
         cast = rows[0].characters  # the film's bank, the same in every row
         places = {person.id: place for place, person in enumerate(cast)}
         frames = torch.stack([self.frames(row) for row in rows])
@@ -159,7 +181,7 @@ class FilmEncoder:
                 "portraits": [bool(p.portrait) for p in cast],
                 "told": [place for place, person in enumerate(cast) if names_person(row.text, person)],
             }  # fmt: skip
-            if self.seen:
+            if seen is not None:
                 cells["predicted"] = [places[person.id] for person in found.get(row.provenance.row, ())]
             told.append(cells)
         told[0]["faces"] = len(faces)

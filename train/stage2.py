@@ -35,6 +35,7 @@ from train.collators import (
 )
 from train.features import FeatureCache, load_images
 from train.film_splits import split_films
+from train.listed_people import tell_people
 from train.run_record import RunRecord, fingerprint
 from train.stage2_evaluation import evaluate_windows
 from train.stage2_result import refuse_strange, save_whole
@@ -94,13 +95,12 @@ class Stage2Arguments:
     context_ads: str = field(default="none", metadata={"help": "none | ground_truth | predicted (Table 4c)"})
     context_count: int = field(default=3, metadata={"help": "previous ADs in the prompt"})
     max_people: int = field(default=3, metadata={"help": "most recognised people listed in a prompt"})
+    recognised_people: int = field(default=3, metadata={"help": "of these, whom our own recognition lists"})
     face_gain: float = field(default=1.5, metadata={"help": "RMS of face vectors over that of the word embeddings"})
     decode_num_beams: int = field(default=5, metadata={"help": "beams of the saved model"})
     decode_contrast: float = field(default=0.0, metadata={"help": "contrast of the saved model; 0: off (ours)"})
     accumulate: int = field(default=1, metadata={"help": "batches of one optimiser step; exact"})
-    language_dtype: str = field(
-        default="float32", metadata={"help": "of the frozen language model: float32 | bfloat16"}
-    )
+    language_dtype: str = field(default="float32", metadata={"help": "language model: float32 | bfloat16"})
     language_chunk: int = field(default=0, metadata={"help": "clips in the language model at a time; 0: all; exact"})
     language_revision: str | None = field(default=None, metadata={"help": "revision of a Hub language model"})
     store_language_model: bool = field(default=True, metadata={"help": "False: name it with its SHA-256 instead"})
@@ -294,13 +294,18 @@ def check_run(arguments: Stage2Arguments) -> None:
         raise ValueError(f"language_dtype is {arguments.language_dtype!r}; expected float32 or bfloat16; choose one")
 
 
+def windows_a_step(arguments: Stage2Arguments, run: RunArguments) -> int:
+    """Windows of one optimiser step, of this and all other ranks."""
+    return run.batch_size * int(os.environ.get("WORLD_SIZE", "1")) * arguments.accumulate
+
+
 def optimiser_steps(windows: int, arguments: Stage2Arguments, run: RunArguments) -> int:
     """Steps of a run over so many scheduled windows, of this and all other ranks.
 
     Raises:
         ValueError: the windows do not fill one step.
     """
-    a_step = run.batch_size * int(os.environ.get("WORLD_SIZE", "1")) * arguments.accumulate
+    a_step = windows_a_step(arguments, run)
     if windows < a_step:
         raise ValueError(
             f"{windows} windows in {arguments.epochs} epochs, {a_step} a step (batch_size, accumulate, ranks); "
@@ -315,7 +320,7 @@ def window_options(arguments: Stage2Arguments, seed: int) -> WindowOptions:
     return WindowOptions(
         arguments.max_people, seed, arguments.dist_stop_list, arguments.train_characters, arguments.test_characters,
         arguments.context_ads, arguments.context_count, arguments.shuffle_people, arguments.noisy_recall,
-        arguments.noisy_precision, people_order="best" if arguments.prompt == "pocket" else "bank",
+        arguments.noisy_precision, "best" if arguments.prompt == "pocket" else "bank", arguments.recognised_people,
     )  # fmt: skip
 
 
@@ -349,6 +354,8 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     record = RunRecord("stage2", {**vars(arguments), **vars(run), "steps": steps}, run.seed, data)
     watched = WindowCollator(processor, cache, window_options(arguments, run.seed))
     test = consecutive_windows(cache, held_out, size, group)
+    if os.environ.get("RANK", "0") == "0":
+        print(*tell_people(watched, schedule, test), sep="\n", file=sys.stderr)
     trainer = Stage2Trainer(model=model, args=settings, train_dataset=schedule, data_collator=collator)
     if trainer.is_fsdp_enabled and arguments.language_chunk:
         raise ValueError(f"language_chunk is {arguments.language_chunk} with FSDP, which runs all at a time; set 0")

@@ -15,7 +15,7 @@ _DESCRIPTION = f"""Whether the actions of the true audio descriptions are told: 
 of the prediction and 0.2 of the best with a piece that shares the verb (a list of {len(LEMMAS)} verbs by default)."""
 _INPUTS = """ Args:
     predictions: generated ADs; "" scores 0.
-    references: the true actions of each AD (lists of texts), or the true AD as its one action.
+    references: the true actions of each AD (a list of texts), or the true AD as its one action; mixed if need be.
     encoder, instruction, pooling, device: the sentence encoder (Hub id or folder) and how it is used.
     similarity: a function (texts, texts) -> cosines, in place of an encoder.
     verbs: a function text -> set of verb lemmas (default: by the list).
@@ -38,12 +38,19 @@ class ActionScore(evaluate.Metric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_INPUTS,
-            features=[
-                datasets.Features({"predictions": text, "references": datasets.Sequence(text)}),
-                datasets.Features({"predictions": text, "references": text}),
-            ],
+            features=datasets.Features({"predictions": text, "references": datasets.Sequence(text)}),
             reference_urls=["https://arxiv.org/abs/2504.01020"],
         )
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """As the library's, which reads every reference by the kind of the first: a text becomes a list of one."""
+        lists = [[item] if isinstance(item, str) else item for item in references]
+        super().add_batch(predictions=predictions, references=lists, **kwargs)
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """As the library's: one item."""
+        item = {"predictions": prediction, "references": reference, **kwargs}  # `evaluate.combine` says the plural
+        self.add_batch(**{name: [value] for name, value in item.items()})
 
     def _compute(
         self,
@@ -57,7 +64,7 @@ class ActionScore(evaluate.Metric):
         verbs: Any = verbs_of,
     ) -> dict[str, Any]:
         scorer = SentenceSimilarity(encoder, instruction, pooling, device) if similarity is None else similarity
-        actions = [[item] if isinstance(item, str) else list(item) for item in references]
+        actions = [list(item or ()) for item in references]
         if isinstance(scorer, SentenceSimilarity):  # all at once: batches instead of single texts
             scorer.remember(text for item in actions for text in item)
             scorer.remember(piece for text in predictions for piece in pieces_of(text))

@@ -98,7 +98,7 @@ class SentenceSimilarity:
                 with torch.inference_mode():
                     states = self.model(input_ids=batch, attention_mask=torch.ones_like(batch)).last_hidden_state
                 pooled = states.mean(1) if self.pooling == "mean" else states[:, -1]
-                vectors = torch.nn.functional.normalize(pooled.double(), dim=-1).cpu().numpy()
+                vectors = torch.nn.functional.normalize(pooled.cpu().double(), dim=-1).numpy()
                 self.kept.update(zip((new[i] for i in some), vectors, strict=True))
 
     def __call__(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:

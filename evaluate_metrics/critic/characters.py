@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .resolver import Resolver, resolve
+from .words import casts_of
 
 
 def characters_of(
@@ -35,15 +36,15 @@ def characters_of(
         One set of names a row.
 
     Raises:
-        ValueError: if lengths differ, a time is no number, a film has no cast, or the resolver gives another number
-            of sets.
+        ValueError: if lengths differ, a time is no number, a film has no cast or one that is no list of names, or the
+            resolver gives another number of sets.
     """
     if len(texts) != len(films) or (times_s is not None and len(times_s) != len(films)):
         raise ValueError(f"{len(texts)} texts for {len(films)} films; give one film (and time) each")
     if times_s is not None and not all(math.isfinite(time_s) for time_s in times_s):
         raise ValueError("times_s holds a value that is no time, expected seconds; give every row its time")
     times_s = None if times_s is None else list(times_s)  # a column of pandas is read by its labels
-    listed = {str(film): list(cast) for film, cast in casts.items()}
+    listed = casts_of(casts)
     members: dict[str, list[int]] = {}
     for row, film in enumerate(films):
         members.setdefault(str(film), []).append(row)

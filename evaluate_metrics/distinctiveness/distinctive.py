@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .words import CLOSED_CLASS, capitalised_words, distinctive_words, name_words, names_given, words
+from .words import CLOSED_CLASS, capitalised_words, casts_of, distinctive_words, name_words, names_given, words
 
 WINDOW = 16
 
@@ -63,7 +63,7 @@ def distinctive_statistics(
         the prediction.
 
     Raises:
-        ValueError: if lengths differ, a time is no number or the window is below 2.
+        ValueError: if lengths differ, a time is no number, a cast is no list of names or the window is below 2.
     """
     columns = {"references": references, "films": films, **({} if times_s is None else {"times_s": times_s})}
     for name, column in columns.items():
@@ -75,7 +75,7 @@ def distinctive_statistics(
         raise ValueError(f"window is {window}, expected 2 or more; raise it")
     predictions, references = list(predictions), list(references)
     statistics = np.zeros((len(predictions), 4))
-    casts = {str(film): cast for film, cast in (names or {}).items()}
+    casts = casts_of(names)
     for film, rows in _film_order(films, times_s).items():
         told, true = ([_said(column[row]) for row in rows] for column in (predictions, references))
         given = casts.get(film)
@@ -118,7 +118,7 @@ def signature(window: int, films: Iterable[Any], names: Mapping[str, Iterable[st
         "words": "words v1, without closed-class words and names",
         "names": names_given(films, names or {}),
         "scale": "x100, counts of the whole set",
-        "version": 2,
+        "version": 3,
     }
 
 

@@ -103,18 +103,21 @@ def read_mark(answer: str) -> int | None:
     return mark
 
 
+_START = '{"key": "'  # of a line of the file of answers
+
+
 def _key(messages: list[Message], judge_name: str) -> str:
     return hashlib.sha256(json.dumps([judge_name, messages]).encode()).hexdigest()
 
 
 def _kept(resume: Path | None) -> dict[str, str]:
-    """Answers of an earlier run; a last line that was cut off is left out."""
+    """Answers of an earlier run; a line that an interruption cut off is left out."""
     kept: dict[str, str] = {}
     if resume is None:
         return kept
     try:
         resume.open("a", encoding="utf-8").close()  # whether it can be written is to be known before the judging
-        lines = resume.read_text(encoding="utf-8").split("\n")
+        lines = [line for line in resume.read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, ValueError) as error:
         raise ValueError(f"{resume} cannot keep answers; give a file that can be written") from error
     for line in lines:
@@ -123,6 +126,8 @@ def _kept(resume: Path | None) -> dict[str, str]:
             kept[str(entry["key"])] = str(entry["answer"])
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
+    if lines and not kept and (len(lines) > 1 or not lines[0].startswith(_START[: len(lines[0])])):
+        raise ValueError(f"{resume} holds no answers of a judge; give a new file, or one that an earlier run wrote")
     return kept
 
 
@@ -206,8 +211,13 @@ def _answers(
         kept.update(zip(some, given, strict=True))
         if resume is not None:
             lines = [json.dumps({"key": key, "answer": answer}) for key, answer in zip(some, given, strict=True)]
-            with resume.open("a", encoding="utf-8") as handle:
-                handle.write("\n".join(["", *lines]))  # a line that an interruption cut off stays alone
+            try:
+                with resume.open("a", encoding="utf-8") as handle:
+                    handle.write("\n".join(["", *lines]))  # a line that an interruption cut off stays alone
+            except OSError as error:
+                raise ValueError(
+                    f"{resume} cannot keep answers ({error.strerror}); make room and go on with the same file"
+                ) from error
         bar.update(len(some))
     bar.close()
     return [kept[key] for key in keys]

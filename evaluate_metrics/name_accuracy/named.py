@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .people import Table, people_in, people_table
-from .words import capitalised_words, cased_words, name_words, words
+from .words import capitalised_words, cased_words, casts_of, name_words, words
 
 _DEBRIS = re.compile(r"\([^)]*\)?")  # "Robert (as Alan Marshall)", "(uncredited)"
 
@@ -52,7 +52,7 @@ def name_statistics(
         and both name the same people.
 
     Raises:
-        ValueError: if lengths differ.
+        ValueError: if lengths differ or a cast is no list of names.
     """
     for name, column in (("references", references), ("films", films)):
         if len(column) != len(predictions):
@@ -60,7 +60,7 @@ def name_statistics(
     texts: dict[str, list[str]] = {}
     for film, text in zip(films, references, strict=True):
         texts.setdefault(str(film), []).append(text if isinstance(text, str) else "")
-    tables, listed = {}, {str(film): cast for film, cast in (casts or {}).items()}
+    tables, listed = {}, casts_of(casts)
     for film, of_film in texts.items():
         given = listed.get(film)
         guessed: Table = {(word,): word for word in name_words(capitalised_words(of_film))}
@@ -97,7 +97,7 @@ def signature(casts: Mapping[str, Iterable[str]] | None, films: Iterable[Any]) -
         "metric": "name accuracy",
         "names": guessed if casts is None else "casts" if every <= listed else given + guessed,
         "scale": "x100, counts of the whole set",
-        "version": 2,
+        "version": 3,
     }
 
 

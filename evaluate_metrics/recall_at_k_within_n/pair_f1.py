@@ -198,11 +198,11 @@ class PairF1:
                 place_a = torch.tensor([where[predictions[pairs[r, 0]]][1] for r in some], device=self.device)
                 place_b = torch.tensor([where[truths[pairs[r, 1]]][1] for r in some], device=self.device)
                 cosine = torch.bmm(a[place_a], b[place_b].transpose(1, 2))  # (P, La, Lb)
-                precision = (cosine.amax(2) * weights[length_a][place_a]).sum(1)
-                recall = (cosine.amax(1) * weights[length_b][place_b]).sum(1)
+                precision = (cosine.amax(2) * weights[length_a][place_a]).sum(1).cpu()  # MPS has no float64
+                recall = (cosine.amax(1) * weights[length_b][place_b]).sum(1).cpu()
                 # A text without tokens of its own has weights 0, hence precision or recall 0, hence F1 0.
                 both = (precision + recall).double()
                 f1 = torch.where(both > 0, 2 * precision.double() * recall.double() / both, torch.zeros_like(both))
                 three = torch.stack([precision.double(), recall.double(), f1], dim=1)
-                scores[some] = torch.where(f1[:, None] > 0, three, torch.zeros_like(three)).cpu().numpy()
+                scores[some] = torch.where(f1[:, None] > 0, three, torch.zeros_like(three)).numpy()
         return np.round(scores, DECIMALS)

@@ -144,8 +144,8 @@ def _check(
     if times_s is not None and not all(math.isfinite(time_s) for time_s in times_s):
         raise ValueError("times_s holds a value that is no time, expected seconds; give every row its time")
     for k, n, protocol, ties in settings:
-        if n < 2 or not 1 <= k <= n:
-            raise ValueError(f"R@{k}/{n} is no recall, expected 1 <= k <= N and N >= 2; change k or N")
+        if not all(isinstance(number, int | np.integer) for number in (k, n)) or n < 2 or not 1 <= k <= n:
+            raise ValueError(f"R@{k}/{n} is no recall, expected whole 1 <= k <= N and N >= 2; change k or N")
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol is {protocol!r}, expected one of {PROTOCOLS}; change it")
         if ties is not None and ties not in TIES:

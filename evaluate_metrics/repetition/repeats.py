@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .words import CLOSED_CLASS, capitalised_words, name_words, names_given, words
+from .words import CLOSED_CLASS, capitalised_words, casts_of, name_words, names_given, words
 
 LAST_K = 5
 GRAM = 4
@@ -72,7 +72,7 @@ def repeats(
         One entry a row, in the order of `texts`.
 
     Raises:
-        ValueError: if the lengths differ, a time is no number or `last_k` is below 1.
+        ValueError: if the lengths differ, a time is no number, a cast is no list of names or `last_k` is below 1.
     """
     if len(texts) != len(films):
         raise ValueError(f"{len(texts)} texts for {len(films)} films; give one each")
@@ -80,7 +80,7 @@ def repeats(
         raise ValueError(f"last_k is {last_k}, expected 1 or more; raise it")
     found: list[Repeats] = [Repeats(0, 0, 0, 0, ())] * len(texts)
     told = [text if isinstance(text, str) else "" for text in texts]
-    casts = {str(film): cast for film, cast in (names or {}).items()}
+    casts = casts_of(names)
     for film, rows in film_order(films, times_s).items():
         given = casts.get(film)
         people = name_words(given) if given is not None else capitalised_words(told[row] for row in rows)
@@ -109,12 +109,15 @@ def people_of(
         references: true ADs; None guesses nothing.
         films: the film of each.
         names: casts, as far as given.
+
+    Raises:
+        ValueError: if a cast is no list of names.
     """
     texts: dict[str, list[str]] = {}
     for film, text in zip(films, references or [], strict=references is not None):
         texts.setdefault(str(film), []).append(text if isinstance(text, str) else "")
     guessed: dict[str, Iterable[str]] = {film: capitalised_words(of_film) for film, of_film in texts.items()}
-    return guessed | {str(film): cast for film, cast in (names or {}).items()}
+    return guessed | casts_of(names)
 
 
 def _shares(found: Sequence[Repeats]) -> dict[str, float | None]:
@@ -134,7 +137,7 @@ def signature(last_k: int, films: Iterable[Any], names: Mapping[str, Iterable[st
         "words": "words v1, without closed-class words and names",
         "names": names_given(films, names or {}),
         "scale": "x100, counts of the whole set",
-        "version": 2,
+        "version": 3,
     }
 
 
@@ -166,6 +169,8 @@ def repetition(
     if references is not None and len(references) != len(predictions):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references; give one each")
     groups = ["all"] * len(predictions) if films is None else list(films)
+    if len(groups) != len(predictions):
+        raise ValueError(f"{len(groups)} films for {len(predictions)} predictions; give one each")
     people = people_of(references, groups, names)
     found = repeats(predictions, groups, times_s, last_k, people)
     result: dict[str, Any] = dict(_shares(found))

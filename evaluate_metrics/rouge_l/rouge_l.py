@@ -14,7 +14,7 @@ words, x100, as captioning computes it. Nothing is ever dropped."""
 _INPUTS = """
 Args:
     predictions: texts, one an item; "" scores 0 (the pure function also takes None).
-    references: texts, or lists of texts, one an item.
+    references: texts or lists of texts, mixed if need be, one an item.
     per_item: also return one score an item (default False).
 Returns:
     rouge_l, n_expected, n_scored, n_empty, signature (and scores).
@@ -35,12 +35,19 @@ class RougeL(evaluate.Metric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_INPUTS,
-            features=[
-                datasets.Features({"predictions": text, "references": datasets.Sequence(text)}),
-                datasets.Features({"predictions": text, "references": text}),
-            ],
+            features=datasets.Features({"predictions": text, "references": datasets.Sequence(text)}),
             reference_urls=["https://aclanthology.org/W04-1013", "https://github.com/tylin/coco-caption"],
         )
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """As the library's, which reads every reference by the kind of the first: a text becomes a list of one."""
+        lists = [[item] if isinstance(item, str) else item for item in references]
+        super().add_batch(predictions=predictions, references=lists, **kwargs)
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """As the library's: one item."""
+        item = {"predictions": prediction, "references": reference, **kwargs}  # `evaluate.combine` says the plural
+        self.add_batch(**{name: [value] for name, value in item.items()})
 
     def _compute(self, predictions: Any, references: Any, per_item: bool = False) -> dict[str, Any]:
         return rouge_l(list(predictions), list(references), per_item=per_item)

@@ -22,8 +22,8 @@ level and a bootstrap interval over films. Read by a published table of synonyms
 _INPUTS = """
 Args:
     predictions: generated ADs; "" tells nothing.
-    references: the lines of a truth file (JSON objects), or dicts of exactly film, text, character, action, object,
-        colour (strings, "" = the truth has none).
+    references: the lines of a truth file (JSON objects), parsed or not; film, text, character, action, object, colour
+        are read (absent or "" = the truth has none).
     casts: {film: [names]}.
     table: the synonym table or the path of its JSON file; default: synonyms.json of the metric's folder.
     resamples, seed: of the bootstrap (2000, 0).
@@ -96,6 +96,11 @@ def _truth(row: Any, place: int) -> Mapping[str, Any]:
     return truth
 
 
+def _line(truth: Mapping[str, Any]) -> str:
+    """The slots of a parsed line of a truth file as JSON."""
+    return json.dumps({slot: truth[slot] for slot in _SLOTS if slot in truth}, default=str)
+
+
 class SlotAccuracy(evaluate.Metric):
     """Thin wrapper of `slot_figures.slot_accuracy`."""
 
@@ -105,10 +110,7 @@ class SlotAccuracy(evaluate.Metric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_INPUTS,
-            features=[
-                datasets.Features({"predictions": text, "references": dict.fromkeys(_SLOTS, text)}),
-                datasets.Features({"predictions": text, "references": text}),
-            ],
+            features=datasets.Features({"predictions": text, "references": text}),
         )
 
     def _download_and_prepare(self, dl_manager: Any) -> None:
@@ -117,6 +119,16 @@ class SlotAccuracy(evaluate.Metric):
             _table_path()
         except ValueError:
             return  # said again by compute(), unless a table is passed there
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """As the library's, which takes dicts of one set of keys only: a parsed line becomes text again."""
+        lines = [_line(row) if isinstance(row, Mapping) else row for row in references]
+        super().add_batch(predictions=predictions, references=lines, **kwargs)
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """As the library's: one item."""
+        item = {"predictions": prediction, "references": reference, **kwargs}  # `evaluate.combine` says the plural
+        self.add_batch(**{name: [value] for name, value in item.items()})
 
     def _compute(
         self,

@@ -60,6 +60,8 @@ def _value(truth: Mapping[str, Any], slot: str, table: Table, row: int) -> str:
 def _cast(casts: Mapping[str, Sequence[str]], film: str, row: int) -> list[str]:
     if film not in casts or not casts[film]:
         raise ValueError(f"truths[{row}] is of film {film!r}, which has no cast; add its names to casts")
+    if isinstance(casts[film], str):
+        raise ValueError(f"the cast of film {film!r} is {casts[film]!r}, expected a list of names; put it into a list")
     return list(casts[film])
 
 
@@ -152,8 +154,8 @@ def slot_accuracy(
         than two films), `lower_over_chance`. Besides `n_expected`, `n_scored`, `n_empty`, `n_films` and `signature`.
 
     Raises:
-        ValueError: if lengths differ, nothing is given, a film has no cast, a true character is not in it or a true
-            value is not in the table.
+        ValueError: if lengths differ, nothing is given, a film has no cast or one that is no list, a true character is
+            not in it or a true value is not in the table.
     """
     if len(predictions) != len(truths):
         raise ValueError(f"{len(predictions)} predictions for {len(truths)} truths; give one each")

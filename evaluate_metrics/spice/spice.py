@@ -14,7 +14,7 @@ CoreNLP 3.6.0 with its models), with Java 8 or 11; nothing is ever downloaded.""
 _INPUTS = """
 Args:
     predictions: texts, one an item; "" scores 0.
-    references: texts, or lists of texts, one an item.
+    references: texts or lists of texts, mixed if need be, one an item.
     jars, java: folder of spice-1.0.jar and path of the Java program (default: found).
     per_item: also return one score an item (default False).
 Returns:
@@ -36,12 +36,19 @@ class Spice(evaluate.Metric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_INPUTS,
-            features=[
-                datasets.Features({"predictions": text, "references": datasets.Sequence(text)}),
-                datasets.Features({"predictions": text, "references": text}),
-            ],
+            features=datasets.Features({"predictions": text, "references": datasets.Sequence(text)}),
             reference_urls=["https://arxiv.org/abs/1607.08822"],
         )
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """As the library's, which reads every reference by the kind of the first: a text becomes a list of one."""
+        lists = [[item] if isinstance(item, str) else item for item in references]
+        super().add_batch(predictions=predictions, references=lists, **kwargs)
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """As the library's: one item."""
+        item = {"predictions": prediction, "references": reference, **kwargs}  # `evaluate.combine` says the plural
+        self.add_batch(**{name: [value] for name, value in item.items()})
 
     def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
         return spice(list(predictions), list(references), **options)

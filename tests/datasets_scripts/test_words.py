@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from datasets_scripts.windows import windows
-from datasets_scripts.words import CLOSED_CLASS, capitalised_words, distinctive_words, name_words, words
+from datasets_scripts.words import CLOSED_CLASS, capitalised_words, casts_of, distinctive_words, name_words, words
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -45,10 +45,27 @@ def test_distinctive_words_by_hand():
 
 def test_names_are_guessed_without_a_bank_only():
     texts = ["Slowly Mara waves.", "The doctor greets Dr. Tom."]
-    assert capitalised_words(texts) == {"mara", "dr"}  # "Tom" follows a full stop: the known slip
+    assert capitalised_words(texts) == {"mara", "tom"}
     assert distinctive_words(["Slowly Mara waves."]) == [{"slowly", "waves"}]
     assert distinctive_words(["Slowly Mara waves."], ["Tom"]) == [{"slowly", "mara", "waves"}]
     assert capitalised_words(["I said: Go! \u201cGo.\u201d", "and I went"]) == set()
+
+
+def test_a_titles_full_stop_ends_no_sentence():
+    assert capitalised_words(["He sees Mr. Smith and Dr. Malcolm."]) == {"smith", "malcolm"}
+    assert capitalised_words(["Mrs. Lee and\u2028Ms. Day meet Miss Otto, Sir Ian."]) == {"lee", "day", "otto", "ian"}
+    # "Miss" and "Sir" are whole words: their full stop ends the sentence; so does that of "rooms." or a small "ms."
+    assert capitalised_words(["They miss. Otto runs. Good day, Sir. Mara nods. Two rooms. Rain. 20 ms. Snow."]) == set()
+    # The known slips, one each way.
+    assert capitalised_words(["She is with the Dr. Smoke rises."]) == {"smoke"}
+    assert capitalised_words(["A statue of St. Jude."]) == {"st"}
+
+
+@pytest.mark.parametrize("cast", ["Mara", None, 7])
+def test_a_cast_is_a_list_of_names(cast):
+    with pytest.raises(ValueError, match="the cast of film 7 is .*, expected a list of names; put it into a list"):
+        casts_of({"f": ["Mara"], 7: cast})
+    assert casts_of({7: ("Mara", "Otto"), "f": []}) == {"7": ["Mara", "Otto"], "f": []} and casts_of(None) == {}
 
 
 def test_name_words_leave_titles_and_articles_to_the_text():

@@ -4,6 +4,9 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,10 @@ from distinctad.describe import describe
 from distinctad.errors import UserError
 from distinctad.exports import FILES
 from distinctad.plan import Settings, plan
+from distinctad.planner import find_cuts
 from distinctad.track import TrackSettings
 from distinctad.unsaid import PLACEHOLDER
-from modeling_distinctad.video_distinctad import VideoError, VideoWarning
+from modeling_distinctad.video_distinctad import VideoError, read_frames, video_warnings, warn_of_video
 
 SRT = "1\n00:00:03,000 --> 00:00:05,000\nHello.\n\n2\n00:00:06,500 --> 00:00:08,000\nYes?\n"
 
@@ -30,8 +34,12 @@ def srt(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_public_name_is_the_function() -> None:
+def test_the_public_names_are_what_describe_takes_and_raises() -> None:
     assert distinctad.describe is describe
+    assert (distinctad.Settings, distinctad.TrackSettings, distinctad.UserError) == (Settings, TrackSettings, UserError)
+    assert all(hasattr(distinctad, name) for name in distinctad.__all__)
+    heavy = "import sys, distinctad; sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'av')))"
+    assert subprocess.run([sys.executable, "-c", heavy], check=False).returncode == 0
     assert re.fullmatch(r"\d+\.\d+\.\d+", distinctad.__version__)
 
 
@@ -136,7 +144,7 @@ def test_names_wait_for_the_dialogue_in_texts_alone_too(film: Path, cast: Path, 
 
 def test_complaints_about_the_film_reach_the_user(film: Path, tmp_path: Path) -> None:
     def damaged(index: int, generation: dict[str, Any]) -> str:
-        warnings.warn(f"{film}: damaged after 3 s", VideoWarning, stacklevel=1)
+        warn_of_video(f"{film}: damaged after 3 s")
         return "Text."
 
     assert "the film 'film_7.mp4': damaged after 3 s" in describe(film, pipe=FakePipe(damaged)).document["warnings"]
@@ -147,6 +155,52 @@ def test_complaints_about_the_film_reach_the_user(film: Path, tmp_path: Path) ->
     with pytest.raises(UserError, match=r"'film_7.mp4' cannot be decoded: no frame\. Copy"):
         describe(film, tmp_path / "out", pipe=FakePipe(broken))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_films_described_at_once_keep_their_warnings_apart(film: Path, tmp_path: Path) -> None:
+    """One begins first and ends first, as in a service; each reads past its film's end meanwhile, one in a planner."""
+    other = Path(shutil.copy(film, tmp_path / "other.mp4"))
+    both_run, one_ended = threading.Event(), threading.Event()
+    made: dict[str, list[str]] = {}
+
+    def first(index: int, generation: dict[str, Any]) -> str:
+        assert both_run.wait(30)
+        read_frames(film, [5000.0])
+        return "Text."
+
+    def second(index: int, generation: dict[str, Any]) -> str:
+        both_run.set()
+        assert one_ended.wait(30)
+        return "Text."
+
+    def run(path: Path, tell: Any) -> None:
+        made[path.name] = describe(path, pipe=FakePipe(tell)).document["warnings"]
+        one_ended.set()
+
+    before = list(warnings.filters), warnings.showwarning
+    threads = [threading.Thread(target=run, args=given) for given in ((film, first), (other, second))]
+    threads[0].start()
+    threads[1].start()
+    for thread in threads:
+        thread.join(60)
+    assert (list(warnings.filters), warnings.showwarning) == before
+    assert any("was asked for 5000 s" in said for said in made["film_7.mp4"])
+    assert not any("asked for" in said for said in made["other.mp4"])
+
+
+def test_a_planner_that_looks_for_cuts_takes_no_films_warnings(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked(path: Path, duration_s: float) -> list[float]:
+        with video_warnings() as own:
+            read_frames(path, [5000.0])
+        assert len(own) == 1
+        read_frames(path, [5000.0])  # what is wrong with the pictures is not the planner's to say
+        return []
+
+    monkeypatch.setattr("distinctad.planner_shots.shot_cuts", looked)
+    notes: list[str] = []
+    with warnings.catch_warnings(), video_warnings() as around:
+        warnings.simplefilter("error")
+        assert find_cuts(film, 12.0, notes) == [] and notes == [] and around == []
 
 
 def test_a_film_without_sound_goes_on(tmp_path: Path, pipe: FakePipe) -> None:

@@ -151,6 +151,17 @@ def test_an_interrupted_run_goes_on_in_the_middle_of_a_film(
     assert sha256(out) == sha256(made) and not (tmp_path / "x.h5.parts").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the system does not list what is mapped")
+def test_no_part_is_mapped_any_more_when_it_is_removed(
+    clip: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows would refuse."""
+    mapped: list[str] = []
+    monkeypatch.setattr(features.shutil, "rmtree", lambda parts: mapped.append(Path("/proc/self/maps").read_text()))
+    encode_films([films / "one.mp4"], tmp_path / "x.h5", settings(clip))
+    assert len(mapped) == 1 and ".h5.parts" not in mapped[0]
+
+
 def test_finished_films_are_skipped_and_others_added(clip: Path, films: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.h5"
     first = encode_films([films / "one.mp4"], out, settings(clip))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,16 @@ def test_rows_of_the_film_are_taken() -> None:
     assert times(found) == [(1.0, 2.0)] and "name the film 'other'" in warnings[0]
     with pytest.raises(UserError, match="'film_9' but of"):
         parse(text, film_id="film_9")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("table", ["NFC", "NFD"])
+def test_letters_and_accents_apart_are_the_same_name(form: str, table: str) -> None:
+    """macOS has taken file names apart."""
+    text = unicodedata.normalize(table, "movie,start,end\nMüller,1,2\nother,4,5\n")
+    film = unicodedata.normalize(form, "Müller.mp4")
+    assert times(parse_intervals(text, "x.csv", 10.0, film)[0]) == [(1.0, 2.0)]
+    assert times(parse(text, film_id=film)[0]) == [(1.0, 2.0)]
 
 
 def test_cmdad_rows_of_a_clip_use_the_times_inside_it() -> None:

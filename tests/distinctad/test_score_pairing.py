@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import random
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -320,6 +321,16 @@ def test_what_describe_writes_is_scored_as_it_stands(tmp_path: Path) -> None:
     )
     placed = pair(told, read_csv_rows(truth, ("sentence",)), truth)
     assert [row and row.text for row in placed] == ["A.", "B.", "C."]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_letters_and_accents_apart_are_the_same_film(tmp_path: Path, form: str) -> None:
+    """macOS has taken file names apart."""
+    (tmp_path / "a.csv").write_text("movie,sentence,start,end\nMüller,She runs.,1.0,2.0\n", encoding="utf-8")
+    name = unicodedata.normalize(form, "Müller.mp4")
+    (tmp_path / "p.csv").write_text(f"film,start,end,text\n{name},1.0,2.0,A.\n", encoding="utf-8")
+    (row,) = pair(tmp_path / "p.csv", read_csv_rows(tmp_path / "a.csv", ("sentence",)), tmp_path / "a.csv")
+    assert row is not None and row.text == "A."
 
 
 def test_blanks_in_a_true_text_do_not_swap_the_rows_of_one_interval(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import shutil
@@ -56,6 +57,11 @@ print(json.dumps({
     "marks": load("llm_ad_eval").compute(predictions=told, references=true, judge=lambda c: ["{'score': 3}"] * len(c)),
     "meteor": refused("meteor", java="no-such-program"),
     "spice": refused("spice", java="no-such-program"),
+    "mixed": [metric.compute(predictions=["Mara picks up a cup.", "Otto waves."], references=mixed, per_item=True)
+        for metric in map(load, ("rouge_l", "bleu", "cider"))
+        for mixed in ([["Mara picks up a cup.", "x"], "Otto waves."], ["Mara picks up a cup.", ["Otto waves.", "x"]])],
+    "parsed": slots.compute(predictions=["Otto."] * 2, casts=casts,
+        references=[{**truth, "index": 3, "novel": None}, {"film": "f", "character": "Otto"}]),
     "lines": slots.compute(predictions=["Otto."], references=[json.dumps({**truth, "index": 3})], casts=casts),
 }))
 """
@@ -83,6 +89,10 @@ def test_load_from_the_repository_and_from_a_copy(tmp_path):
     assert here["recall"]["recall"] == pytest.approx(100 * (1 + 1 + 1 / 3) / 3)
     assert [here["rows"][slot]["accuracy"] for slot in ("character", "action", "object", "colour")] == [100.0] * 4
     assert here["lines"]["character"]["accuracy"] == 0.0
+    assert here["parsed"]["character"]["accuracy"] == 50.0 and here["parsed"]["action"]["n"] == 1
+    scores = [result["scores"] for result in here["mixed"]]
+    assert scores[:2] == [[100.0, 100.0]] * 2 and all(row[0] > 99 for item in scores[2:4] for row in item)
+    assert all(min(item) > 100 for item in scores[4:])
     assert here["bleu"]["bleu_1"] > 0 and len(here["bleu"]["scores"]) == 3
     assert here["repetition"]["repeated_words"] == pytest.approx(100 / 3)  # waves of mara, waves, waves
     assert here["repetition"]["reference_repeated_words"] == 25.0  # mara of mara, waves, mara, sings
@@ -93,6 +103,36 @@ def test_load_from_the_repository_and_from_a_copy(tmp_path):
     assert "no Java program" in here["meteor"] and "no Java program" in here["spice"]
     assert all("signature" in result for result in here.values() if isinstance(result, dict))
     assert here["rows"]["signature"]["synonyms_sha256"] == here["lines"]["signature"]["synonyms_sha256"]
+
+
+@pytest.mark.parametrize("name", ["action_score", "bleu", "cider", "meteor", "rouge_l", "spice"])
+def test_texts_and_lists_of_texts_may_be_mixed(name, monkeypatch):
+    """`evaluate` reads every reference by the kind of the first: a later text was a list of its letters."""
+    evaluate = pytest.importorskip("evaluate")
+    module = importlib.import_module(f"evaluate_metrics.{name}.{name}")
+    monkeypatch.setattr(module, name, lambda told, true, *args, **options: {"true": true, "signature": {}})
+    [kind] = [
+        value for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, evaluate.Metric) and value is not evaluate.Metric
+    ]  # fmt: skip
+    options = {"similarity": None.__eq__} if name == "action_score" else {}
+    metric, told, lists = kind(keep_in_memory=True), ["a", "b", "c"], [["one", "two"], ["three"], ["four"]]
+    for true in (
+        lists,
+        ["one", "two", "three"],
+        [["one", "two"], "three", ["four"]],
+        ["three", ["one", "two"], "four"],
+    ):
+        expected = [[item] if isinstance(item, str) else item for item in true]
+        assert metric.compute(predictions=told, references=true, **options)["true"] == expected
+        metric.add(prediction="a", reference=true[0])
+        metric.add_batch(predictions=told[1:], references=true[1:])
+        assert metric.compute(**options)["true"] == expected
+    both = evaluate.combine([kind(keep_in_memory=True), kind(keep_in_memory=True)])
+    both.add("a", "one")
+    both.add("b", ["one", "two"])
+    found = both.compute(**options)
+    assert [value for key, value in found.items() if key.endswith("true")] == [[["one"], ["one", "two"]]] * 2
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -168,7 +208,6 @@ def test_apps_compute_what_they_show(name, monkeypatch, tmp_path):
     """The page's example through the real metric; where a model is needed, its absence is told on the page."""
     gradio = pytest.importorskip("gradio")
     evaluate = pytest.importorskip("evaluate")
-    import importlib
     import runpy
 
     module = importlib.import_module(f"evaluate_metrics.{name}.{name}")

@@ -134,6 +134,51 @@ def test_a_file_of_answers_that_cannot_be_written(tmp_path):
             llm_ad_eval(["x"], ["a"], never, resume=place)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["film,text\nf,Mara waves.\n", '{"film": "f"}\n{"film": "g"}\n', "Mara waves.", '{"key": "a"}\n{"key": "b"}'],
+)
+def test_a_file_that_holds_no_answers_is_refused_as_it_is(tmp_path, text):
+    """The table of predictions, say: unread lines are skipped, and answers were written to its end."""
+    path = tmp_path / "predictions.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match="holds no answers of a judge; give a new file"):
+        llm_ad_eval(["x"], ["a"], lambda chats: ["{'score': 1}"], resume=path)
+    assert path.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("text", ["", "\n", '\n{"ke', '\n{"key": "0f'])
+def test_a_file_whose_first_answer_was_cut_off_is_gone_on_with(tmp_path, text):
+    path = tmp_path / "answers.jsonl"
+    path.write_text(text, encoding="utf-8")
+    for asked in (1, 0):
+        judged = []
+        llm_ad_eval(
+            ["x"], ["a"], lambda chats, to=judged: to.extend(chats) or ["{'score': 1}"] * len(chats), resume=path
+        )
+        assert len(judged) == asked
+
+
+def test_a_full_disk_keeps_the_answers_so_far(tmp_path, monkeypatch):
+    asked, path, real = [], tmp_path / "answers.jsonl", Path.open
+
+    def full(self, mode="r", *args, **options):
+        if mode == "a" and len(asked) == 2:
+            raise OSError(28, "No space left on device")
+        return real(self, mode, *args, **options)
+
+    def judge(chats):
+        asked.extend(chats)
+        return ["{'score': 1}"] * len(chats)
+
+    monkeypatch.setattr(Path, "open", full)
+    told = (["x", "y"], ["a", "b"], judge)
+    with pytest.raises(ValueError, match=r"cannot keep answers \(No space left on device\); make room and go on"):
+        llm_ad_eval(*told, batch_size=1, resume=path)
+    monkeypatch.setattr(Path, "open", real)
+    assert llm_ad_eval(*told, batch_size=1, resume=path)["llm_ad_eval"] == 1.0 and len(asked) == 3
+
+
 TEMPLATE = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}answer"
 
 

@@ -226,6 +226,10 @@ def test_the_public_steps(minilm):
 def test_refusals():
     with pytest.raises(ValueError, match="R@6/5"):
         recall_at_k_within_n(["a"], ["a"], overlap, k=6, n=5)
+    for k, n in ((1.5, 2), (1, 2.5), ("1", 2)):
+        with pytest.raises(ValueError, match=f"R@{k}/{n} is no recall, expected whole"):
+            recall_at_k_within_n(["a", "b"], ["a", "b"], overlap, k=k, n=n)
+    assert recall_at_k_within_n(["a", "b"], ["a", "b"], overlap, k=np.int64(2), n=np.int64(2))["recall"] == 100.0
     with pytest.raises(ValueError, match="protocol is 'own'"):
         recall_at_k_within_n(["a"], ["a"], overlap, protocol="own")
     with pytest.raises(ValueError, match="ties is 'none'"):

@@ -180,6 +180,8 @@ def test_refusals():
         slot_accuracy(["a"], [truth("h")], CASTS, TABLE)
     with pytest.raises(ValueError, match="action 'fly'"):
         slot_accuracy(["a"], [truth(action="fly")], CASTS, TABLE)
+    with pytest.raises(ValueError, match="the cast of film 'f' is 'Mara', expected a list of names; put it into"):
+        slot_accuracy(["a"], [truth()], {"f": "Mara"}, TABLE)
     with pytest.raises(ValueError, match="no truths"):
         slot_accuracy([], [], CASTS, TABLE)
 

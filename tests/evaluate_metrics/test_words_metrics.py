@@ -160,7 +160,32 @@ def test_length_by_hand():
         lengths(["a"], ["b"], [-1.0])
 
 
+def test_a_cast_that_is_one_text_is_refused():
+    """It would be taken letter by letter, and the signature would say that names were given."""
+    texts, films, cast = ["Mara waves.", "Otto sits."], ["f", "f"], {"f": "Mara"}
+    for run in (
+        lambda: name_accuracy(texts, texts, films, cast), lambda: critic(texts, texts, films, cast),
+        lambda: distinctiveness(texts, texts, films, names=cast), lambda: repetition(texts, texts, films, names=cast),
+        lambda: repetition(texts, None, films, names=cast), lambda: repeats(texts, films, names=cast),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="the cast of film 'f' is 'Mara', expected a list of names; put it into"):
+            run()
+
+
+def test_names_after_titles_are_names_without_a_cast():
+    true = ["He sees Mr. Smith.", "She hugs Dr. Malcolm."]
+    result = name_accuracy(["Smith nods.", "Mr. Otto."], true)
+    assert (result["n_named"], result["recall"], result["precision"]) == (2, 50.0, 100.0)
+    assert distinctiveness(true, true, window=2)["n_words"] == 4  # sees, mr; hugs, dr
+    assert [metric(true, true)["signature"]["version"] for metric in (name_accuracy, distinctiveness, repetition)] == [
+        3, 3, 3,
+    ]  # fmt: skip
+
+
 def test_refusals():
+    for metric in (name_accuracy, distinctiveness, repetition):
+        with pytest.raises(ValueError, match="1 films for 2 predictions; give one each"):
+            metric(["a", "b"], ["a", "b"], ["f"])
     with pytest.raises(ValueError, match="last_k is 0"):
         repetition(["a"], last_k=0)
     with pytest.raises(ValueError, match="window is 1"):

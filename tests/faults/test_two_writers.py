@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,8 +13,10 @@ import jobs
 import pytest
 
 from datasets_scripts.one_writer import OutputBusy, only_writer
+from distinctad.catalogue_store import Store
 from distinctad.errors import UserError
 from distinctad.exports import OutputFolder
+from train.frame_cache import FrameCache
 from train.stops import plain_stops
 
 HOLD = """
@@ -67,3 +70,24 @@ def test_the_lock_is_let_go_and_taken_again(tmp_path: Path) -> None:
             with pytest.raises(OutputBusy), only_writer(lock, "x"):
                 pass
         assert not lock.exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_written_without_one(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with only_writer(tmp_path / "lock", "x"):
+        pass
+    Store(tmp_path / "catalogue").open({"format": "x"})
+    FrameCache(tmp_path / "cache", 10)
+    with plain_stops(str(tmp_path / "run")):
+        pass
+    code = errno.EIO  # any other refusal is none of a missing lock
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), only_writer(tmp_path / "lock", "x"):
+        pass

@@ -141,5 +141,5 @@ def test_the_configuration_holds_the_weight_and_greedy_search_has_nothing_to_cho
     assert torch.equal(model.generate(**inputs, **OFF), tiny_models.model().generate(**inputs, **OFF, contrast=0.9))
     greedy = OFF | {"num_beams": 1}
     assert torch.equal(model.generate(**inputs, **greedy), model.generate(**inputs, **greedy, contrast=0.0))
-    with pytest.raises(ValueError, match=r"decode_contrast=-1.0: expected a weight of 0 or more"):
+    with pytest.raises(ValueError, match=r"decode_contrast=-1.0: expected a number, 0 or more"):
         tiny_models.config(decode_contrast=-1.0)

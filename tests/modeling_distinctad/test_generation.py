@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,41 @@ def test_a_longer_prompt_beside_it_ends_no_text_early(how: dict[str, Any]) -> No
     (last,) = by_room({"max_new_tokens": 4}, torch.tensor([7, 9]), None)
     assert last[0].tolist() == [0, 1] and last[1] == {"max_new_tokens": 4}
     assert by_room({"num_beams": 1}, torch.tensor([7]), most)[0][1] == {"num_beams": 1}
+
+
+@pytest.mark.parametrize("how", [{"num_beams": 1}, {"num_beams": 3}, {"num_beams": 3, "contrast": 0.5}])
+def test_a_longer_prompt_beside_it_takes_no_penalty_off_a_text(how: dict[str, Any]) -> None:
+    """Padded rows are penalised from their second token on as unpadded ones are; and nothing warns of it."""
+    model, batch = tiny_models.model(), tiny_models.inputs(batch=8, clips=2, answer=0)
+    for name in ("input_ids", "attention_mask", "face_index"):  # the last window's prompts are longer by 12
+        before = batch[name].new_full((8, 2, 12), {"input_ids": 2, "attention_mask": 0, "face_index": -1}[name])
+        before[-1] = before[-1] if name == "face_index" else 2 if name == "input_ids" else 1
+        batch[name] = torch.cat([before, batch[name]], dim=-1)
+    settings = {"max_new_tokens": 12, "repetition_penalty": 1.5, "no_repeat_ngram_size": 0, **how}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        together = model.generate(**batch, **settings)
+    for row in range(7):
+        alone = model.generate(**{name: tensor[row : row + 1] for name, tensor in batch.items()}, **settings)
+        assert torch.equal(together[row, :, : alone.shape[-1]], alone[0])
+    banned = model.generate(**prompts(), **{**settings, "no_repeat_ngram_size": 1})
+    assert all(len(set(text)) == len(text) for text in (row[row != 1].tolist() for row in banned.flatten(0, 1)))
+    assert not torch.equal(model.generate(**prompts(), **{**settings, "repetition_penalty": None}), banned)
+
+
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        ({"num_beams": 0}, "num_beams is 0; expected a whole number, 1 or more"),
+        ({"num_beams": None}, "num_beams is None"),
+        ({"contrast": float("nan")}, "contrast is nan; expected a weight, 0"),
+        ({"contrast": -1.0}, "contrast is -1.0"),
+        ({"contrast": "x"}, "contrast is 'x'"),
+    ],
+)
+def test_what_no_search_can_run_with_is_refused(asked: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        settings_of(tiny_models.model(), **asked)
 
 
 def test_what_transformers_itself_makes_of_max_length() -> None:

@@ -131,8 +131,9 @@ def test_generate_calls_the_language_model_once_with_embeddings_and_mask_only(
     assert len(calls) == len(windows) == 1
     assert not {"input_ids", "inputs", "position_ids"} & set(calls[0])
     assert calls[0]["inputs_embeds"].shape[0] == calls[0]["attention_mask"].shape[0] == 5
-    expected = {"num_beams": 5, "length_penalty": 1.0, "repetition_penalty": 1.2, "no_repeat_ngram_size": 3}
-    assert expected.items() <= calls[0].items()
+    assert {"num_beams": 5, "length_penalty": 1.0}.items() <= calls[0].items()
+    penalty, ban = calls[0]["logits_processor"]
+    assert (penalty.penalty, penalty.prompt_ignore_length, ban.ngram_size) == (1.2, None, 3)
     assert calls[0]["do_sample"] is False and calls[0]["max_new_tokens"] == 8
     assert ids.shape[:2] == (2, 3)
     assert (ids[1, 2] == tiny_models.EOS).all()  # all padding

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,24 @@ def test_portraits_are_seen_as_they_were_taken(tmp_path: Path) -> None:
     assert np.abs(seen[..., 0].astype(float) - grey / 257).max() <= 1
 
 
+def test_a_broken_portrait_is_said_in_one_line(tmp_path: Path) -> None:
+    """Among what Pillow raises of such files: DecompressionBombError, SyntaxError, struct.error."""
+    whole = tmp_path / "whole.png"
+    portrait(1).save(whole)
+    png = bytearray(whole.read_bytes())
+    huge, torn, other = bytearray(png), bytearray(png), bytearray(png)
+    huge[16:24] = (60_000).to_bytes(4, "big") * 2
+    huge[29:33] = zlib.crc32(bytes(huge[12:29])).to_bytes(4, "big")
+    torn[12:16] = b"IHDX"
+    other[37:41] = b"!!!!"
+    for number, raw in enumerate((huge, torn, other, b"", png[:60])):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(raw)
+        with pytest.raises(ValueError, match=f"portrait of Mara: .*{number}.png cannot be read") as error:
+            pipeline_distinctad._picture(path, "Mara")
+        assert "\n" not in str(error.value)
+
+
 def test_without_a_cast(pipe: DistinctADPipeline, film: Path) -> None:
     for characters in ("recognised", "all"):
         rows = pipe(film, INTERVALS[:1], characters=characters, **GREEDY)
@@ -213,7 +232,17 @@ def test_without_a_cast(pipe: DistinctADPipeline, film: Path) -> None:
         ({"cast": [{"name": " "}]}, "no name"),
         ({"cast": [{"name": "Mara", "portrait": "no/such.png"}]}, "portrait of Mara: no/such.png"),
         ({"cast": [{"name": "Mara"}]}, "characters='all'"),
+        ({"cast": [{"name": "Mara", "actor": float("nan")}], "characters": "all"}, "actor is nan; expected a text"),
+        ({"cast": [{"name": float("nan")}]}, "name is nan; expected a text"),
+        ({"cast": [{"name": 47}], "characters": "all"}, "name is 47; expected a text"),
         ({"characters": "some"}, "'recognised' or 'all'"),
+        ({"pool": "foo"}, "pool is 'foo'; expected one of max, mean"),
+        ({"max_people": -1}, "max_people is -1; expected a whole number, at least 0"),
+        ({"max_people": "x"}, "max_people is 'x'"),
+        ({"threshold": "x"}, "threshold is 'x'; expected a number or None"),
+        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"frames": 5}, "frames is 5; expected a function"),
+        ({"progress": 5}, "progress is 5; expected a function"),
         ({"batch_windows": 0}, "at least 1"),
         ({"batch_windows": 1.5}, "batch_windows is 1.5; expected a whole number"),
         ({"batch_size": 2}, "batch_size is 2; expected none; use batch_windows"),
@@ -232,7 +261,7 @@ def test_without_a_cast(pipe: DistinctADPipeline, film: Path) -> None:
     ],
 )
 def test_errors(pipe: DistinctADPipeline, film: Path, changes: dict[str, Any], match: str) -> None:
-    late = match.startswith(("end >= start", "characters=", "not used"))  # seen with its pictures alone
+    late = match.startswith(("end >= start", "not used"))  # seen with its pictures alone
     absent = film if late else film.with_name("absent.mp4")
     with pytest.raises(ValueError, match=match) as error:
         pipe(absent, **{"intervals": INTERVALS, **changes})  # said before the film is opened
@@ -309,6 +338,7 @@ print(json.dumps(pipe(sys.argv[2], intervals=json.loads(sys.argv[3]), **json.loa
 def test_saved_the_usual_way_the_pipeline_still_loads(pipe: DistinctADPipeline, film: Path, tmp_path: Path) -> None:
     """What a Hub user does after training: the model and the processor save themselves, no pipeline was ever loaded."""
     pipe.save_pretrained(tmp_path / "published")
+    assert not (tmp_path / "published" / "py.typed").exists()  # flat files are no package
     saved = tmp_path / "saved"
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     env.pop("PYTHONPATH", None)

@@ -75,9 +75,10 @@ def test_the_wheel_holds_the_four_rooms_and_their_data(tmp_path: Path) -> None:
         [scripts] = [entry for entry in archive.namelist() if entry.endswith(".dist-info/entry_points.txt")]
         assert "distinctad = distinctad.cli:main" in archive.read(scripts).decode()
         held = {entry for entry in archive.namelist() if ".dist-info/" not in entry}
-    kinds = {".py", ".json", ".md", ".html", ".safetensors"}
+    kinds = {".py", ".json", ".md", ".html", ".safetensors", ".typed"}
     rooms = [path for room in PACKAGED for path in (ROOT / room).rglob("*") if path.suffix in kinds]
     assert held == {name(path) for path in rooms} and "distinctad/checkpoint/model.safetensors" in held
+    assert {f"{room}/py.typed" for room in PACKAGED} <= held  # or a service's mypy takes all of it for Any
 
 
 def test_pins_are_exact_and_leave_torch_to_the_makefile() -> None:

@@ -139,6 +139,18 @@ def test_a_portrait_takes_its_place_on_the_disk_once(tmp_path: Path) -> None:
     assert beside.samefile(below) and below.read_text() == "p.png"
 
 
+def test_a_disk_without_hard_links_holds_a_portrait_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*paths: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refused)
+    for name in ("cast.json", "p.png"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "there").mkdir()
+    work.gather_cast([str(tmp_path / name) for name in ("cast.json", "p.png")], tmp_path / "there", LIMITS)
+    assert (tmp_path / "there" / "portraits" / "p.png").read_text() == "p.png"
+
+
 def test_files_are_of_a_kind_a_size_and_there(tmp_path: Path) -> None:
     film = tmp_path / "a.MP4"
     film.write_bytes(b"x" * 1_000_001)

@@ -45,6 +45,25 @@ def test_prints_brackets_as_they_are_and_asks_for_a_person(demo: Any) -> None:
     assert "x [bold]" in text and "Rain [falls]." in text and "person must review" in text
 
 
+def test_names_beyond_the_terminals_letters_are_printed_with_question_marks(
+    demo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*words: str) -> None:
+        out = Path(words[words.index("--out") + 1])
+        place, head = (out / "a", "start,end,sentence") if words[0] == "pocket" else (out, "start,end,text")
+        place.mkdir(parents=True)
+        (out / "film_900100.mp4").touch()
+        name = "annotations.csv" if words[0] == "pocket" else "descriptions.csv"
+        (place / name).write_text(f"{head}\n1.0,2.5,Łucja waits.\n", encoding="utf-8")
+
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(demo, "run", run)
+    monkeypatch.setattr("sys.stdout", terminal)
+    demo.main(["--out", str(tmp_path)])
+    terminal.flush()
+    assert b"?ucja waits." in terminal.buffer.getvalue()
+
+
 def test_reads_columns_in_lower_case(demo: Any, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("Start,End,Text\n1,2,é\n", encoding="utf-8")
     assert demo.read_rows(tmp_path / "a.csv") == [{"start": "1", "end": "2", "text": "é"}]

@@ -22,6 +22,7 @@ from train.arguments import (
     training_arguments,
 )
 from train.features import FeatureArguments
+from train.run_record import RunRecord
 from train.stage1 import Stage1Arguments
 from train.stage2 import Stage2Arguments
 
@@ -111,8 +112,13 @@ def test_bad_configs_end_with_status_two(tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"alpha: 3\nbeta: [1\n", "line 3"), (b"alpha: \x80\n", "no YAML in UTF-8"), (b"- a\n", "list")],
-)
+    [
+        (b"alpha: 3\nbeta: [1\n", "line 3"), (b"alpha: \x80\n", "no YAML in UTF-8"), (b"- a\n", "list"),
+        (b"features: 2026-99-99\n", "month must be"), (b"seed: " + b"9" * 5000 + b"\n", "5000 digits"),
+        (b"clip: " + b"[" * 900 + b"]" * 900 + b"\n", "recursion"),
+        (b"alpha: 3\nbeta: 1\nalpha: 4\n", "alpha stands twice"),
+    ],
+)  # fmt: skip
 def test_a_config_that_is_no_yaml_is_one_line(
     content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +127,42 @@ def test_a_config_that_is_no_yaml_is_one_line(
         parse_run(Stage2Arguments, [str(tmp_path / "a.yaml"), "--output_dir", "x"])
     lines = capsys.readouterr().err.splitlines()
     assert stopped.value.code == 2 and len(lines) == 1 and said in lines[0] and "expected key: value" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{1: x, alhpa: 2}", "unknown config keys ['1', 'alhpa']"), ("on: true", "unknown config keys ['True']"),
+        ("output_dir: {a: 1}", "output_dir is {'a': 1}; expected a text"),
+        ("clip: [[a]]", "clip is [['a']]; expected a text"),
+        ("learning_rate: .nan", "learning_rate is nan; expected a finite number"),
+        ("alpha: .inf", "alpha is inf; expected a finite number"),
+        ("batch_size: 0", "batch_size is 0; expected 1 or more"),
+        ("output_dir: ''", "output_dir is ''; expected a folder"),
+        ("save_steps: -5", "save_steps is -5; expected 1 or more"),
+    ],
+)  # fmt: skip
+def test_keys_kinds_and_ranges_that_cannot_be_are_one_line(
+    content: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(SystemExit) as stopped:
+        parse_run(
+            Stage2Arguments, [str(tmp_path / "a.yaml"), *([] if "output_dir" in content else ["--output_dir", "x"])]
+        )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2 and line.startswith("error: ") and said in line
+
+
+@pytest.mark.parametrize("name", ["a.yaml", f"{'a' * 5000}.yaml", "folder.yaml"])
+def test_a_config_that_cannot_be_opened_is_one_line(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(SystemExit) as stopped:
+        parse_run(Stage2Arguments, [str(tmp_path / name), "--output_dir", "x"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2 and line.startswith("error: no such config: ")
 
 
 def test_a_null_leaves_the_default(tmp_path: Path) -> None:
@@ -216,3 +258,12 @@ def test_stage2_refuses_a_warm_up_that_it_does_not_read(tmp_path: Path) -> None:
         train(Stage2Arguments(prompt="paper", face_gain=2.0), RunArguments(output_dir=str(tmp_path / "model")))
     with pytest.raises(ValueError, match="warmup_steps is 7, which Stage II does not read; give --warmup_share"):
         train(Stage2Arguments(), RunArguments(output_dir=str(tmp_path / "model"), warmup_steps=7))
+
+
+def test_a_record_names_no_folder_of_another_drive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def relpath(path: str) -> str:
+        raise ValueError(f"path is on mount 'D:', start on mount 'C:': {path}")  # as Windows' does
+
+    monkeypatch.setattr("os.path.relpath", relpath)
+    monkeypatch.setattr("sys.argv", ["stage2.py", "/drive/d/a.yaml", "--seed"])
+    assert RunRecord("stage2", {}, 1, "d").content["command"] == "python stage2.py a.yaml --seed"

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from train.collators import (
-    WindowCollator,
-    WindowOptions,
-    consecutive_windows,
-    noisy_people,
-    people_told,
-    scheduled_windows,
-)
+from train.arguments import parse_run
+from train.collators import WindowCollator, WindowOptions, consecutive_windows, scheduled_windows
+from train.listed_people import noisy_people, people_told, tell_people
+from train.stage2 import Stage2Arguments, window_options
 
 
 def test_people_told_are_those_that_the_cache_says() -> None:
@@ -79,7 +76,12 @@ def test_noisy_lists_are_as_precise_as_asked_over_all_clips(recall: float, preci
     assert nobody == pytest.approx(some, abs=0.08)  # how many are listed does not tell whether anybody is named
 
 
-@pytest.mark.parametrize("wrong", [{"noisy_recall": 0.0}, {"noisy_precision": 1.5}, {"people_order": "random"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"noisy_recall": 0.0}, {"noisy_precision": 1.5}, {"people_order": "random"}, {"recognised_people": 0},
+    ],
+)  # fmt: skip
 def test_shares_and_orders_that_do_not_exist_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is"):
         WindowOptions(**wrong)
@@ -120,3 +122,64 @@ def test_windows_of_clips_stay_inside_them() -> None:
         for _, film, rows in schedule:
             assert len({(cache.rows[n]["film"], cache.rows[n]["clip"]) for n in rows}) == 1
             assert {cache.rows[n]["film"] for n in rows} == {film}
+
+
+REAL = sorted((Path(__file__).resolve().parents[2] / "train" / "configs").glob("[!p]*_clip*_*.yaml"))
+
+
+def portrayed_cache(cast: int) -> Any:
+    """`bare_cache` whose people all have portraits, and frames of nobody in particular."""
+    cache = bare_cache([[0], [3], []] * 20, cast)
+    noise = torch.Generator().manual_seed(3)
+    faces = torch.randn(cast, 8, generator=noise)
+    cache.frames, cache.film_faces = torch.randn(len(cache.rows), 2, 8, generator=noise), lambda row: faces
+    return cache
+
+
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
+def test_our_recognition_lists_as_many_as_training_does_not_the_whole_cast(path: Path) -> None:
+    options = window_options(parse_run(Stage2Arguments, [str(path)])[0], 1)
+    cache = portrayed_cache(12)
+    collator = WindowCollator(SimpleNamespace(), cache, options)
+    test = consecutive_windows(cache, ["0", "1", "2"], 16)
+    predicted = [people for _, people in collator.listed(test)]
+    collator.options.test_characters = "all"
+    everybody = [people for _, people in collator.listed(test)]
+    assert all(people == list(range(10)) for people in everybody)
+    assert {len(people) for people in predicted} == {2} and len(set(map(tuple, predicted))) > 2
+    collator.options.test_characters = "predicted"
+    schedule = scheduled_windows(cache, ["3", "4", "5"], 16, 1, 40)
+    (line,) = tell_people(collator, schedule, test)
+    assert line.endswith(", test 2.0, of 10.0 in the cast")
+    listed = float(line.split("training ")[1].split(",")[0])
+    assert listed == pytest.approx(0.66 * (2 / 3) / 0.3, abs=0.25)  # two in three ADs name somebody: 1.5
+
+
+def test_lists_that_tell_nothing_of_a_clip_are_told() -> None:
+    cache = portrayed_cache(8)
+    test = consecutive_windows(cache, ["0", "1", "2"], 16)
+
+    def told(**options: Any) -> list[str]:
+        return tell_people(WindowCollator(SimpleNamespace(), cache, WindowOptions(**options)), [], test)
+
+    whole = {"max_people": 10, "recognised_people": 10, "people_order": "bank"}
+    line, warning = told(**whole)
+    assert line == "people listed a clip: training 0.0, test 8.0, of 8.0 in the cast"
+    assert "test_characters: predicted, but all clips of a film list the same people" in warning
+    assert len(told(**whole | {"people_order": "best"})) == 1  # there the order tells
+    assert len(told(**whole | {"test_characters": "all"})) == 1 and len(told(**whole | {"recognised_people": 2})) == 1
+    for row in cache.rows:
+        row["predicted"] = []
+    assert len(told(**whole)) == 2  # nobody, everywhere
+
+
+def test_recognised_people_of_pocket_runs_are_three_best_first() -> None:
+    from modeling_distinctad.recognition_distinctad import recognise
+
+    cache = portrayed_cache(5)
+    (window,) = consecutive_windows(cache, ["0"], 16)
+    frames = cache.frames[window[2]]
+    best = recognise(frames, torch.ones(frames.shape[:2], dtype=torch.bool), cache.film_faces(None), 3)
+    collator = WindowCollator(SimpleNamespace(), cache, window_options(Stage2Arguments(), 1))
+    assert [people for _, people in collator.listed([window])] == [[who for who, _ in people] for people in best]
+    assert len(collator.listed([window])[0][1]) == 3

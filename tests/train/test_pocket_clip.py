@@ -1,8 +1,13 @@
 """Pre-training of the pocket CLIP: stills, labels, loss, and a dual encoder folder."""
 
+from multiprocessing.reduction import ForkingPickler
+
 import numpy as np
+import pytest
 import torch
 
+from train import pocket_clip
+from train.arguments import RunArguments
 from train.dual_encoder import load_clip, pooled_images
 from train.pocket_clip import (
     LOOK_PARTS,
@@ -70,3 +75,17 @@ def test_one_step_lowers_the_loss_and_the_folder_loads(tmp_path):
         pooled_images(load_clip(tmp_path).eval(), pixels), pooled_images(model.clip.eval(), pixels)
     )
     assert build_clip(PocketCLIPArguments(start=str(tmp_path)), TOKENIZER).config.projection_dim == 16
+
+
+def test_a_spawned_worker_can_make_batches(monkeypatch, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    def stop(trainer, **_):
+        ForkingPickler.dumps(trainer.data_collator)
+        raise Stopped
+
+    monkeypatch.setattr(pocket_clip, "train_tokenizer", lambda size: TOKENIZER)
+    monkeypatch.setattr(ReadCLIPTrainer, "train", stop)
+    with pytest.raises(Stopped):
+        pocket_clip.train(ARGUMENTS, RunArguments(str(tmp_path), bf16=False))

@@ -285,3 +285,30 @@ def test_a_convolutional_tower_sees_portraits(
     folder = build_set_cache(asked, str(tmp_path / "cache"))
     tensors = load_file(folder / "features.safetensors")
     assert tensors["frames"].shape == (3, 2, 8) and tensors["faces"].shape == (1, 8) and tensors["faces"].any()
+
+
+def test_without_predicted_ids_nobody_is_taken_for_recognised(
+    cmd: tuple[SetArguments, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = replace(cmd[0], recognised=True)
+    with pytest.raises(ValueError, match=r"cmd.csv: 4 rows have no pred_ids; expected who was recognised"):
+        build_set_cache(asked, str(tmp_path / "cache"))
+    seen = tmp_path / "cmd_with_face.csv"
+    with (
+        Path(asked.train).open(newline="", encoding="utf-8") as file,
+        seen.open("w", newline="", encoding="utf-8") as to,
+    ):
+        table = csv.writer(to)
+        for number, cells in enumerate(csv.reader(file)):
+            table.writerow([*cells, "pred_ids" if not number else "{'nm1': [[0, 0]], 'nm99': [[1, 0]]}"])
+    with pytest.raises(ValueError, match=r"cmd.csv: 4 rows have no pred_ids"):
+        build_set_cache(replace(asked, train=str(seen), eval=asked.train), str(tmp_path / "cache"))
+    capsys.readouterr()
+    folder = build_set_cache(replace(asked, eval=str(seen)), str(tmp_path / "cache"))
+    rows = FeatureCache(folder).rows
+    assert [row.get("predicted") for row in rows if row["split"] == "train"] == [None] * 3
+    assert [row["predicted"] for row in rows if row["split"] == "eval"] == [[0], [0], []]  # film c has no bank
+    read = json.loads((folder / "meta.json").read_text())["read"]
+    assert read["train"]["rules"]["no_predictions"] == 4 and read["eval"]["rules"]["unknown_character"] == 2
+    told = capsys.readouterr().out
+    assert "no_predictions x 4 (kept)" in told and "unknown_character x 2 (kept)" in told

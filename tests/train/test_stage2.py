@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -18,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tiny_stage2 import arguments, losses, run
 
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
-from train.collators import WindowCollator, consecutive_windows
+from train.collators import WindowCollator, consecutive_windows, scheduled_windows
 from train.features import FeatureCache
 from train.stage2 import (
     build_model,
@@ -261,6 +262,42 @@ def test_a_dry_run_counts_and_names_what_is_missing(
     assert 8.0e9 < sum(p.numel() for p in model.language_model.parameters()) < 8.1e9
     with pytest.raises(ValueError, match="nowhere/unknown"):
         report(arguments(towers, features, language="nowhere/unknown"), run(tmp_path / "model"))
+
+
+def test_a_dry_run_counts_the_steps_and_tokens_of_the_run(
+    towers: dict[str, str], features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from train.dry_run import measure_tokens, report
+
+    asked, how = arguments(towers, features, max_steps=-1, language_chunk=3), run(tmp_path / "model")
+    assert report(asked, how) == 0
+    told = capsys.readouterr().out
+    cache = FeatureCache(features)
+    schedule = scheduled_windows(cache, ["1", "2"], 8, how.seed, 2)
+    steps, clips = len(schedule) // how.batch_size, len(cache.films["1"] + cache.films["2"])
+    assert steps > clips * 2 / 8 / how.batch_size  # windows that are cut short at a film's ends
+    assert f"{clips:,} clips an epoch (of the cache), {steps} steps, " in told
+    assert "people listed a clip: training " in told
+    collator = WindowCollator(build_processor(asked), cache, window_options(asked, 1))
+    mean, most = measure_tokens(collator, schedule, asked, how)
+    assert f"{mean:.0f} tokens a clip, at most {most} (the first 4 batches, padded)" in told
+    batch = collator([*schedule[: how.batch_size]])
+    lengths = batch["attention_mask"].sum(-1)[(batch["labels"] != -100).any(-1)]
+    first, _ = measure_tokens(collator, schedule[: how.batch_size], asked, how)
+    assert first == pytest.approx(sum(int(c.max()) * len(c) for c in lengths.split(3)) / len(lengths))
+    assert float(lengths.float().mean()) < first <= int(lengths.max()) <= most
+
+
+def test_a_dry_run_speaks_to_a_console_of_few_characters(
+    towers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from train.dry_run import report
+
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr("sys.stdout", console)
+    assert report(arguments(towers, tmp_path / "\u0444"), run(tmp_path / "model")) == 1
+    console.flush()
+    assert rb"\u0444" in console.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_dry_run_asks_for_no_file_of_a_hub_tower(towers: dict[str, str], features: Path, tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""The command `distinctad features`: list films, or encode them with a bar for the one at hand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distinctad.errors import UserError
+from distinctad.feature_tower import FeatureSettings, Fit, Stored
+from distinctad.features import Progress, encode_films, find_films
+
+
+def features_command(
+    films: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
+    out: Annotated[Path | None, typer.Option(help="The HDF5 file; films are added to one that is there.")] = None,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 5.0,
+    model: Annotated[
+        str | None, typer.Option(help="CLIP folder, DistinctAD checkpoint or hub id (default: the pocket checkpoint).")
+    ] = None,
+    frame_fit: Annotated[
+        Fit | None, typer.Option(help="How pictures meet the tower's square (default: the model's own way).")
+    ] = None,
+    dtype: Annotated[Stored, typer.Option(help="Of the stored numbers.")] = "float16",
+    batch: Annotated[int, typer.Option(help="Frames encoded at once.")] = 32,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start the file anew.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the films; no model is needed.")] = False,
+) -> None:
+    """Encode films frame by frame into MAD's feature layout; the same command goes on where it was stopped."""
+    settings = FeatureSettings(fps, model, frame_fit, dtype, batch, device)
+    if dry_run:
+        jobs = find_films(films, fps)
+        for job in jobs:
+            typer.echo(f"{job.film}: {job.duration_s:.1f} s, {job.frames} frames")
+        typer.echo(f"{len(jobs)} film(s), {sum(job.frames for job in jobs)} frames at {fps:g} a second")
+        return
+    if out is None:
+        raise UserError("--out is missing", "Give the file to write, or --dry-run to see the films.")
+    with _bar() as step:
+        encoded = encode_films(films, out, settings, overwrite=overwrite, progress=step)
+    for warning in encoded.warnings:
+        typer.echo(f"Warning: {warning}", err=True)
+    frames = sum(encoded.films.values())
+    typer.echo(
+        f"encoded {len(encoded.films)} film(s), {frames} frames; {len(encoded.skipped)} finished before; '{out}'"
+    )
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Progress]:
+    """Show a bar for the film at hand on the error stream while there is a terminal to show it on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("looking at the films", total=None)
+
+        def step(film: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description=film)
+
+        yield step

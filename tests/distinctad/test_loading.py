@@ -1,0 +1,87 @@
+"""Loading leaves the process as it was: its random numbers and what transformers prints, with threads too."""
+
+from __future__ import annotations
+
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers.utils import logging
+
+from distinctad import loading
+from distinctad.describe import describe
+
+
+def draws() -> tuple[float, float, float]:
+    """The next random numbers of the process."""
+    return random.random(), float(np.random.random()), float(torch.rand(()))
+
+
+def seed() -> None:
+    random.seed(7)
+    np.random.seed(7)
+    torch.manual_seed(7)
+
+
+@pytest.mark.slow
+def test_describing_with_the_pocket_checkpoint_draws_none_of_the_callers_numbers(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "i.csv").write_text("start,end\n0,2\n")
+    seed()
+    want = draws()
+    seed()
+    describe(film, intervals=tmp_path / "i.csv")
+    assert draws() == want
+
+
+def test_inside_the_seed_counts_and_outside_nothing_has_happened() -> None:
+    seed()
+    want = draws()
+    seed()
+    with loading.seeded(3):
+        inside = draws()
+        with pytest.raises(KeyError), loading.seeded(3):
+            assert draws() == inside
+            raise KeyError
+    assert draws() == want
+    with loading.seeded(3):
+        assert draws() == inside != want
+
+
+def test_sampling_is_seeded_by_the_settings(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stand_ins import FakePipe
+
+    def loaded(*given: Any) -> Any:
+        return FakePipe(lambda index, generation: f"Number {draws()}."), {"name": "x", "num_beams": 1, "contrast": 0.0}
+
+    monkeypatch.setattr(loading, "load_pipeline", loaded)
+    texts = [cue["text"] for cue in describe(film).cues]
+    seed()
+    assert [cue["text"] for cue in describe(film).cues] == texts and len(set(texts)) == len(texts)
+
+
+def test_two_loads_at_once_leave_what_is_printed_as_it_was() -> None:
+    """One begins first and ends first; on its own each would put back what the other had turned down."""
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    first_runs, second_waits = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with loading._quiet(), loading._quiet():  # as a tower's loader has it round a pipeline's
+            first_runs.set()
+            second_waits.wait(0.5)  # not once the loads take turns
+
+    def second() -> None:
+        first_runs.wait(30)
+        with loading._quiet():
+            second_waits.set()
+            threads[0].join(0.5)
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
