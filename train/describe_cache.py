@@ -23,7 +23,7 @@ def describe_windows(
         model: the model; set to eval mode.
         collator: makes the prompts; its `predictions` are filled.
         windows: as `consecutive_windows` cuts them.
-        batch: windows at a time; the texts do not depend on it.
+        batch: windows at a time; in float32 the texts do not depend on it.
         **generation: as of `generate`.
 
     Returns:
