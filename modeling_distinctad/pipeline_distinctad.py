@@ -98,7 +98,8 @@ class DistinctADPipeline(ChunkPipeline):
             **kwargs: characters: "recognised" (default: the people found in the clip by their portraits, best first;
                 those without a portrait are never named) or "all" (the whole cast in its order, in every clip).
                 max_people: most people recognised in a clip (3). pool, threshold: as in `recognise`.
-                batch_windows: windows described at a time (1); in float32 the texts do not depend on it; rounding in half precision may change one.
+                batch_windows: windows described at a time (1); in float32 the texts do not depend
+                    on it, in half precision rounding may change one.
                 frames: hook (index of the clip in time order, its frames) -> frames to use instead, None for
                 missing ones. progress: called with (clips done, clips in all). Everything else goes to `generate`,
                 which refuses names that it does not know.
