@@ -23,6 +23,7 @@ VIDEO_TOKEN, FACE_TOKEN, AD_START_TOKEN = "<video>", "<face>", "<ad_start>"
 
 # Words as the project counts them: runs of letters, marks and digits with ' or - inside; one at an edge is punctuation.
 _MARKS = "".join(char for char in map(chr, range(0x300, 0x1F000)) if unicodedata.category(char)[0] == "M")
+_WHOLE = frozenset(("here's", "let's", "there's"))  # no possessives, as in datasets_scripts/words.py
 _WORD = re.compile(rf"[^\W_][{_MARKS}]*(?:['\-\u00ad]?[^\W_][{_MARKS}]*)*")
 _SAME = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-"})
 
@@ -146,7 +147,7 @@ def word_spans(text: str, wanted: Iterable[str]) -> list[tuple[int, int]]:
 
 def _fold(word: str) -> str:
     folded = unicodedata.normalize("NFKC", word).translate(_SAME).replace("\u00ad", "").casefold()
-    return folded[:-2] if folded.endswith("'s") and len(folded) > 2 else folded
+    return folded[:-2] if folded.endswith("'s") and folded not in _WHOLE and len(folded) > 2 else folded
 
 
 class PromptTokenizer:

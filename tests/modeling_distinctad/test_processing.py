@@ -19,7 +19,7 @@ from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 from modeling_distinctad.losses_distinctad import first_tokens_of_words
 from modeling_distinctad.persons_distinctad import PersonSlots
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
-from modeling_distinctad.prompt_distinctad import fill, word_spans
+from modeling_distinctad.prompt_distinctad import _WHOLE, fill, word_spans
 
 TEXTS = [
     "Mara lifts the red lamp and walks across the garden.", "Joe's brother is sitting by the window, reading a book.",
@@ -173,11 +173,17 @@ def test_word_spans_by_hand() -> None:
     assert word_spans("Mara\u2019s MARA's tamara", ["mara's"]) == [(0, 6), (7, 13)]
     assert word_spans("'dancer' don't", {"dancer", "don't"}) == [(1, 7), (9, 14)]
     assert word_spans("anything", ()) == []
+    assert word_spans("There's a man there.", {"there"}) == [(14, 19)]  # as the set's words fold them
 
 
 def test_words_agree_with_the_data_sets_rule() -> None:
     rule = pytest.importorskip("datasets_scripts.words")
-    for text in [*TEXTS, "It\u2019s Zoë\u2019s o'clock t\u2010shirt; 'so' said the dancers' boss 3 times_over."]:
+    assert {word for word in rule.CLOSED_CLASS if word.endswith("'s")} == _WHOLE
+    for text in [
+        "There's no one there, let's go.",
+        *TEXTS,
+        "It\u2019s Zoë\u2019s o'clock t\u2010shirt; 'so' said the dancers' boss 3 times_over.",
+    ]:
         for word in rule.words(text):
             spans = word_spans(text, [word])
             assert spans, (word, text)
