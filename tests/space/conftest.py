@@ -70,4 +70,7 @@ def served(desk: Any) -> Iterator[str]:
     page = app.build(desk)
     address = app.launch(page, desk.limits, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")[1]
     yield address
-    page.close()
+    try:
+        page.close()
+    except RuntimeError:  # it wakes the server's streams from this thread, while that one's may be going away
+        page.close()
