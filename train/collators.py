@@ -240,10 +240,10 @@ class WindowCollator:
         """What `counts` holds after these windows and no others, whoever makes their batches: workers, other ranks."""
         kept, self.counts = self.counts, Counter()
         slots = getattr(self.processor, "person_slots", False)
-        for epoch, film, numbers in windows:
-            listed = self._people(epoch, film, numbers) if slots else [[] for _ in numbers]  # else nobody is looked at
-            for number, people in zip(numbers, listed, strict=True):
-                self._tellable(self.cache.rows[number], people)
+        # Without slots nobody is looked at.
+        pairs = self.listed(windows) if slots else [(number, []) for window in windows for number in window[2]]
+        for number, people in pairs:
+            self._tellable(self.cache.rows[number], people)
         found, self.counts = dict(self.counts), kept
         return found
 
