@@ -27,9 +27,13 @@ with contextlib.suppress(ImportError):  # `make floor` has none
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
+# One worker waits for Chromium while the others compute, and nobody waits for the longest test at the end.
+FIRST = ("tests/space/", "tests/repo/test_documents.py::test_the_readme_runs")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests first: one worker waits for Chromium while the others compute; late, all of them would wait."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/space/"))
+    """Browser tests and the README's commands first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
 
 
 @pytest.fixture(scope="session")
