@@ -121,7 +121,9 @@ def _refuse_strange(folder: Path, builder: ADBuilder, overwrite: bool) -> None:
     Raises:
         WriteError: it does, or what the builder reads lies in it, or it may not be overwritten.
     """
-    if not folder.is_symlink() and (not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))):
+    if folder.is_symlink():
+        raise WriteError(f"'{folder.name}' is a link, expected a folder; name the folder itself")
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not overwrite:
         raise WriteError(f"'{folder.name}' is there and not empty, expected a new folder; choose another or overwrite")
@@ -130,9 +132,7 @@ def _refuse_strange(folder: Path, builder: ADBuilder, overwrite: bool) -> None:
     for path in (Path(text).resolve() for text in given if text):
         if path.is_relative_to(folder.resolve()):
             raise WriteError(f"'{path.name}' is to be read and lies in '{folder.name}'; choose another folder")
-    if folder.is_symlink() or not (
-        readme.is_file() and SIGNATURE in readme.read_text(encoding="utf-8", errors="replace")
-    ):
+    if not (readme.is_file() and SIGNATURE in readme.read_text(encoding="utf-8", errors="replace")):
         raise WriteError(f"'{folder.name}' was not written by this command, so is not replaced; remove it yourself")
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).as_posix()

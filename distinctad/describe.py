@@ -5,7 +5,7 @@ Everything heavy is imported where it is used, so that `import distinctad` and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -93,11 +93,12 @@ def describe(
         UserError: for whatever cannot be used; then nothing is left in `out`.
     """
     job = plan(film, subtitles=subtitles, cast=cast, intervals=intervals, settings=settings)
+    reads = (film, subtitles, cast, intervals)
     if export == "all":
         if out is None:
             raise UserError("--export all has no folder to write to", "Give --out.")
         made = _spoken(job, subtitles, track)
-        return _describe_all(made, Path(out), overwrite, model, pipe, progress, about)
+        return _describe_all(made, Path(out), overwrite, model, pipe, progress, about, reads)
     known: dict[str, float] = {}
     if track is not None and track.naming == "after-reveal" and job.cast:
         job, known = _waiting(job, subtitles)
@@ -105,7 +106,7 @@ def describe(
         return Described(_named(_run(job, model, pipe, progress, about=about)[0], known), [])
     earlier = (Path(out) / exports.FILES[0]).exists()  # then files of these names are its own, and go with it
     names = ALL_FILES if earlier else exports.FILES
-    with exports.OutputFolder(Path(out), overwrite, names, "another --out") as folder:
+    with exports.OutputFolder(Path(out), overwrite, names, "another --out", reads) as folder:
         document = _named(_run(job, model, pipe, progress, about=about)[0], known)
         return Described(document, folder.write(exports.texts_of(document)))
 
@@ -236,8 +237,9 @@ def _describe_all(
     pipe: Pipe | None,
     progress: Progress | None,
     about: dict[str, Any] | None,
+    reads: Iterable[PathLike | None],
 ) -> Described:
-    with exports.OutputFolder(out, overwrite, ALL_FILES, "another --out") as folder:
+    with exports.OutputFolder(out, overwrite, ALL_FILES, "another --out", reads) as folder:
         document = track.fitted(*_run(track.job, model, pipe, progress, track.settings.candidates, about))
         texts = {**exports.texts_of(document), **track.texts(document)}
         return Described(document, folder.write(texts, track.makers(script_of(document))))

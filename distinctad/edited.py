@@ -78,7 +78,7 @@ def export_edited(
         texts["player.html"] = voiced.texts(spoken)["player.html"]
         makers = voiced.makers(script_of(spoken))
     names = dict.fromkeys((*texts, *makers, *(CAPTION_FILES if makers else ())))
-    with exports.OutputFolder(Path(out), overwrite, tuple(names)) as folder:
+    with exports.OutputFolder(Path(out), overwrite, tuple(names), reads=[film]) as folder:
         return folder.write(texts, makers)
 
 

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -136,16 +136,23 @@ class OutputFolder:
         overwrite: whether files of an earlier run may be replaced.
         names: of the files that may be written; with `overwrite`, those that are not written this time go.
         place: what errors say to give instead, such as "another --out": only the caller knows its options.
+        reads: files that are to be read, None where there is none; one that has such a name in the folder is refused.
     """
 
     def __init__(
-        self, folder: Path, overwrite: bool = False, names: Sequence[str] = FILES, place: str = "another place"
+        self,
+        folder: Path,
+        overwrite: bool = False,
+        names: Sequence[str] = FILES,
+        place: str = "another place",
+        reads: Iterable[str | os.PathLike[str] | None] = (),
     ) -> None:
         """Remember the place; nothing is touched yet."""
         self.folder = folder
         self.overwrite = overwrite
         self.names = tuple(names)
         self.place = place
+        self.reads = [Path(path) for path in reads if path is not None]
         self._work: Path | None = None
         self._held = contextlib.ExitStack()
 
@@ -153,8 +160,8 @@ class OutputFolder:
         """Make the work folder.
 
         Raises:
-            UserError: if the place is no folder, cannot be written, is being written by another process, or holds an
-                earlier run and `overwrite` is not set.
+            UserError: if the place is no folder, cannot be written, is being written by another process, holds an
+                earlier run and `overwrite` is not set, or holds what is to be read under a name to be written.
         """
         try:
             self._enter()
@@ -176,6 +183,9 @@ class OutputFolder:
             for left in base.glob(f"{mark}-*.partial"):  # of a process that was killed: no living one has this mark
                 shutil.rmtree(left, ignore_errors=True)
             there = [name for name in self.names if os.path.lexists(self.folder / name)]  # a broken link is somebody's
+            for path in map(self.folder.joinpath, there):
+                if any(path.exists() and read.exists() and read.samefile(path) for read in self.reads):
+                    raise UserError(f"'{path}' is to be read and would be replaced or removed", f"Give {self.place}.")
             if there and not self.overwrite:
                 raise UserError(
                     f"the output folder '{self.folder}' holds {there[0]} already",

@@ -86,16 +86,17 @@ def films_below(folder: Path, there: Sequence[Path]) -> list[Path]:
         UserError: there is none.
     """
     there = [path for path in there if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    for path in filter(Path.is_dir, there):
+    for path in filter(os.path.isdir, there):  # pathlib's own raises in a folder that may be listed, not entered
         try:
             os.scandir(path).close()
+            os.stat(os.path.join(path, "."))  # a Path drops the dot
         except OSError as error:
             typer.echo(
                 f"Warning: the folder '{path}' cannot be read ({error.strerror}), its films are left out", err=True
             )
-    found = [path for path in there if path.suffix.lower() in VIDEO_ENDINGS and path.is_file()]
+    found = [path for path in there if path.suffix.lower() in VIDEO_ENDINGS and os.path.isfile(path)]
     # A copy of a film that a run described is no other film.
-    found = [p for p in found if not (p.name in MEDIA_FILES and p.with_name("descriptions.json").is_file())]
+    found = [p for p in found if not (p.name in MEDIA_FILES and os.path.isfile(p.with_name("descriptions.json")))]
     if not found:
         raise UserError(f"the folder '{folder}' holds no video", f"Give one with {', '.join(VIDEO_ENDINGS)}.")
     return found

@@ -42,7 +42,9 @@ def plan_command(
             from distinctad.exports import OutputFolder
 
             write = _writer(out)
-            folder = held.enter_context(OutputFolder(out.parent, overwrite, names=(out.name,)))
+            folder = held.enter_context(
+                OutputFolder(out.parent, overwrite, (out.name,), "another --out", (film, subtitles))
+            )
         found = plan_time(film, subtitles, rules, _rate(voice, words_per_second), shots)
         if out is not None and write is not None:  # before anything is said: nobody may be listening any more
             folder.write({out.name: write(opportunities(found, rules))})

@@ -38,7 +38,7 @@ def score_command(
     compare: Annotated[Path | None, typer.Option(help="Other predictions of the same ADs, for a paired test.")] = None,
     casts: Annotated[
         Path | None,
-        typer.Option(help="Folder of <film>.cast.json or a JSON of {film: [names]} (default: by the truth)."),
+        typer.Option(help="Folder of <film>.cast.json or a JSON of film to list of names (default: by the truth)."),
     ] = None,
     metrics: Annotated[str, typer.Option(help=CHOICE)] = "",
     encoder: Annotated[

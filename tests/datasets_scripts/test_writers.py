@@ -56,6 +56,16 @@ def test_what_is_to_be_read_is_not_replaced(annotations: Path, tmp_path: Path, w
     assert contents(out) == before
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_link_is_said_to_be_one(annotations: Path, tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "there").mkdir()
+    for target in ("there", "nowhere"):
+        link = tmp_path / f"to_{target}"
+        link.symlink_to(tmp_path / target)
+        with pytest.raises(WriteError, match=f"'{link.name}' is a link, expected a folder"):
+            write_folder(builder(annotations), link, overwrite=overwrite)
+
+
 class Killed(BaseException):
     """Stands for a kill that no handler catches."""
 

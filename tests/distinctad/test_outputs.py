@@ -9,16 +9,17 @@ import sys
 import time
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from stand_ins import write_film
+from stand_ins import FakePipe, write_film
 from typer.testing import CliRunner
 
 from datasets_scripts.mad_features import write_features
 from datasets_scripts.pocket.layouts import write_annotations
 from datasets_scripts.pocket.story import make_film
 from distinctad.cli import app
+from distinctad.describe import describe
 from distinctad.errors import UserError
 from distinctad.features import encode_films, find_films
 
@@ -57,6 +58,31 @@ def test_features_never_take_the_place_of_anything_else(film: Path, tmp_path: Pa
     assert own.read_bytes() == film.read_bytes() and other.read_text() == "mine"
 
 
+@pytest.mark.parametrize("export", ["text", "all"])
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("read", ["film", "subtitles"])
+def test_what_describe_reads_is_never_written_over(
+    film: Path, tmp_path: Path, pipe: FakePipe, export: Literal["text", "all"], overwrite: bool, read: str
+) -> None:
+    """It may have the name of a file of `--export all`; with "text" those go too where an earlier run's files lie."""
+    given = {"film": film, "subtitles": tmp_path / "lines.vtt"}
+    given["subtitles"].write_text("WEBVTT\n\n00:03.000 --> 00:05.000\nHello.\n")
+    describe(film, tmp_path, pipe=pipe)
+    own = tmp_path / {"film": "described.mp4", "subtitles": "described.captions.vtt"}[read]
+    own.write_bytes(given[read].read_bytes())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match=f"{own.name}' is to be read and would be replaced or removed"):
+        describe(**{**given, read: own}, out=tmp_path, pipe=pipe, export=export, overwrite=overwrite)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_plan_never_writes_over_the_subtitles_that_it_reads(film: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.ttml"
+    lines.write_text("<tt/>")
+    assert "lines.ttml' is to be read" in refused("plan", film, "--subtitles", lines, "--out", lines, "--overwrite")
+    assert lines.read_text() == "<tt/>"
+
+
 def test_features_that_nobody_can_place_are_not_overwritten(film: Path, tmp_path: Path) -> None:
     import h5py
     import numpy as np
@@ -84,6 +110,16 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
         return whole(path)
 
     monkeypatch.setattr(os, "scandir", scan)
+    assert "holds no video" in refused("features", tmp_path, "--dry-run")
+    monkeypatch.setattr(os, "scandir", whole)
+    looked = os.stat
+
+    def look(path: Any, **more: Any) -> Any:
+        if "closed" in Path(path).parts[:-1] or str(path).endswith("closed/."):  # it may be listed, not entered
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path, **more)
+
+    monkeypatch.setattr(os, "stat", look)
     assert "holds no video" in refused("features", tmp_path, "--dry-run")
     write_film(tmp_path / "a.mp4", 1.0, audio=False)
     result = CliRunner().invoke(app, ["features", str(tmp_path), "--dry-run"])

@@ -331,6 +331,10 @@ def test_letters_and_accents_apart_are_the_same_film(tmp_path: Path, form: str) 
     (tmp_path / "p.csv").write_text(f"film,start,end,text\n{name},1.0,2.0,A.\n", encoding="utf-8")
     (row,) = pair(tmp_path / "p.csv", read_csv_rows(tmp_path / "a.csv", ("sentence",)), tmp_path / "a.csv")
     assert row is not None and row.text == "A."
+    (tmp_path / f"{name[:-4]}.cast.json").write_text('["Mara"]', encoding="utf-8")
+    (tmp_path / "bank.json").write_text(json.dumps({name[:-4]: ["Mara"]}), encoding="utf-8")
+    for casts in (tmp_path, tmp_path / "bank.json"):
+        assert read_names(casts, ["Müller"]) == {"Müller": ["Mara"]}
 
 
 def test_blanks_in_a_true_text_do_not_swap_the_rows_of_one_interval(tmp_path: Path) -> None:
