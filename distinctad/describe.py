@@ -257,12 +257,17 @@ def _run(
 
     Candidates are the beams of the one search; a pipeline without a model (a stand-in) or beams gives one a clip.
     """
-    if pipe is None:
-        from distinctad.loading import load_pipeline, seeded
+    from distinctad.loading import load_pipeline, seeded
 
-        with seeded(job.settings.seed):  # a checkpoint's own settings may ask for sampling
-            pipe, used = load_pipeline(model, job.settings.device, job.settings.dtype, job.settings.seed)
-            return _run(job, None, pipe, progress, candidates, used)
+    with seeded(job.settings.seed):  # a model's own settings may ask for sampling
+        if pipe is None:
+            pipe, about = load_pipeline(model, job.settings.device, job.settings.dtype, job.settings.seed)
+        return _told(job, pipe, progress, candidates, about)
+
+
+def _told(
+    job: Plan, pipe: Pipe, progress: Progress | None, candidates: int, about: dict[str, Any] | None
+) -> tuple[dict[str, Any], Options]:
     asked = {"device": job.settings.device, "dtype": job.settings.dtype, "num_beams": None, "contrast": None}
     used = {"name": "given pipeline", "sha256": None, **asked, **(about or {})}
     beams: Texts = {}

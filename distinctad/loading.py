@@ -141,8 +141,8 @@ def _device(device: str) -> torch.device:
 def seeded(seed: int) -> Iterator[None]:
     """Seed every random number inside, and give the process its own back: who calls a library has numbers of theirs.
 
-    They are the process's: of two threads inside at once each draws from the other's too, and where the first in is the
-    first out the second gives back ours, not theirs.
+    CUDA's come back where CUDA was in use before. All are the process's: of two threads inside at once each draws from
+    the other's too, and where the first in is the first out the second gives back ours, not theirs.
 
     Args:
         seed: of Python's, numpy's and torch's.

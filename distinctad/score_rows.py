@@ -10,6 +10,7 @@ import csv
 import json
 import math
 import sys
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,8 @@ class Row:
     @property
     def key(self) -> tuple[str, int, int]:
         """Film, start and end in whole milliseconds."""
-        return self.film, round(self.start_s * 1000), round(self.end_s * 1000)
+        film = unicodedata.normalize("NFC", self.film)  # macOS may have taken its letters and accents apart
+        return film, round(self.start_s * 1000), round(self.end_s * 1000)
 
     def __str__(self) -> str:
         """The row as an error names it."""

@@ -120,12 +120,25 @@ def by_room(settings: dict[str, Any], lengths: Tensor, positions: int | None) ->
     return [((room == most).nonzero()[:, 0], {**settings, "max_new_tokens": most}) for most in room.unique().tolist()]
 
 
+class _Ban(NoRepeatNGramLogitsProcessor):
+    """transformers' ban on repeated n-grams, which leaves a row as it is where nothing would be left of it.
+
+    After its end a row holds end tokens, which repeat; where the last token is forced to be one, it must stay.
+    """
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores (M, V) of the ids (M, S), -inf where a token would end an n-gram that stands in them already."""
+        banned = super().__call__(input_ids, scores)
+        return torch.where(banned.isneginf().all(-1, keepdim=True), scores, banned)
+
+
 def with_penalties(settings: dict[str, Any]) -> dict[str, Any]:
     """Put repetition penalty and n-gram ban in as processors of our own, over all new tokens and nothing else.
 
     transformers builds the penalty for ids that begin with the prompt's padding and lets as many of a row's first
     tokens pass as the row is padded by. Ids that follow embeddings hold new tokens alone, so a clip's text would depend
     on the longest prompt beside it. And both of its own warn that they do not see the prompt, which is what is wanted.
+    A caller's own processor of either kind is used instead of the one asked for, as in transformers.
 
     Args:
         settings: of a search.
@@ -134,12 +147,13 @@ def with_penalties(settings: dict[str, Any]) -> dict[str, Any]:
         The settings for the language model's `generate`.
     """
     penalty, size = settings.get("repetition_penalty"), settings.get("no_repeat_ngram_size")
-    processors = LogitsProcessorList()
-    if penalty is not None and penalty != 1.0:
+    given, processors = list(settings.get("logits_processor") or []), LogitsProcessorList()
+    own = any(isinstance(one, RepetitionPenaltyLogitsProcessor) for one in given)
+    if penalty is not None and penalty != 1.0 and not own:
         processors.append(RepetitionPenaltyLogitsProcessor(float(penalty)))
-    if size:
-        processors.append(NoRepeatNGramLogitsProcessor(size))
-    processors += settings.get("logits_processor") or []
+    if size and not any(isinstance(one, NoRepeatNGramLogitsProcessor) for one in given):
+        processors.append(_Ban(size))
+    processors += given
     # Said, not left out: the language model's own generation configuration may hold others.
     return {**settings, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "logits_processor": processors}
 

@@ -127,8 +127,8 @@ class WindowOptions:
         noisy_precision: of "noisy" lists: share of those listed who are told, over all training clips.
         people_order: order at test: "bank" (the cast's), or "best" recognised first, as the pocket checkpoint's
             pipeline lists them. Who is listed does not depend on it.
-        recognised_people: how many, at most `max_people`, our recognition lists where the cache has no predictions.
-            It knows no threshold: of a cast of ten the best ten are everybody.
+        recognised_people: how many, at most `max_people` (None: as many), our recognition lists where the cache has no
+            predictions. It knows no threshold: of a cast of ten the best ten are everybody.
     """
 
     max_people: int = 3
@@ -142,7 +142,7 @@ class WindowOptions:
     noisy_recall: float = 0.66
     noisy_precision: float = 0.3
     people_order: str = "best"
-    recognised_people: int = 3
+    recognised_people: int | None = None
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -159,7 +159,7 @@ class WindowOptions:
         for name in ("noisy_recall", "noisy_precision"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a share above 0, at most 1; mend it")
-        if self.recognised_people < 1:
+        if self.recognised_people is not None and self.recognised_people < 1:
             raise ValueError(
                 f"recognised_people is {self.recognised_people}; expected 1 or more; raise it, or choose none"
             )
@@ -309,8 +309,8 @@ class WindowCollator:
                 "expected one of them; add them or choose all or none (in training noisy too)"
             )
         real = torch.ones(frames.shape[:2], dtype=torch.bool)
-        most = min(self.options.recognised_people, self.options.max_people)
-        found = recognise(frames, real, faces[seen], most)
+        most = self.options.recognised_people or self.options.max_people
+        found = recognise(frames, real, faces[seen], min(most, self.options.max_people))
         return [[seen[index] for index, _ in people] for people in found]
 
     def _context(self, number: int, training: bool) -> str:

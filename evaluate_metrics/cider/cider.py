@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import datasets
 import evaluate
+import pandas
 
 from .cider_d import cider
 
@@ -40,8 +42,13 @@ class CiderD(evaluate.Metric):
         )
 
     def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
-        """As the library's, which reads every reference by the kind of the first: a text becomes a list of one."""
-        lists = [[item] if isinstance(item, str) else item for item in references]
+        """As the library's, which reads every reference by the kind of the first: a text becomes a list of one.
+
+        A gap of a pandas column (NaN, NA) is no reference, as None is.
+        """
+        gaps = [not isinstance(item, Iterable) and pandas.isna(item) for item in references]
+        items = [None if gap else item for gap, item in zip(gaps, references, strict=True)]
+        lists = [[item] if isinstance(item, str) else item for item in items]
         super().add_batch(predictions=predictions, references=lists, **kwargs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:

@@ -61,6 +61,11 @@ def test_sampling_is_seeded_by_the_settings(film: Path, monkeypatch: pytest.Monk
     texts = [cue["text"] for cue in describe(film).cues]
     seed()
     assert [cue["text"] for cue in describe(film).cues] == texts and len(set(texts)) == len(texts)
+    seed()
+    want = draws()
+    seed()
+    assert [cue["text"] for cue in describe(film, pipe=loaded()[0]).cues] == texts  # its own pipeline, or a given one
+    assert draws() == want
 
 
 def test_two_loads_at_once_leave_what_is_printed_as_it_was() -> None:

@@ -108,7 +108,7 @@ def test_load_from_the_repository_and_from_a_copy(tmp_path):
 @pytest.mark.parametrize("name", ["action_score", "bleu", "cider", "meteor", "rouge_l", "spice"])
 def test_texts_and_lists_of_texts_may_be_mixed(name, monkeypatch):
     """`evaluate` reads every reference by the kind of the first: a later text was a list of its letters."""
-    evaluate = pytest.importorskip("evaluate")
+    evaluate, pandas = pytest.importorskip("evaluate"), pytest.importorskip("pandas")
     module = importlib.import_module(f"evaluate_metrics.{name}.{name}")
     monkeypatch.setattr(module, name, lambda told, true, *args, **options: {"true": true, "signature": {}})
     [kind] = [
@@ -128,6 +128,12 @@ def test_texts_and_lists_of_texts_may_be_mixed(name, monkeypatch):
         metric.add(prediction="a", reference=true[0])
         metric.add_batch(predictions=told[1:], references=true[1:])
         assert metric.compute(**options)["true"] == expected
+    for gap in (None, float("nan"), pandas.NA):
+        told_of = pandas.Series(["a", "b"]), pandas.Series(["one", gap], dtype=object)
+        first, second = metric.compute(predictions=told_of[0], references=told_of[1], **options)["true"]
+        assert first == ["one"] and not second
+    with pytest.raises(ValueError, match="expected format"):
+        metric.compute(predictions=["a"], references=[3], **options)
     both = evaluate.combine([kind(keep_in_memory=True), kind(keep_in_memory=True)])
     both.add("a", "one")
     both.add("b", ["one", "two"])

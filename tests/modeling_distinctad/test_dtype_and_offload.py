@@ -10,6 +10,7 @@ import torch
 from tiny_models import fields, inputs, model, text_config, vision_config
 from transformers import CLIPVisionModelWithProjection, LlamaForCausalLM
 
+from modeling_distinctad import towers_distinctad
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from modeling_distinctad.towers_distinctad import load_language
 
@@ -40,6 +41,17 @@ def test_what_trains_in_bfloat16_is_what_is_served(tmp_path: Path, kept: torch.d
         assert torch.equal(each.model.rotary_emb.inv_freq, exact)
         assert torch.equal(each(ids).logits, found[0](ids).logits)
     assert load_language(lm)[0].dtype == kept
+
+
+@pytest.mark.parametrize(("asked", "readings"), [("float32", 1), (torch.float32, 1), ("auto", 1), ("bfloat16", 2)])
+def test_a_model_is_read_again_for_another_dtype_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Any, readings: int
+) -> None:
+    LlamaForCausalLM(text_config("llama")).save_pretrained(tmp_path)
+    read, whole = [], towers_distinctad._language_model
+    monkeypatch.setattr(towers_distinctad, "_language_model", lambda *given: read.append(given) or whole(*given))
+    load_language(str(tmp_path), None, asked)
+    assert len(read) == readings
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import tiny_models
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, NoRepeatNGramLogitsProcessor, RepetitionPenaltyLogitsProcessor
 
 from modeling_distinctad.generation_distinctad import by_room, generation_settings, own_settings
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
@@ -143,6 +143,35 @@ def test_a_longer_prompt_beside_it_takes_no_penalty_off_a_text(how: dict[str, An
     banned = model.generate(**prompts(), **{**settings, "no_repeat_ngram_size": 1})
     assert all(len(set(text)) == len(text) for text in (row[row != 1].tolist() for row in banned.flatten(0, 1)))
     assert not torch.equal(model.generate(**prompts(), **{**settings, "repetition_penalty": None}), banned)
+
+
+@pytest.mark.parametrize(
+    ("own", "asked"),
+    [
+        (RepetitionPenaltyLogitsProcessor(1.5), {"repetition_penalty": 1.5}),
+        (NoRepeatNGramLogitsProcessor(5), {"no_repeat_ngram_size": 5}),
+    ],
+)
+def test_a_callers_own_processor_is_used_instead(own: Any, asked: dict[str, Any]) -> None:
+    model = tiny_models.model()
+    settings = {"num_beams": 1, "max_new_tokens": 12, "repetition_penalty": 1.0, "no_repeat_ngram_size": 3}
+    if "repetition_penalty" in asked:
+        settings["repetition_penalty"] = 1.2
+    told = model.generate(**prompts(), **settings, logits_processor=[own])
+    assert torch.equal(told, model.generate(**prompts(), **{**settings, **asked}))
+    assert not torch.equal(told, model.generate(**prompts(), **settings))
+
+
+def test_a_forced_end_stays_where_the_ban_would_leave_nothing() -> None:
+    """A text that ended earlier holds end tokens, the ban's n-gram; with all at -inf sampling would break off."""
+    ends = list(range(1, 13))
+    how = {"num_beams": 1, "do_sample": True, "max_new_tokens": 12, "forced_eos_token_id": 1, "eos_token_id": ends}
+    model, ended = tiny_models.model(), 0
+    for seed in range(3):
+        torch.manual_seed(seed)
+        told = model.generate(**prompts(), **how, no_repeat_ngram_size=3)
+        ended += int((told[..., -4:] == 1).all(-1).sum())
+    assert told.shape[-1] == 12 and ended
 
 
 @pytest.mark.parametrize(

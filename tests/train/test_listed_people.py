@@ -183,3 +183,6 @@ def test_recognised_people_of_pocket_runs_are_three_best_first() -> None:
     collator = WindowCollator(SimpleNamespace(), cache, window_options(Stage2Arguments(), 1))
     assert [people for _, people in collator.listed([window])] == [[who for who, _ in people] for people in best]
     assert len(collator.listed([window])[0][1]) == 3
+    for more, count in (({"max_people": 5}, 5), ({"max_people": 5, "recognised_people": 2}, 2), ({"max_people": 1}, 1)):
+        options = window_options(Stage2Arguments(**more), 1)
+        assert len(WindowCollator(SimpleNamespace(), cache, options).listed([window])[0][1]) == count
