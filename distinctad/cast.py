@@ -15,13 +15,13 @@ from typing import Any
 
 from distinctad.errors import UserError, one_line
 from distinctad.subtitles import delimiter_of, read_text
+from modeling_distinctad.film_formats_distinctad import PORTRAIT_FORMATS
 
 MAX_PEOPLE = 64  # a film's credited speaking parts; more would fill the language model's context with names
 MAX_NAME_CHARACTERS = 80
 MAX_CAST_BYTES = 1024 * 1024
 MAX_PORTRAIT_BYTES = 32 * 1024 * 1024
 MAX_PORTRAIT_PIXELS = 40_000_000
-PORTRAIT_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _FIX = 'Give a JSON list of {"id", "name", "actor", "portrait"} or a CSV file with these columns.'
 
 

@@ -212,10 +212,13 @@ def _data_end_s(path: Path, duration_s: float) -> float:
     """Find where the last packet of any stream ends, in seconds: near the end, else from the start."""
     import av
 
+    from modeling_distinctad.film_formats_distinctad import PYAV_OPTIONS
+
     for from_s in (max(0.0, duration_s - 10.0), 0.0):
         end_s = 0.0
         try:
-            with av.open(f"file:{path}") as container:  # a bare "A: b.mp4" would name a protocol
+            # A bare "A: b.mp4" would name a protocol.
+            with av.open(f"file:{path}", container_options=PYAV_OPTIONS) as container:
                 first_s = (container.start_time or 0) / 1_000_000
                 if from_s > 0:
                     container.seek(round((first_s + from_s) * 1_000_000))

@@ -18,6 +18,7 @@ import torch
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.pipelines.base import ChunkPipeline
 
+from .film_formats_distinctad import PORTRAIT_FORMATS
 from .generation_distinctad import own_settings
 from .recognition_distinctad import POOLS, recognise
 from .video_distinctad import frame_times, iter_clip_frames
@@ -369,7 +370,7 @@ def _picture(portrait: Any, name: str) -> Any:
     if hasattr(portrait, "__array__"):
         return portrait
     try:
-        with Image.open(portrait) as picture:
+        with Image.open(portrait, formats=PORTRAIT_FORMATS) as picture:
             return upright(picture)
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them stumble over
         raise ValueError(

@@ -23,6 +23,8 @@ try:
 except ImportError as error:
     raise ImportError("numpy is missing; it holds the frames; run `pip install numpy`") from error
 
+from .film_formats_distinctad import PYAV_OPTIONS, opencv_options
+
 _NO_SHOWING_TIMES = "avi"  # an order of decoding only
 _LENGTH_FROM_ZERO = "matroska"  # says when it ends, not how long it is
 _NO_JUMPS = "mpeg"  # programme streams (DVDs): times after a jump are wrong by some frames
@@ -184,7 +186,7 @@ class AVFilm(Film):
         if self.container is not None:
             self.container.close()
         try:
-            self.container = av.open(self._url, metadata_errors="replace")
+            self.container = av.open(self._url, metadata_errors="replace", container_options=PYAV_OPTIONS)
         except (av.error.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise VideoError(f"{self.path}: cannot be read as a video ({reason}); {_UNREADABLE}") from error
@@ -316,7 +318,8 @@ class OpenCVFilm(Film):
         cv2 = _cv2()
         if self._capture is not None:
             self._capture.release()
-        self._capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG)
+        with opencv_options():
+            self._capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise VideoError(f"{self.path}: cannot be read as a video; {_UNREADABLE}")
         self.rate_hz = max(0.0, float(self._capture.get(cv2.CAP_PROP_FPS)))

@@ -194,9 +194,11 @@ class FilmEncoder:
             if portrait:
                 from PIL import Image
 
+                from modeling_distinctad.film_formats_distinctad import PORTRAIT_FORMATS
                 from modeling_distinctad.pipeline_distinctad import upright
 
-                with Image.open(Path(self.asked.portraits) / portrait) as picture:
+                path = Path(self.asked.portraits) / portrait
+                with Image.open(path, formats=PORTRAIT_FORMATS) as picture:
                     seen = self.embed([upright(picture)])[0]
                 if len(seen) != width:
                     raise ValueError(

@@ -19,6 +19,7 @@ from av.codec.context import Flags
 from av.stream import Disposition
 
 from distinctad.errors import UserError, one_line
+from modeling_distinctad.film_formats_distinctad import PYAV_OPTIONS
 
 AAC_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _AAC_FRAME = 1024
@@ -84,13 +85,13 @@ def url_of(path: Path) -> str:
 
 
 def opened(film: Path) -> Any:
-    """Open a film for reading, as `av.open` does.
+    """Open a film for reading, as `av.open` does; no list of other files.
 
     Raises:
         UserError: if it cannot be opened.
     """
     try:
-        return av.open(url_of(film), metadata_errors="replace")
+        return av.open(url_of(film), metadata_errors="replace", container_options=PYAV_OPTIONS)
     except (av.FFmpegError, OSError) as error:
         reason = one_line(str(getattr(error, "strerror", None) or error), 80)
         raise UserError(f"the film '{film.name}' cannot be opened ({reason})", "Give a video that plays.") from error

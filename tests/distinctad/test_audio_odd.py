@@ -21,7 +21,7 @@ from distinctad.audio import mix, mux, sound
 from distinctad.audio.tags import Tags
 from distinctad.audio.voice import Remembering
 from distinctad.errors import UserError
-from distinctad.plan import plan
+from distinctad.plan import _data_end_s, plan, probe_film
 from distinctad.planner import hear
 from distinctad.subtitles import Speech
 from distinctad.track import Track, TrackSettings
@@ -314,3 +314,15 @@ def test_a_film_that_drowns_the_voice_is_told_with_what_would_do(tmp_path: Path)
         said[duck_db] = [text for text in fitted(track)["warnings"] if "below the voice" in text]
     line = "under 1 description(s) the film is less than 10 dB below the voice: --duck -17 lowers it further"
     assert said == {-10.0: [line], -17.0: []}
+
+
+def test_a_list_of_films_is_refused_whoever_reads_it(tmp_path: Path) -> None:
+    write_film(tmp_path / "near.mp4", 4.0)
+    path = tmp_path / "film.mp4"
+    path.write_text("ffconcat version 1.0\nfile near.mp4\n")
+    assert _data_end_s(tmp_path / "near.mp4", 4.0) > 3.9 and _data_end_s(path, 4.0) == 0.0
+    with pytest.raises(UserError, match=r"'film.mp4' cannot be used: cannot be read as a video .* Give a video file"):
+        probe_film(path)
+    for read in (sound.opened, sound.sound_notes, mux.require_mp4, lambda film: sound.programme_of(film, 4.0)):
+        with pytest.raises(UserError, match=r"'film.mp4' cannot be opened .* Give a video that plays"):
+            read(path)

@@ -210,12 +210,14 @@ def test_a_broken_portrait_is_said_in_one_line(tmp_path: Path) -> None:
     huge[29:33] = zlib.crc32(bytes(huge[12:29])).to_bytes(4, "big")
     torn[12:16] = b"IHDX"
     other[37:41] = b"!!!!"
-    for number, raw in enumerate((huge, torn, other, b"", png[:60])):
+    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n"  # Pillow would hand it to Ghostscript
+    for number, raw in enumerate((huge, torn, other, b"", png[:60], script)):
         path = tmp_path / f"{number}.png"
         path.write_bytes(raw)
         with pytest.raises(ValueError, match=f"portrait of Mara: .*{number}.png cannot be read") as error:
             pipeline_distinctad._picture(path, "Mara")
         assert "\n" not in str(error.value)
+    assert "cannot identify" in str(error.value)  # so it was not begun
 
 
 def test_without_a_cast(pipe: DistinctADPipeline, film: Path) -> None:

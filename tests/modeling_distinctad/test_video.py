@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import warnings
 from fractions import Fraction
@@ -238,3 +239,38 @@ def test_only_open_clips_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for done, clip in enumerate(iter_clip_frames(path, [(i, i + 1) for i in range(8)], 3, size=(16, 12)), start=1):
         assert len(clip) == 3 and clip[0].shape == (12, 16, 3)
         assert len(converted) == 3 * done
+
+
+@pytest.mark.parametrize("decoder", [AVFilm, OpenCVFilm])
+def test_a_list_of_films_is_refused_before_what_it_names_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoder: type[Film]
+) -> None:
+    if decoder is OpenCVFilm:
+        pytest.importorskip("cv2")
+    write_video(tmp_path / "near.mp4", list(range(4)))
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "threads;1")
+    said = set()
+    for named in ("near.mp4", "absent.mp4", "film.mp4"):  # the last is the list itself
+        path = tmp_path / "film.mp4"
+        path.write_text(f"ffconcat version 1.0\nfile {named}\n")
+        with pytest.raises(VideoError, match=r"cannot be read as a video.*expected a whole video file") as caught:
+            decoder(path)
+        said.add(str(caught.value))
+    assert len(said) == 1, "whether a neighbour exists is not to be had"
+    with decoder(tmp_path / "near.mp4") as film:
+        assert number(film.to_rgb(next(film.frames())[1])) == 0
+    assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == "threads;1"  # this process's own, as it was
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mov", "libx264"), ("a.m4v", "libx264"), ("a.webm", "libvpx"), ("a.mkv", "libx264"), ("a.ts", "libx264"),
+     ("a.avi", "mpeg4"), ("a.flv", "flv"), ("a.asf", "wmv2"), ("a.mpg", "mpeg2video"), ("a.m2v", "mpeg2video"),
+     ("a.h264", "libx264"), ("a.hevc", "libx265"), ("a.mjpg", "mjpeg"), ("a.3gp", "libx264"), ("a.nut", "mpeg4"),
+     ("a.mxf", "mpeg2video"), ("a.gif", "gif"), ("a.y4m", "wrapped_avframe"), ("a.ivf", "libvpx")],
+)  # fmt: skip
+def test_every_container_of_films_is_opened(tmp_path: Path, name: str, codec: str) -> None:
+    rate = {"tick": Fraction(1, 25)} if codec == "mpeg2video" else {}
+    pixels = {"gif": "rgb8", "mjpeg": "yuvj420p"}.get(codec)
+    write_video(tmp_path / name, list(range(6)), codec=codec, options={}, pixels=pixels, **rate)
+    assert read_frames(tmp_path / name, [0.0])[0].shape == (48, 64, 3)
