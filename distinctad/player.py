@@ -92,15 +92,16 @@ def _track(text: str) -> str:
 
 
 def _lines(script: Script, said: Sequence[Speech]) -> list[str]:
+    words = f'<span lang="{html.escape(script.language)}">'
     number = {id(cue): i for i, cue in enumerate(script.cues)}
     lines = []
     for start_ms, what in in_order(script.cues, said):
         at = clock(start_ms)[:8].removeprefix("00:")
         button = f'<button type="button" data-at="{start_ms / 1000:.3f}">Play {at}</button>'
+        text = html.escape(what.text)
         if isinstance(what, ScriptCue):
-            lines.append(f'<li data-cue="{number[id(what)]}">{button}<span>{html.escape(what.text)}</span></li>')
+            lines.append(f'<li data-cue="{number[id(what)]}">{button}{words}{text}</span></li>')
         else:
-            lines.append(
-                f'<li class="said">{button}<span><small>Dialogue:</small> {html.escape(what.text)}</span></li>'
-            )
+            name = '<small lang="en">Dialogue:</small>'
+            lines.append(f'<li class="said">{button}{words}{name} {text}</span></li>')
     return lines

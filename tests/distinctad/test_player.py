@@ -70,6 +70,14 @@ def test_the_page_stands_alone_and_escapes() -> None:
     )
 
 
+def test_what_is_the_films_is_in_its_language_and_what_is_the_pages_in_english() -> None:
+    cues = (ScriptCue(0, 900, "Mara rennt.", "1"),)
+    text = page(Script(cues, "de", title="Der Film"), [Speech(2.0, 2.8, "Hallo.")], "a.mp4")
+    assert '<html lang="en">' in text and '<h1 lang="de">Der Film</h1>' in text and '<div id="now" lang="de"' in text
+    assert '</button><span lang="de">Mara rennt.</span>' in text and text.count('srclang="de"') == 2
+    assert '</button><span lang="de"><small lang="en">Dialogue:</small> Hallo.</span>' in text
+
+
 def test_without_a_recording_the_browser_speaks() -> None:
     text = page(SCRIPT, [], "a.mp4")
     assert (
@@ -258,6 +266,17 @@ def test_a_film_paused_for_a_description_goes_on_after_its_repetition(played: An
     assert played.evaluate(paused)
     played.evaluate("lines.at(-1).onend()")
     assert not played.evaluate(paused)
+
+
+@pytest.mark.slow
+def test_a_jump_from_a_description_that_holds_the_film_is_left_to_the_voice(played: Any) -> None:
+    """The film goes on by itself, and the voice speaks the next one: a screen reader would say it too."""
+    played.check("input[value=browser]")
+    played.check("#pausing")
+    played.click("#play")
+    played.click("#again")
+    played.click("#after")
+    assert played.inner_text("#now") == "Tom waits." and played.get_attribute("#now", "aria-live") == "off"
 
 
 def test_a_film_whose_only_sound_is_the_narration_is_muted() -> None:
