@@ -325,7 +325,8 @@ def plot_sweep(
         axis.annotate(label, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=SECOND)
     if log_x:
         axis.set_xscale("log")
-        axis.set_xticks([x for x, _ in ordered], [f"{x:g}" for x, _ in ordered], minor=False)
+        axis.set_xticks([x for x, _ in ordered], [f"{x:g}" for x, _ in ordered])
+        axis.minorticks_off()  # their labels would lie over ours
     axis.set(xlabel=x_label, ylabel=y_label, title=title)
     axis.grid(color="#E5E5E5")
     return _save(figure, path)
