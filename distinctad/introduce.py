@@ -18,11 +18,13 @@ from distinctad.subtitles import Speech
 Naming = Literal["early", "after-reveal"]
 
 _RUN = re.compile(rf"[^\W_][{MARKS}]*(?:['\u2019\u2018\u02bc\u2010\u2011\u00ad-]?[^\W_][{MARKS}]*)*")
-_NOTE = re.compile(r"\[[^\]]*\]|\([^)]*\)")
+# With bounds, as is the lead-in of a label: of many that open and never close, each would be read to the end.
+_NOTE = re.compile(r"\[[^\]]{0,200}\]|\([^)]{0,200}\)")
 _LABEL = re.compile(  # "MARA:", "- Mara and Tom:", at the start of what one person says
-    r"(?:^|(?<=[.!?\u2026\"\u201d])\s|\s[-\u2013\u2014]|>>)[-\u2013\u2014>\s]*"
+    r"(?:^|(?<=[.!?\u2026\"\u201d])\s|\s[-\u2013\u2014]|>>)[-\u2013\u2014>\s]{0,8}"
     r"[^\W\d_a-z][\w.'\u2019#-]*(?:\s+(?:and|&|[^\W_a-z][\w.'\u2019#-]*|#\d+)){0,3}\s*:(?=\s|$)"
 )
+_OPENING = re.compile(r"(?:^|[.!?][\"\u201d\u2019')]*\s)\s*[\"\u201c\u2018'(]*$")
 _TITLED = re.compile(  # what goes with a name that goes
     r"(?:\b(?:[Tt]he|[Aa]n?)\s+)?"
     r"(?:\b(?:(?:Mrs?|Ms|Dr|Prof|Capt|Lt|Sgt|Det)\.?|Miss|Mister|Madam|Sir|Lord|Lady|Doctor|Professor|Captain|Lieutenant|"
@@ -47,7 +49,7 @@ def reveals(names: Iterable[str], speech: Sequence[Speech]) -> dict[str, float]:
     cased = any(text != text.lower() for _, text in lines)
     for end_s, text in lines:
         for start, end, name in _places(text, forms, telling=cased and text != text.upper()):
-            asks = text[start:end].lower() in NAMES_TOO and _opens(text[:start]) and text[end : end + 1].isspace()
+            asks = text[start:end].lower() in NAMES_TOO and _opens(text, start) and text[end : end + 1].isspace()
             if math.isinf(found[name]) and not asks:  # "Will you come?"
                 found[name] = end_s
     return found
@@ -77,7 +79,7 @@ def introduce(
                 continue
             titled = max(last, _TITLED.search(text, last, start).start())  # type: ignore[union-attr]
             owns = re.match(r"['\u2019](?:s\b|(?=\s\w))", text[end:])  # "Mara's dog", "James' dog"
-            someone = "Someone" if _opens(text[:titled]) else "someone"
+            someone = "Someone" if _opens(text, titled) else "someone"
             new += text[last:titled] + someone + ("'s" if owns else "")
             last = end + (owns.end() if owns else 0)
         told.append(new + text[last:])
@@ -138,6 +140,6 @@ def _heard(text: str) -> str:
     return _LABEL.sub(" ", _NOTE.sub(" ", text)).strip()
 
 
-def _opens(before: str) -> bool:
-    """Whether a sentence starts behind a text."""
-    return re.search(r"(?:^|[.!?][\"\u201d\u2019')]*\s)\s*[\"\u201c\u2018'(]*$", before) is not None
+def _opens(text: str, at: int) -> bool:
+    """Whether a sentence starts at a place in a text; what tells stands right before it."""
+    return _OPENING.search(text, max(0, at - 100), at) is not None

@@ -19,7 +19,8 @@ _LETTERS = 4.6  # of a word, mean of English running text
 _DIGIT_LETTERS = 5  # of a digit's word, tens and hundreds in part; editor_words.js has the same
 # Han and Japanese syllables: written without blanks, two of them take about as long as a word.
 _UNSPACED = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_BREAK = re.compile(r"[,;:.!?\u2026\u2013\u2014]+(?=\s)")
+_MARKS = r"[,;:.!?\u2026\u2013\u2014]"
+_BREAK = re.compile(rf"(?<!{_MARKS}){_MARKS}+(?=\s)")  # from the first mark of a run, or each would be read to its end
 # Sentences of 2 to 20 words, as descriptions are; written for this purpose.
 SENTENCES: tuple[str, ...] = (
     "She nods.",

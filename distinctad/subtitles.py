@@ -199,7 +199,7 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
     """
     import pysubs2
 
-    from distinctad.formats.subrip import NEGATIVE_TIME, unread_times
+    from distinctad.formats.subrip import NEGATIVE_TIME, unread_times, with_few_breaks
 
     fix = "Give SubRip (.srt), WebVTT (.vtt), ASS (.ass) or TTML subtitles, or leave out --subtitles."
     kind = _format_of(text)
@@ -225,10 +225,14 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of styles, which say nothing about time
-            events = pysubs2.SSAFile.from_string(text, format_=kind).events
+            readable = _without_long_headings(text) if kind == "ass" else with_few_breaks(text)
+            events = pysubs2.SSAFile.from_string(readable, format_=kind, keep_html_tags=True).events
     except (pysubs2.Pysubs2Error, ValueError, LookupError, ArithmeticError, AttributeError, TypeError) as error:
         # The parser is not ours and meets whatever a user's disk holds: every failure of it is about that file.
         raise UserError(f"the subtitles '{name}' cannot be parsed ({one_line(str(error), 120)})", fix) from error
+    if kind == "srt":
+        for event in events:
+            event.text = _closed(_HTML, event.text, ">")
     speech, notes = _speech(events, name, fix)
     if negative:
         notes.append(f"the subtitles '{name}': {negative} time(s) below zero set to zero")
@@ -250,14 +254,41 @@ def _format_of(text: str) -> str | None:
 
 
 _ARROW = re.compile(r"^.*-->", re.MULTILINE)
+# pysubs2 reads these too, but in a time that grows with the square of a text of tags, or faster.
+_HTML = re.compile(r"< *(?:/ *)?[a-zA-Z][^>]*>")
+_OVERRIDE = re.compile(r"\{[^}]*\}")
+_DRAWING = re.compile(r"\\(p[0-9]|r(?![a-zA-Z_0-9 ]))")  # on, off, back to the line's own style, which is off
+
+
+def _without_long_headings(text: str) -> str:
+    """ASS without the lines that begin as a section's heading does and are longer than any is."""
+    return "\n".join(line for line in text.split("\n") if len(line) <= 100 or "[" not in line.strip()[:4])
+
+
+def _closed(tag: re.Pattern[str], text: str, end: str) -> str:
+    """A text without tags; what opens behind the last end of one is none, and is not looked at again and again."""
+    last = text.rfind(end) + 1
+    return tag.sub("", text[:last]) + text[last:]
+
+
+def _is_drawing(text: str) -> bool:
+    """Whether an override switches drawing on: what follows are no words."""
+    drawing = False
+    for override in _OVERRIDE.findall(text, 0, text.rfind("}") + 1):
+        for tag in _DRAWING.findall(override):
+            drawing = tag not in ("p0", "r")
+        if drawing:
+            return True
+    return False
 
 
 def _speech(events: list, name: str, fix: str) -> tuple[list[Speech], list[str]]:
     speech: list[Speech] = []
     swapped = sounds = 0
     for event in events:
-        plain = event.plaintext
-        if event.is_comment or event.is_drawing or not plain.strip():
+        plain = _closed(_OVERRIDE, event.text, "}")
+        plain = plain.replace(r"\h", " ").replace(r"\n", "\n").replace(r"\N", "\n")
+        if event.is_comment or _is_drawing(event.text) or not plain.strip():
             continue
         if SOUND_CAPTION.fullmatch(plain):
             sounds += 1

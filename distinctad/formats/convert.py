@@ -114,6 +114,8 @@ def lost(script: Script, kind: str) -> list[str]:
         "review note": bool(script.note),
         "stretches without a length (1 ms there)": kind == ".vtt"
         and any(cue.text and cue.start_ms == cue.end_ms for cue in script.cues),
+        "arrows between times in texts (-> there)": kind == ".srt"
+        and any(subrip.without_times(cue.text) != cue.text for cue in script.cues),
         "empty opportunities": any(not cue.text for cue in script.cues) and kind != ".csv",
     }
     return sorted(name for name, there in has.items() if there and kind in _HOLDS and name not in _HOLDS[kind])

@@ -10,12 +10,13 @@ from __future__ import annotations
 import codecs
 import json
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 from distinctad.errors import UserError, one_line
 from distinctad.formats.dapt_rules import DAPT_PROFILE, DAPTM, faults, inherit, is_event
-from distinctad.formats.script import Script, ScriptCue, ScriptPerson, held_text
+from distinctad.formats.script import Script, ScriptCue, ScriptPerson, held_provenance, held_text
 from distinctad.formats.timed_text import TT, TTM, TTP, XML, TimedTextError, clock_of, parse, text_of, walk
 
 OWN = "{urn:x-distinctad:script:1}"
@@ -198,16 +199,17 @@ def _own(text: str | None) -> dict[str, Any]:
     """Read our own part of an event; what a stranger wrote there is passed over."""
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # a list in a list in a list ...
         return {}
     if not isinstance(found, dict):
         return {}
     names, provenance = found.get("characters", []), found.get("provenance")
     own: dict[str, Any] = {"id": found["id"]} if isinstance(found.get("id"), str) else {}
     if isinstance(names, list):
-        own["characters"] = tuple(one_line(str(name), 80) for name in names)
+        own["characters"] = tuple(one_line(str(name), 80) for name in names if not isinstance(name, dict | list))
     if isinstance(provenance, dict):
-        own["provenance"] = provenance
+        with suppress(ValueError):
+            own["provenance"] = held_provenance(provenance)
     return own
 
 

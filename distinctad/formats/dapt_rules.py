@@ -13,6 +13,7 @@ import codecs
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from itertools import accumulate
 
 from distinctad.errors import one_line
 from distinctad.formats.timed_text import TT, TTM, TTP, XML, TimedTextError, clock_of, parse, walk
@@ -26,12 +27,14 @@ DESCRIPTORS = frozenset(
         "visual.text.title visual.text.credit visual.text.location"
     ).split()
 )
+_MOST_DOTS = 50  # of a descriptor; each part is looked up with all before it
 DESCRIPTION_TYPES = ("pronunciationNote", "scene", "plotSignificance")
 ON_SCREEN = ("ON", "OFF", "ON_OFF", "OFF_ON")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*|[xX](-[A-Za-z0-9]{1,8})+")
 _NAME = re.compile(r"[^\W\d][\w.\-\u00b7]*")
 _ENCODING = re.compile(rb"<\?xml[^>]*encoding\s*=\s*[\"']([^\"']+)[\"']")
-_TIMECODE = re.compile(r"(\d{2,}):(\d{2}):(\d{2})(?:[:;](\d{2,})|\.\d+)?")
+_TIMECODE = re.compile(r"(\d{2,15}):(\d{2}):(\d{2})(?:[:;](\d{2,15})|\.\d+)?")
+_RATE = re.compile(r"\d{1,15}")
 
 
 def is_event(element: ET.Element) -> bool:
@@ -41,6 +44,8 @@ def is_event(element: ET.Element) -> bool:
 
 def is_descriptor(value: str) -> bool:
     """Whether a content descriptor is in the registry, or an extension ("x-...") of one that is, or of its own."""
+    if value.count(".") > _MOST_DOTS:
+        return False
     parts = value.split(".")
     known = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in DESCRIPTORS), 0)
     return all(re.fullmatch(r"x-[A-Za-z0-9_-]+", part) for part in parts[known:])
@@ -75,7 +80,7 @@ def faults(data: bytes) -> list[str]:
     if root.tag != f"{TT}tt":
         return [f"the root is '{one_line(root.tag, 60)}', not tt of TTML"]
     checks = (_root, _events, _agents, _timecodes, _attributes, _audio, _times)
-    return [one_line(fault) for check in checks for fault in check(root)]
+    return [one_line(fault[:1000]) for check in checks for fault in check(root)]  # a long value may be said many times
 
 
 def _root(root: ET.Element) -> Iterator[str]:
@@ -102,7 +107,7 @@ def _root(root: ET.Element) -> Iterator[str]:
 
 
 def _events(root: ET.Element) -> Iterator[str]:
-    allowed = (root.get(f"{DAPTM}scriptRepresents") or "").split()
+    allowed = set((root.get(f"{DAPTM}scriptRepresents") or "").split())
     seen: set[str] = set()
     for element in root.iter():
         known = element.get(f"{XML}id")
@@ -117,7 +122,7 @@ def _events(root: ET.Element) -> Iterator[str]:
             yield f"the event '{name}' represents nothing (daptm:represents)"
         elif not is_descriptor(inherited):
             yield f"the event '{name}' represents '{inherited}', no content descriptor"
-        elif not any(inherited == value or inherited.startswith(f"{value}.") for value in allowed):
+        elif allowed.isdisjoint(accumulate(inherited.split("."), "{}.{}".format)):
             yield f"the event '{name}' represents '{inherited}', which daptm:scriptRepresents does not cover"
 
 
@@ -158,8 +163,8 @@ def _timecodes(root: ET.Element) -> Iterator[str]:
         found = _TIMECODE.fullmatch(text)
         rate = root.get(f"{TTP}frameRate")
         if not found or int(found.group(2)) > 59 or int(found.group(3)) > 59:
-            yield f"daptm:daptOriginTimecode is '{text}', expected HH:MM:SS:FF"
-        elif found.group(4) and not (rate or "").isdigit():
+            yield f"daptm:daptOriginTimecode is '{one_line(text, 40)}', expected HH:MM:SS:FF"
+        elif found.group(4) and not _RATE.fullmatch(rate or ""):
             yield "daptm:daptOriginTimecode counts frames without ttp:frameRate"
         elif found.group(4) and int(found.group(4)) >= int(rate or 0):
             yield f"daptm:daptOriginTimecode '{text}' has more frames than ttp:frameRate {rate}"
@@ -182,10 +187,9 @@ def _attributes(root: ET.Element) -> Iterator[str]:
 
 
 def _audio(root: ET.Element) -> Iterator[str]:
+    inside = {id(child) for source in root.iter(f"{TT}source") for child in source}
     for data in root.iter(f"{TT}data"):
-        if data.find(f"{TT}source") is not None and any(
-            source is data for parent in root.iter(f"{TT}source") for source in parent
-        ):
+        if data.find(f"{TT}source") is not None and id(data) in inside:
             yield "a data inside of a source holds a source, expected the data itself"
     computed = {id(element): value for element, value in inherit(root, f"{XML}lang")}
     for parent in root.iter():

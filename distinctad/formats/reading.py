@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -50,6 +51,9 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
         "words a minute.",
         "",
     ]
+    # By their ends; of lines that end together the first comes last.
+    heard = sorted((line for line in reversed(speech) if line.text), key=lambda line: line.end_s)
+    ends_ms = [line.end_s * 1000 for line in heard]
     for number, cue in enumerate((cue for cue in in_rooms(script).cues if cue.text), 1):
         text = "" if is_unsaid(cue.text, cue.provenance) else cue.text
         seconds, count = (cue.end_ms - cue.start_ms) / 1000, spoken_words(text.split())
@@ -58,9 +62,9 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
         lines.append(
             f"{number}.  IN {clock(cue.start_ms)}  OUT {clock(cue.end_ms)}  ({seconds:.1f} s, {count} words){fast}"
         )
-        before = [line for line in speech if line.end_s * 1000 <= cue.start_ms and line.text]
+        before = bisect.bisect_right(ends_ms, cue.start_ms)
         if before:
-            last = max(before, key=lambda line: line.end_s)
+            last = heard[before - 1]
             lines.append(f'    after: "{last.text}" ({cue.start_ms / 1000 - last.end_s:.1f} s before)')
         lines += [f"    {text or '(to be written)'}", ""]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ Times are whole milliseconds: what two formats both can hold goes from one to th
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,8 @@ from typing import Any
 
 from distinctad.subtitles import Speech
 
+_ARROW = re.compile("(?<!-)-{2,}>")
+_MOST_DEEP = 50
 _NO_TEXT = re.compile("[^\t\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -100,6 +103,36 @@ def held(script: Script) -> Script:
     )
     people = tuple(ScriptPerson(held_text(person.name), held_text(person.actor)) for person in script.people)
     return replace(script, cues=cues, title=held_text(script.title), note=held_text(script.note), people=people)
+
+
+def without_arrows(text: str) -> str:
+    """A text with "->" for every "-->", by which readers tell a line of times from words."""
+    return _ARROW.sub("->", text)
+
+
+def held_provenance(found: Mapping[str, Any]) -> dict[str, Any]:
+    """See that a cue's provenance, read from a file, is what JSON can hold again.
+
+    Args:
+        found: what JSON holds, as Python reads it: also numbers beyond every float, and lists of any depth.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: if a number in it is not finite, or lists and objects lie in each other more than 50 deep.
+    """
+    stack: list[tuple[Any, int]] = [(found, 1)]
+    while stack:
+        value, depth = stack.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"provenance holds {value}; expected finite numbers; correct it")
+        if isinstance(value, Mapping | list):
+            if depth > _MOST_DEEP:
+                raise ValueError(f"provenance is over {_MOST_DEEP} lists or objects deep; expected fewer; correct it")
+            inner = value.values() if isinstance(value, Mapping) else value
+            stack.extend((one, depth + 1) for one in inner)
+    return dict(found)
 
 
 def to_ms(seconds: float) -> int:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from distinctad.errors import UserError, one_line
-from distinctad.formats.script import Script, ScriptCue, clock
+from distinctad.formats.script import Script, ScriptCue, clock, without_arrows
 
 if TYPE_CHECKING:
     from pysubs2.formats.subrip import SubripFormat
 
 _BREAK = re.compile(r"\\(?=[Nnh])")  # the library's own marks for breaks; it has no way to write them
 _MARK = re.compile(r"\\([\\N])")
-_TIME_LINE = re.compile(r"[ \t]*-?[ \t]*\d+[ \t]*:.*-->")
+_TIME = re.compile(r"\d[ \t]*:")
+_TIME_LINE = re.compile(r"[ \t]*(?:-[ \t]*)?\d+[ \t]*:.*-->")
 # A file that was moved too far back: a time before the film, which the library would read without its sign.
-NEGATIVE_TIME = re.compile(r"^[ \t]*-[ \t]*\d[\d:.,]*(?=.*-->)|(?<=-->)[ \t]*-[ \t]*\d[\d:.,]*", re.MULTILINE)
+NEGATIVE_TIME = re.compile(r"^(?=.*-->)[ \t]*-[ \t]*\d[\d:.,]*|(?<=-->)[ \t]*-[ \t]*\d[\d:.,]*", re.MULTILINE)
+_MANY_BREAKS = re.compile(r"\n{100,}")
 _NEXT_NUMBER = re.compile(r"\n[ \t]*\n[ \t]*\d+\Z")
 
 
@@ -24,7 +27,7 @@ def write(script: Script) -> str:
     """Write a script as SubRip, from 100 hours on with hours of three digits.
 
     Args:
-        script: the script; cues without a text are left out.
+        script: the script; cues without a text are left out, and texts are written `without_times`.
 
     Returns:
         The file's text.
@@ -34,7 +37,7 @@ def write(script: Script) -> str:
     subtitles = pysubs2.SSAFile()
     for cue in script.cues:
         if cue.text:
-            text = "\n".join(line for line in cue.text.split("\n") if line.strip())
+            text = "\n".join(line for line in without_times(cue.text).split("\n") if line.strip())
             text = _BREAK.sub("/", text)
             subtitles.append(pysubs2.SSAEvent(start=cue.start_ms, end=cue.end_ms, text=text))
     out = io.StringIO()
@@ -66,10 +69,20 @@ def read(text: str, name: str) -> Script:
         message = f"line {number} of the script '{name}' holds no two times that can be read: '{one_line(line, 80)}'"
         raise UserError(message, "Write it like 00:00:01,000 --> 00:00:02,000.")
     # The library takes a number in the last line for the next cue's, so it gets one; it marks breaks with \N.
-    text = _NEXT_NUMBER.sub("", text.rstrip()).replace("\\", "\\\\") + "\n\n0\n"
+    text = _NEXT_NUMBER.sub("", with_few_breaks(text).rstrip()).replace("\\", "\\\\") + "\n\n0\n"
     subtitles = pysubs2.SSAFile()
     form.from_file(subtitles, io.StringIO(text), "srt", keep_html_tags=True)
     return Script(tuple(ScriptCue(event.start, event.end, _MARK.sub(_meant, event.text)) for event in subtitles))
+
+
+def without_times(text: str) -> str:
+    """A text in which no line begins another cue: "->" for the arrow beside what may be a time."""
+    return "\n".join(without_arrows(line) if _TIME.search(line) else line for line in text.split("\n"))
+
+
+def with_few_breaks(text: str) -> str:
+    """A text with one empty line for a hundred or more: the library reads every one of them to the last."""
+    return _MANY_BREAKS.sub("\n\n", text)
 
 
 def unread_times(text: str, stamp: re.Pattern[str] | None = None) -> list[tuple[int, str]]:
@@ -99,8 +112,14 @@ def _format() -> type[SubripFormat]:
     from pysubs2.formats.subrip import SubripFormat
 
     class AllHours(SubripFormat):
-        # One before an arrow, one after it: words may name two times too.
-        TIMESTAMP = re.compile(r"(?:-->[ \t]*|(?=[^>]*-->))(?<!\d)(\d{1,9}):(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
+        # One before an arrow, one after it: words may name two times too. Near it, or each of many would look for it.
+        TIMESTAMP = re.compile(
+            r"(-->[ \t]*)?(?<!\d)(\d{1,9}):(\d{1,2}):(\d{1,2})[.,](\d{1,3})(?(1)|(?=[^>]{0,100}-->))"
+        )
+
+        @staticmethod
+        def timestamp_to_ms(groups: Sequence[str]) -> int:
+            return SubripFormat.timestamp_to_ms(groups[1:])
 
         @staticmethod
         def ms_to_timestamp(ms: int) -> str:

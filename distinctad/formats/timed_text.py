@@ -22,8 +22,9 @@ TT = "{http://www.w3.org/ns/ttml}"
 TTP = "{http://www.w3.org/ns/ttml#parameter}"
 TTM = "{http://www.w3.org/ns/ttml#metadata}"
 XML = "{http://www.w3.org/XML/1998/namespace}"
-_CLOCK = re.compile(r"(\d{2,15}):(\d{2}):(\d{2})(?:(\.\d+)|:(\d{2,15}))?")
-_OFFSET = re.compile(r"(\d{1,15}(?:\.\d+)?)(h|m|s|ms|f|t)")  # more digits than 15 a float may not hold
+_CLOCK = re.compile(r"(\d{2,15}):(\d{2}):(\d{2})(?:(\.\d{1,100})|:(\d{2,15}))?")
+_OFFSET = re.compile(r"(\d{1,15}(?:\.\d{1,100})?)(h|m|s|ms|f|t)")  # more digits than 15 a float may not hold
+_MOST = 10**15
 _UNITS_S = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1), "ms": Fraction(1, 1000)}
 LAST_LINE_S = 7  # of a last line without an end; longer than a subtitle stands as a rule
 
@@ -126,7 +127,8 @@ def clock_of(root: ET.Element) -> Clock:
         The clock; where frames are used without a rate TTML would assume 30, we do not guess.
 
     Raises:
-        TimedTextError: if a rate is no number above zero, or its times cannot be told from the start of the film.
+        TimedTextError: if a rate is no number above zero or has over 15 digits, or its times cannot be told from the
+            start of the film.
     """
     try:
         frames, ticks = root.get(f"{TTP}frameRate"), root.get(f"{TTP}tickRate")
@@ -136,8 +138,9 @@ def clock_of(root: ET.Element) -> Clock:
         tick = Fraction(int(ticks)) if ticks else None
     except (ValueError, ZeroDivisionError) as error:
         raise TimedTextError("its frame or tick rate is no number above zero") from error
-    if multiplier <= 0 or (rate is not None and rate <= 0) or (tick is not None and tick <= 0):
-        raise TimedTextError("its frame or tick rate is no number above zero")
+    rates = [multiplier, *(one for one in (rate, tick) if one is not None)]
+    if min(rates) <= 0 or max(max(one.as_integer_ratio()) for one in rates) >= _MOST:  # no float may hold the times
+        raise TimedTextError("its frame or tick rate is no number above zero, or has too many digits")
     base, drop = root.get(f"{TTP}timeBase", "media"), root.get(f"{TTP}dropMode", "nonDrop")
     if base == "media":
         return Clock(rate, tick)
@@ -194,13 +197,17 @@ def text_of(element: ET.Element) -> str:
 
 
 def _pieces(element: ET.Element, line_break: str) -> Iterator[str]:
-    yield element.text or ""
-    for child in element:
-        if child.tag == f"{TT}br":
-            yield line_break
-        elif child.tag == f"{TT}span":
-            yield from _pieces(child, line_break)
-        yield child.tail or ""
+    stack: list[ET.Element | str] = [element]  # spans may lie in each other deeper than calls may
+    while stack:
+        piece = stack.pop()
+        if isinstance(piece, str):
+            yield piece
+            continue
+        yield piece.text or ""
+        for child in reversed(piece):
+            stack.append(child.tail or "")
+            if child.tag in (f"{TT}br", f"{TT}span"):
+                stack.append(line_break if child.tag == f"{TT}br" else child)
 
 
 def read_speech(data: bytes, name: str) -> tuple[list[Speech], list[str]]:
@@ -244,11 +251,12 @@ def read_speech(data: bytes, name: str) -> tuple[list[Speech], list[str]]:
 
 def _said_in(p: ET.Element, times: dict[int, tuple[Fraction, Fraction | None]]) -> tuple[Fraction, Fraction | None]:
     """From the first begin to the last end of what holds words of a `p`: itself, or its spans with their own times."""
-    worded = [
-        times[id(piece)]
-        for piece in p.iter()
-        if id(piece) in times and (piece.text or "").strip() + "".join((part.tail or "").strip() for part in piece)
-    ]
+    worded, stack = [], [p]
+    while stack:
+        piece = stack.pop()
+        if id(piece) in times and (piece.text or "").strip() + "".join((part.tail or "").strip() for part in piece):
+            worded.append(times[id(piece)])
+        stack.extend(child for child in piece if child.tag != f"{TT}p")  # against the rules, and a line of its own
     ends = [end for _, end in worded if end is not None]
     return min(begin for begin, _ in worded), max(ends) if len(ends) == len(worded) else None
 

@@ -7,17 +7,21 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from distinctad.errors import UserError, one_line
-from distinctad.formats.script import Script, ScriptCue, clock
+from distinctad.formats.script import Script, ScriptCue, clock, without_arrows
 from distinctad.unsaid import is_unsaid
 
 if TYPE_CHECKING:
     from webvtt import WebVTT
 
-_TAG = re.compile(r"</?[a-z0-9][^>]*>")
+_TAG = re.compile(r"</?[a-z0-9][^<>]*>")  # no "<" in it: of many that never close, each would be read to the end
+_HUGE = re.compile(r"&#[0-9]{50,};?")  # the library would read a number of any length, and Python reads none so long
 _STAMP = r"(?:\d+:)?\d{1,2}:\d{1,2}\.\d{1,3}"
 _TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s|$)")
 # Times as SubRip writes them, in a file that says it is WebVTT.
-_COMMA_TIMES = re.compile(r"^(\s*(?:\d+:)?\d+:\d+),(\d{3}\s*-->\s*(?:\d+:)?\d+:\d+),(\d{3})", re.MULTILINE)
+_BLANKS = r"[^\S\n]*"  # of one line: over line ends, every one of many empty lines would be read to the last
+_COMMA_TIMES = re.compile(
+    rf"^({_BLANKS}(?:\d+:)?\d+:\d+),(\d{{3}}{_BLANKS}-->{_BLANKS}(?:\d+:)?\d+:\d+),(\d{{3}})", re.MULTILINE
+)
 
 
 def write(script: Script, kind: str = "descriptions") -> str:
@@ -63,7 +67,7 @@ def read(text: str, name: str) -> Script:
             raise UserError(f"{said}: '{one_line(line, 80)}'", "Write it like 00:00:01.000 --> 00:00:02.000.")
     track = track_of(text, f"the script '{name}'")
     header = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in track.metadata)}
-    note = html.unescape(track.header_comments[0]) if track.header_comments else ""
+    note = _unescape(track.header_comments[0]) if track.header_comments else ""
     return Script(cues_of(track), language=header.get("language", "en"), note=note)
 
 
@@ -101,7 +105,7 @@ def cues_of(track: WebVTT) -> tuple[ScriptCue, ...]:
         ScriptCue(
             _ms(caption.start_time),
             _ms(caption.end_time),
-            html.unescape(_TAG.sub("", caption.raw_text)),
+            _unescape(_TAG.sub("", caption.raw_text)),
             caption.identifier or "",
         )
         for caption in track.captions
@@ -118,7 +122,11 @@ def _end_ms(cue: ScriptCue) -> int:
 
 
 def _id(name: str) -> str:
-    return " ".join(name.split()).replace("-->", "->")  # one line, and no arrow in it
+    return without_arrows(" ".join(name.split()))  # one line, and no times in it
+
+
+def _unescape(text: str) -> str:
+    return html.unescape(_HUGE.sub("\ufffd", text))  # as it reads every number that is no character
 
 
 def _escape(text: str) -> str:

@@ -83,3 +83,15 @@ def test_the_longest_name_leads() -> None:
 )
 def test_names_are_those_that_the_metric_counts(cast: list[str]) -> None:
     assert _forms(cast) == people_table({name: words(name) for name in cast})
+
+
+@pytest.mark.parametrize("more", ["- ", ">>", "[", "("])
+def test_marks_of_who_speaks_are_read_once(more: str) -> None:
+    assert reveals(["Mara"], [Speech(1.0, 2.0, f"Hello, Mara. {more * 200_000}")]) == {"Mara": 2.0}
+
+
+def test_what_stands_before_a_name_is_not_read_from_the_start_for_each() -> None:
+    asked = [Speech(1.0, 2.0, "Will you? " * 12_000), Speech(3.0, 4.0, "Oh. Will you? I will, Will.")]
+    assert reveals(["Will"], asked) == {"Will": 4.0}
+    text = "Will sits. " * 30 + "Tom sees Will."
+    assert introduce([text], [1.0], {"Will": inf}) == [text.replace("Will s", "Someone s").replace("Will", "someone")]

@@ -96,6 +96,12 @@ def test_rates() -> None:
         assumed(99)
 
 
+def test_a_run_of_marks_is_one_break_and_read_once() -> None:
+    rate = Rate("drum", 0.0, 0.0, 0.0, 1.0)
+    assert rate.seconds("One, two... three?! Four.") == 3.0
+    assert rate.seconds(f"One. {'.' * 1_000_000}two") == 1.0
+
+
 @needs_espeak
 def test_a_calibrated_voice_is_predicted_within_ten_percent() -> None:
     from distinctad.audio.voice import find_voice

@@ -236,3 +236,75 @@ def test_notes_on_a_file_whose_name_is_no_utf8_can_be_written_down(tmp_path: Pat
     speech, notes = subtitles_of(odd, 10.0)
     assert len(speech) == 3 and len(notes) == 2 and all("caf .srt" in note for note in notes)
     assert json.dumps(notes, ensure_ascii=False).encode("utf-8")
+
+
+HUGE = 300_000
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["{\\r}a" * HUGE, "{\\p1" * HUGE, "<a" * HUGE, "<" + " " * HUGE, "{\\i1}<b>" * HUGE],
+    ids=["tags", "open", "html", "blanks", "both"],
+)
+@pytest.mark.parametrize("text", [ASS, SRT], ids=["ass", "srt"])
+def test_tags_are_read_once(text: str, more: str) -> None:
+    speech, _ = parse_subtitles(text.replace("Hello.", f"Hello. {more}"), "s")
+    assert speech == LINES and speech[0].text.startswith("Hello.")
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["\n" * HUGE + "x", "\n-" + "1" * HUGE, "\n" + " " * HUGE + "x"],
+    ids=["empty lines", "digits", "blanks"],
+)
+def test_lines_of_subrip_are_read_once(more: str) -> None:
+    assert parse_subtitles(SRT.replace("Hello.", f"Hello.{more}"), "s.srt") == (LINES, [])
+
+
+def test_headings_of_ass_are_read_once() -> None:
+    assert parse_subtitles(ASS.replace("[Events]", f"[{'a' * HUGE}\n[Events]"), "s.ass") == (LINES, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "drawn"),
+    [
+        ("{\\p1}m 0 0 l 9 9", True), ("{\\an7\\p2}m 0 0{\\p0}", True), ("{\\p0}Yes?", False), ("{\\p1\\r}Yes?", False),
+        ("{\\p1\\rOther}m 0 0", True), ("{\\p1\\p0}Yes?", False), ("{\\pos(1,2)\\pbo4}Yes?", False),
+        ("\\p1 Yes?", False),
+        ("{\\p1 Yes?", False), ("{\\an8}Yes?{\\p4}", True), ("{\\p0}{\\r}{\\p3}m 1 1", True),
+    ],
+)  # fmt: skip
+def test_drawings_are_told_as_the_library_tells_them(words: str, drawn: bool) -> None:
+    import pysubs2
+
+    assert pysubs2.SSAEvent(text=words).is_drawing is drawn
+    speech, _ = parse_subtitles(ASS.replace("Yes?", words), "s.ass")
+    assert len(speech) == (1 if drawn else 2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([*"{}<>/ ip01rhN\\\n", "b "])).map("".join))
+def test_words_are_those_of_the_library(words: str) -> None:
+    import pysubs2
+
+    text = f"1\n00:00:01,000 --> 00:00:02,000\n{words}\n\n2\n00:00:04,000 --> 00:00:05,000\nYes?\n"
+    events = [one for one in pysubs2.SSAFile.from_string(text, format_="srt").events if one.is_text]
+    told = [" ".join(one.plaintext.split()) for one in events if one.plaintext.strip()]
+    assert [line.text for line in parse_subtitles(text, "s.srt")[0]] == told
+
+
+def test_a_line_in_a_line_of_ttml_is_one_of_its_own() -> None:
+    """Against the rules; a thousand of them in each other were each read with all inside."""
+    text = ttml('<p begin="1s" end="5s">One.<p begin="1s" end="2s">Two.</p></p><p end="9s"><span>Th</span>ree.</p>')
+    speech, _ = parse_subtitles(text, "s.ttml")
+    assert [(line.start_s, line.end_s, line.text) for line in speech] == [
+        (0.0, 9.0, "Three."), (1.0, 5.0, "One."), (2.0, 3.0, "Two."),
+    ]  # fmt: skip
+    deep = '<p begin="0s" end="1s">a' * 15_000 + "</p>" * 15_000
+    assert len(parse_subtitles(ttml(deep), "s.ttml")[0]) == 15_000
+
+
+def test_a_rate_that_no_time_survives_is_refused() -> None:
+    rates = f'ttp:frameRate="1" ttp:frameRateMultiplier="1 1{"0" * 400}"'
+    with pytest.raises(UserError, match="its frame or tick rate is no number above zero, or has too many digits"):
+        parse_subtitles(ttml('<p begin="36f" end="40f">Hello.</p>', rates), "s.ttml")
