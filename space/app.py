@@ -238,6 +238,8 @@ def launch(page: gr.Blocks, limits: Limits, **options: Any) -> Any:
         head=head(),
         max_file_size=upload,
         mcp_server=find_spec("mcp") is not None,
+        # Said or shown by their keys otherwise: the framework has no English for them.
+        i18n=gr.I18n(en={"common.complete": "Done", "common.upload": "Add files"}),
         ssr_mode=False,
         app_kwargs={"middleware": [bounded]},
         footer_links=["api"],

@@ -3,7 +3,7 @@
 // No text of a film, a model or a person ever becomes markup: all of it goes in as textContent or as a value.
 window.distinctad = (function () {
   "use strict";
-  const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, make = R.make, clock = R.clock, row = R.row, NEIGHBOURS = 4;
+  const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, make = R.make, clock = R.clock, row = (cue) => R.row(cue, doc.language), NEIGHBOURS = 4;
   const byId = (id) => document.getElementById("dad-" + id);
   const clean = W.clean;
   let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, fresh = null, keys = null, busy = "";
@@ -367,7 +367,7 @@ window.distinctad = (function () {
     work = data; doc = found; id = name; log = edits; session = null; dirty = refused = loose = false; stored = true; byId("unkept").hidden = true;
     given = W.nameWords(doc.cast.map((person) => person.name));
     byId("title").textContent = "Script of " + doc.film.name;
-    byId("lines").lang = doc.language;
+    byId("new-text").lang = doc.language;
     byId("note").textContent = doc.review + ". Times are those of: " + work.rate.voice + (work.rate.voice.startsWith("assumed") ? "." : ", a synthetic voice.") +
       (known() ? "" : " The dialogue is unknown: a line fits where the draft says that nobody speaks. Open the script again with subtitles to mend that.");
     wire(); draw(); sum(); picture(); fresh.fill(K.form(id)); files.compare();
@@ -394,5 +394,5 @@ window.distinctad = (function () {
     if (note) { say(note); }
     if (note === null) { scripts().show(); } else { scripts().draw(); }
   }
-  return { open, take, made: files.made, making, film: F.give, restore, close: (list) => W.close(list) };
+  return { open, take, made: files.made, making, film: F.give, restore, say, close: (list) => W.close(list) };
 }());

@@ -22,6 +22,8 @@ window.distinctadKeys = function (editor) {
     if (!window.speechSynthesis) { say("This browser has no voice."); return; }
     const line = new SpeechSynthesisUtterance(all()[at].text);
     line.lang = editor.state().doc.language;
+    // A browser may have the interface of speech and nothing to speak with.
+    line.onerror = (event) => { if (!["canceled", "interrupted"].includes(event.error)) { say("This browser has no voice."); } };
     speechSynthesis.cancel(); speechSynthesis.speak(line);
   }
   function isGone(line) {

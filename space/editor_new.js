@@ -59,7 +59,7 @@ window.distinctadNew = function (editor) {
   function show() {
     const from = number(byId("start")), to = number(byId("end")), text = W.clean(byId("text").value);
     byId("said").textContent = "";
-    FIELDS.forEach((name) => byId(name).removeAttribute("aria-invalid"));
+    FIELDS.forEach((name) => byId(name).setAttribute("aria-invalid", "false"));
     byId("budget").textContent = to > from ? editor.budget(W.seconds(editor.state().work.rate, text), to - from) : "Give a start and an end.";
     byId("budget").classList.toggle("dad-over", to > from && W.seconds(editor.state().work.rate, text) > to - from + TOUCH);
   }

@@ -6,16 +6,18 @@ window.distinctadRow = (function () {
   function make(tag, text, name) { const node = document.createElement(tag); if (text) { node.textContent = text; } if (name) { node.className = name; } return node; }
 
   const ROW = document.createElement("template");
-  ROW.innerHTML = '<tr role="row"><th scope="row" role="rowheader"><span class="dad-n"></span><label class="dad-at">Start (s)<input type="number" min="0" step="0.1"></label><button type="button" class="dad-play">Play</button></th>' +
+  // "false", since a browser calls every time between two steps of the arrow keys an invalid entry; so in editor.html.
+  ROW.innerHTML = '<tr role="row"><th scope="row" role="rowheader"><span class="dad-n"></span><label class="dad-at">Start (s)<input type="number" min="0" step="0.1" aria-invalid="false"></label><button type="button" class="dad-play">Play</button></th>' +
     '<td role="cell"><textarea rows="2" maxlength="1000" spellcheck="true" dir="auto"></textarea><p class="dad-why" dir="auto"></p></td>' +
     '<td role="cell"><span class="dad-budget"></span></td>' +
     '<td role="cell"><label class="dad-done"><input type="checkbox"><span>Reviewed</span></label><div class="dad-acts"></div></td></tr>';
-  function row(cue) {
+  // `lang`: of the script's texts; the words around them are the page's.
+  function row(cue, lang) {
     const node = ROW.content.firstElementChild.cloneNode(true), n = cue.index, find = (what) => node.querySelector(what);
-    const line = { cue: cue, row: node, own: cue.provenance.origin === "person", text: cue.text, start_s: cue.start_s, reviewed: Boolean(cue.provenance.reviewed), removed: false, area: find("textarea"), start: find("input[type=number]"), box: find("input[type=checkbox]"), budget: find(".dad-budget"), why: find(".dad-why"), bag: W.bag(cue.text) };
+    const line = { cue: cue, row: node, lang: lang, own: cue.provenance.origin === "person", text: cue.text, start_s: cue.start_s, reviewed: Boolean(cue.provenance.reviewed), removed: false, area: find("textarea"), start: find("input[type=number]"), box: find("input[type=checkbox]"), budget: find(".dad-budget"), why: find(".dad-why"), bag: W.bag(cue.text) };
     line.logged = { text: cue.text, start_s: cue.start_s, reviewed: line.reviewed, removed: false };
     line.budget.id = "dad-b" + n; line.why.id = "dad-w" + n;
-    line.area.value = cue.text;
+    line.area.value = cue.text; line.area.lang = lang;
     line.area.setAttribute("aria-describedby", line.budget.id + " " + line.why.id);
     line.start.value = cue.start_s;
     line.start.setAttribute("aria-label", "Start (s), line " + n);
@@ -29,7 +31,7 @@ window.distinctadRow = (function () {
       select.setAttribute("aria-label", "Other texts for line " + n);
       select.append(new Option("Other texts (" + others.length + ")", ""));
       line.others.forEach((text, at) => select.append(new Option((at ? "" : "As drafted: ") + text, String(at))));
-      for (const one of select.options) { one.dir = "auto"; }
+      for (const one of select.options) { one.dir = "auto"; if (one.value) { one.lang = lang; } }
       // A button takes the text: a closed list changes with every arrow key, and only passing by must not edit.
       const take = make("button", "Use this text", "dad-take");
       take.type = "button"; take.setAttribute("aria-label", "Use this text for line " + n);
@@ -55,7 +57,8 @@ window.distinctadRow = (function () {
 
   // What is new in a line, and of the rest which lines nearby, by number, say it too.
   function show(line, news, said) {
-    const fresh = new Set(news), shown = make("span"), plain = W.normal(line.text);
+    const fresh = new Set(news), plain = W.normal(line.text);
+    const text = (words) => { const node = make("span", words); node.lang = line.lang; return node; }, shown = text("");
     let from = 0;
     shown.setAttribute("aria-hidden", "true");
     for (const match of plain.matchAll(W.RUN)) {
@@ -64,9 +67,10 @@ window.distinctadRow = (function () {
       from = match.index + match[0].length;
     }
     shown.append(plain.slice(from));
-    const spoken = make("span", news.length ? "New here: " + news.join(", ") + ". " : "Nothing new against its neighbours. ", "dad-sr");
-    const near = said.slice(0, 6).map(([word, where]) => word + " (line " + where.join(", ") + ")");
-    const rest = make("small", near.length ? "Said nearby: " + near.join("; ") : "");
+    const spoken = make("span", news.length ? "New here: " : "Nothing new against its neighbours. ", "dad-sr");
+    if (news.length) { spoken.append(text(news.join(", ")), ". "); }
+    const rest = make("small", said.length ? "Said nearby: " : "");
+    said.slice(0, 6).forEach(([word, where], at) => rest.append(at ? "; " : "", text(word), " (line " + where.join(", ") + ")"));
     rest.dir = "ltr";
     line.why.replaceChildren(shown, spoken, " ", rest);
   }
