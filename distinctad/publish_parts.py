@@ -142,7 +142,7 @@ def write_metric(name: str, folder: Path, owner: str) -> None:
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8").replace(f'load("evaluate_metrics/{name}")', f'load("{owner}/{name}")')
     card.write_text(text, encoding="utf-8")
-    needed = ["evaluate", "datasets", "numpy"]
+    needed = ["evaluate", "datasets", "numpy", "pandas"]
     needed += [package for package, metrics in METRIC_EXTRAS.items() if name in metrics]
     (folder / "requirements.txt").write_text("\n".join(needed) + "\n", encoding="utf-8")  # gradio comes with the Space
 
