@@ -5,7 +5,7 @@ Everything heavy is imported where it is used, so that `import distinctad` and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -98,7 +98,8 @@ def describe(
         if out is None:
             raise UserError("--export all has no folder to write to", "Give --out.")
         made = _spoken(job, subtitles, track)
-        return _describe_all(made, Path(out), overwrite, model, pipe, progress, about, reads)
+        place = exports.OutputFolder(Path(out), overwrite, ALL_FILES, "another --out", reads)
+        return _describe_all(made, place, model, pipe, progress, about)
     known: dict[str, float] = {}
     if track is not None and track.naming == "after-reveal" and job.cast:
         job, known = _waiting(job, subtitles)
@@ -231,15 +232,13 @@ def draft(
 
 def _describe_all(
     track: Track,
-    out: Path,
-    overwrite: bool,
+    place: exports.OutputFolder,
     model: PathLike | None,
     pipe: Pipe | None,
     progress: Progress | None,
     about: dict[str, Any] | None,
-    reads: Iterable[PathLike | None],
 ) -> Described:
-    with exports.OutputFolder(out, overwrite, ALL_FILES, "another --out", reads) as folder:
+    with place as folder:
         document = track.fitted(*_run(track.job, model, pipe, progress, track.settings.candidates, about))
         texts = {**exports.texts_of(document), **track.texts(document)}
         return Described(document, folder.write(texts, track.makers(script_of(document))))

@@ -12,6 +12,7 @@ from distinctad.cast import Person, read_cast
 from distinctad.errors import UserError
 from distinctad.intervals import GapRules, Interval, even_intervals, read_intervals, speech_gaps
 from distinctad.subtitles import subtitles_of
+from modeling_distinctad.film_formats_distinctad import PYAV_OPTIONS
 
 if TYPE_CHECKING:
     from modeling_distinctad.video_distinctad import VideoInfo
@@ -211,8 +212,6 @@ def probe_film(path: Path) -> VideoInfo:
 def _data_end_s(path: Path, duration_s: float) -> float:
     """Find where the last packet of any stream ends, in seconds: near the end, else from the start."""
     import av
-
-    from modeling_distinctad.film_formats_distinctad import PYAV_OPTIONS
 
     for from_s in (max(0.0, duration_s - 10.0), 0.0):
         end_s = 0.0

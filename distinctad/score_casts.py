@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets_scripts.literals import MAX_LITERAL
 from distinctad.errors import UserError
-from distinctad.score_rows import Row, open_text
+from distinctad.score_rows import Row, composed, open_text
 
 People = list[tuple[str, str]]
 """(id, or the name where there is none; name) of each, an id twice where one plays two roles."""
@@ -72,29 +71,24 @@ def read_people(path: Path, films: Sequence[str]) -> dict[str, People]:
         UserError: if the file is no such JSON or lists none of the films, or the folder lacks one of them.
     """
     if path.is_file():
-        bank = {_composed(film): entries for film, entries in parse_bank(open_text(path), path).items()}
-        people = {film: bank[_composed(film)] for film in films if _composed(film) in bank}
+        bank = {composed(film): entries for film, entries in parse_bank(open_text(path), path).items()}
+        people = {film: bank[composed(film)] for film in films if composed(film) in bank}
         if not people:
             raise UserError(
                 f"{path} lists none of the {len(films)} films, {films[0]} first", "Pass the casts of this set."
             )
         return people
     files = [file for pattern in ("*/*.cast.json", "*.cast.json") for file in sorted(path.glob(pattern))]
-    paths = {_composed(file.name.removesuffix(".cast.json")): file for file in files}
+    paths = {composed(file.name.removesuffix(".cast.json")): file for file in files}
     people = {}
     for film in films:
-        own = paths.get(_composed(film)) or paths.get(f"film_{_composed(film)}")
+        own = paths.get(composed(film)) or paths.get(f"film_{composed(film)}")
         if own is None:
             raise UserError(f"{path} has no {film}.cast.json", "Pass --casts with the folder of the cast files.")
         people[film] = parse_bank(open_text(own), own).get("", [])
         if not people[film]:
             raise UserError(f"{own} is no list of named people", 'Write [{"id": ..., "name": ...}, ...].')
     return people
-
-
-def _composed(film: str) -> str:
-    """A film's name with its letters put together: file names of macOS have them taken apart."""
-    return unicodedata.normalize("NFC", film)
 
 
 def read_names(path: Path, films: Sequence[str]) -> dict[str, list[str]]:

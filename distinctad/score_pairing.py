@@ -7,7 +7,6 @@ the film's or the clip's start, some have no times at all). Whatever the key, it
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,16 @@ from typing import Any
 
 from datasets_scripts.annotations import VIDEO_ENDINGS
 from distinctad.errors import UserError
-from distinctad.score_rows import FILM_COLUMNS, PREDICTION_COLUMNS, Row, align, folded, read_csv_rows, read_records
+from distinctad.score_rows import (
+    FILM_COLUMNS,
+    PREDICTION_COLUMNS,
+    Row,
+    align,
+    composed,
+    folded,
+    read_csv_rows,
+    read_records,
+)
 
 CLIP_COLUMNS = ("cmd_filename", "tvad_name")  # `vid` may hold these
 TIMES = (("start", "end"), ("scaled_start", "scaled_end"))
@@ -25,7 +33,7 @@ MISMATCHES = 0.01  # share of rows whose text_gt may differ from the annotations
 
 def _film(cell: object) -> str:
     """A film's name; `describe` writes the video's file name, whose ending annotations leave off."""
-    name = unicodedata.normalize("NFC", str(cell).strip())  # macOS may have taken a file's letters and accents apart
+    name = composed(str(cell).strip())
     stem, dot, ending = name.rpartition(".")
     return stem if stem and dot + ending.lower() in VIDEO_ENDINGS else name
 

@@ -31,6 +31,11 @@ LISTED = 5  # rows named in an error
 MISSING = ("nan", "NaN")
 
 
+def composed(film: str) -> str:
+    """A film's name as the score compares it: macOS may have taken its letters and accents apart."""
+    return unicodedata.normalize("NFC", film)
+
+
 @dataclass(frozen=True)
 class Row:
     """One AD of a file.
@@ -54,8 +59,7 @@ class Row:
     @property
     def key(self) -> tuple[str, int, int]:
         """Film, start and end in whole milliseconds."""
-        film = unicodedata.normalize("NFC", self.film)  # macOS may have taken its letters and accents apart
-        return film, round(self.start_s * 1000), round(self.end_s * 1000)
+        return composed(self.film), round(self.start_s * 1000), round(self.end_s * 1000)
 
     def __str__(self) -> str:
         """The row as an error names it."""

@@ -149,9 +149,7 @@ def load_language(
     if getattr(model, "is_quantized", False):
         return model, None
     fingerprint = weights_sha256(model)
-    if isinstance(dtype, str) and dtype != "auto":
-        dtype = getattr(torch, dtype)
-    if dtype not in (None, "auto", model.dtype):
+    if dtype not in (None, "auto", model.dtype, str(model.dtype).removeprefix("torch.")):
         del model  # two may not fit
         model = _language_model(source, revision, dtype, loading)  # `to` would round rotary frequencies as well
     return model, fingerprint

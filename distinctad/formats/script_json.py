@@ -65,7 +65,7 @@ def _script(document: dict[str, Any]) -> Script:
         start_ms, end_ms = int(cue["start_ms"]), int(cue["end_ms"])
         if not 0 <= start_ms <= end_ms:
             raise ValueError(f"a cue from {start_ms} to {end_ms} ms; expected a stretch of time; correct it")
-        provenance = None if cue["provenance"] is None else held_provenance(dict(cue["provenance"]))
+        provenance = None if cue["provenance"] is None else held_provenance(cue["provenance"])
         names = tuple(str(one) for one in cue["characters"])
         cues.append(ScriptCue(start_ms, end_ms, str(cue["text"]), str(cue["id"]), names, provenance))
     people = tuple(ScriptPerson(str(person["name"]), str(person["actor"])) for person in document["people"])

@@ -47,8 +47,7 @@ class Meteor(evaluate.Metric):
 
         A gap of a pandas column (NaN, NA) is no reference, as None is.
         """
-        gaps = [not isinstance(item, Iterable) and pandas.isna(item) for item in references]
-        items = [None if gap else item for gap, item in zip(gaps, references, strict=True)]
+        items = [None if not isinstance(item, Iterable) and pandas.isna(item) else item for item in references]
         lists = [[item] if isinstance(item, str) else item for item in items]
         super().add_batch(predictions=predictions, references=lists, **kwargs)
 
