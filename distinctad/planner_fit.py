@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from datasets_scripts.words import distinctive_words
-from distinctad.choose import Candidate, choose
+from distinctad.choose import MEMORY, WEIGHT, Candidate, choose, repetition
 from distinctad.intervals import GapRules, Interval, speech_gaps
 from distinctad.planner_rate import Rate
 from distinctad.shorten import shorten
@@ -120,8 +120,8 @@ def fit(
     """Choose a text for every room and give it its time.
 
     First the film-level choice (`choose`) among all candidates and, of those too long, their shortened forms. Where
-    nothing fits, the best candidate is moved within the free time that its neighbours leave; where that fails too it
-    is left to the extended version.
+    nothing fits, the best candidate that the free time left by its neighbours has room for is moved there, by score
+    less repetition of the texts around it; where none has room the first is left to the extended version.
 
     Args:
         places: one an interval, in order of time.
@@ -206,14 +206,23 @@ def _moved(
     low = max([place.free_from_s, *(f.end_s + BREATH_S for f in others if f.start_s <= place.start_s)])
     high = min([place.free_to_s, *(f.start_s - BREATH_S for f in others if f.start_s > place.start_s)])
     low, high = max(low, place.start_s - MOST_MOVE_S), min(high, place.end_s + MOST_MOVE_S)
-    draft = candidates[0][0]
-    rest = tuple(text for text, _ in candidates[1:])
     if place.end_s > place.start_s and high > low:
-        text = shorten(draft, within(high - low), keep)
-        if text is not None:
-            spoken_s = seconds(text)
+        before = [found.text for found in others if found.start_s <= place.start_s][-MEMORY:]
+        after = [found.text for found in others if found.start_s > place.start_s][:MEMORY]
+
+        def value(option: Candidate) -> float:
+            again = [repetition(text, option.text) for text in before] + [
+                repetition(option.text, text) for text in after
+            ]
+            return option.score - WEIGHT * sum(again)
+
+        found = _options(candidates, keep, within(high - low), seconds)
+        if found:
+            option, draft = max(found, key=lambda each: value(each[0]))
             # As near to its own start as can be, and rather before the picture than after it.
-            start_s = min(max(low, place.start_s), high - spoken_s)
-            how = "moved" if text == draft else "moved, shortened"
-            return Fitted(text, draft, start_s, spoken_s, how, rest)
-    return Fitted(draft, draft, place.start_s, seconds(draft), "extended", rest)
+            start_s = min(max(low, place.start_s), high - option.seconds)
+            how = "moved" if option.text == draft else "moved, shortened"
+            rest = tuple(text for text, _ in candidates if text != draft)
+            return Fitted(option.text, draft, start_s, option.seconds, how, rest)
+    draft = candidates[0][0]
+    return Fitted(draft, draft, place.start_s, seconds(draft), "extended", tuple(text for text, _ in candidates[1:]))

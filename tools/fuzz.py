@@ -6,7 +6,7 @@ earlier runs of the same code counted: what ran before a parser's files changed 
 in `runs/fuzz/<parser>`; inputs that break a parser are written to `tests/faults/crashes/<parser>`, one a place in the
 code, and every one that libFuzzer itself died of. Exit code 1 if anything broke that is not said to be mended
 (`--mended`), or if a parser's processes died before it had what was asked.
-`--report` replays what was kept, counts lines and writes docs/fuzzing.md.
+`--report` replays what was kept, counts lines and writes docs/fuzzing.json, the record, and docs/fuzzing.md.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ SLOW_S = 5.0  # of the processor, for one input: a busy machine is no finding
 SAVE_EVERY_S = 2.0
 MOST_DEATHS = 50
 MENDED = "mended: "
+COUNTED = ("executions", "earlier")
 ARTIFACTS = ("crash", "leak", "oom", "timeout")  # what libFuzzer calls the files of inputs that end its process
 WEIRD: tuple[Any, ...] = (
     None, True, 0, -1, 1e308, float("inf"), float("nan"), 10**400, "", "\0", "\ud800", "x" * 2000, [], {}, [[]], "1",
@@ -41,12 +42,18 @@ WEIRD: tuple[Any, ...] = (
 
 
 def _state(name: str) -> dict[str, Any]:
-    """What was done so far; counts begin anew where the parser's files are others than those that were fuzzed."""
+    """What was done so far; counts begin anew where the parser's files are others than those that were fuzzed.
+
+    The state of this clone's own runs, or the committed record's where that knows of more.
+    """
+    from tools import fuzz_report
     from tools.fuzz_targets import TARGETS
 
     path, now = KEPT / name / "state.json", TARGETS[name].fingerprint()
     state: dict[str, Any] = {"fingerprint": now, "date": "", "executions": 0, "seconds": 0.0, "earlier": 0}
-    state |= {"crashes": [], **(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})}
+    state["crashes"] = []
+    own = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    state |= max(own, fuzz_report.recorded().get(name, {}), key=lambda one: sum(one.get(key, 0) for key in COUNTED))
     if state["fingerprint"] != now:
         state["earlier"] += state["executions"]
         state |= {"fingerprint": now, "executions": 0, "seconds": 0.0}
@@ -247,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--executions", type=int, default=50_000, help="of each parser, of its code as it is")
     parser.add_argument("--seconds", type=float, default=3600.0, help="of each parser, of its code as it is")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--report", action="store_true", help="count lines and write docs/fuzzing.md")
+    parser.add_argument("--report", action="store_true", help="count lines and write docs/fuzzing.*")
     parser.add_argument("--mended", action="store_true", help="what broke so far is mended: say it if it comes again")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return parser
@@ -275,7 +282,7 @@ def main(argv: list[str] | None = None) -> int:
     if given.report:
         from tools.fuzz_report import report
 
-        report({name: _state(name) for name in TARGETS if (KEPT / name / "state.json").is_file()}, KEPT)
+        report({name: _state(name) for name in TARGETS}, KEPT)
         return 0
     import importlib.util
 

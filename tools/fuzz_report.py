@@ -1,7 +1,8 @@
-"""The record of fuzzing: replays what the fuzzer kept, counts the lines that it reaches, writes docs/fuzzing.md."""
+"""The record of fuzzing: replays what was kept, counts the lines reached, writes docs/fuzzing.json and fuzzing.md."""
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any
 from tools.fuzz_targets import ROOT, TARGETS, attempt
 
 DOCUMENT = ROOT / "docs" / "fuzzing.md"
+RECORD = ROOT / "docs" / "fuzzing.json"  # what the document shows: the kept inputs themselves are not committed
 MOST_REPLAYED = 3000  # kept inputs of a parser whose lines are counted
 HEAD = """# Fuzzing
 
@@ -19,13 +21,18 @@ Every parser that takes a file from outside is fuzzed by `tools/fuzz.py` (Atheri
 this project's own lines; JSON is changed as JSON too), starting from the small whole files of `tools/fuzz_seeds.py`. A
 parser may raise its documented errors and nothing else, and take 5 s of processor at most. What once broke one lies in
 `tests/faults/crashes` and is replayed by `tests/faults/test_crashes.py`. This file is generated: `python tools/fuzz.py`
-goes on where it was stopped, `python tools/fuzz.py --report` writes it.
+goes on where it was stopped, `python tools/fuzz.py --report` writes it and its record, `fuzzing.json`.
 
 Executions and wall time: of the parser's files as they were when this was written; earlier: executions before one of
-them last changed. Lines: reached by the kept inputs, of the lines of the files that hold the parser (they hold other
-code too, so 100 % is not to be had). Broke: places in the code that an input broke.
+them last changed. Lines: reached by the inputs that the last run kept, of the lines of the files that hold the parser
+(they hold other code too, so 100 % is not to be had). Broke: places in the code that an input broke.
 
 """
+
+
+def recorded() -> dict[str, dict[str, Any]]:
+    """The committed record: parser -> its state as it was reported, with lines and kept inputs; empty without one."""
+    return dict(json.loads(RECORD.read_text(encoding="utf-8"))) if RECORD.is_file() else {}
 
 
 def lines_reached(name: str, kept: Path) -> tuple[int, int]:
@@ -98,12 +105,19 @@ def report(states: dict[str, dict[str, Any]], kept: Path) -> None:
     """Count and write.
 
     Args:
-        states: parser -> executions, seconds, earlier, date, crashes; lines and inputs are counted here.
+        states: parser -> executions, seconds, earlier, date, crashes. Lines and inputs are counted here; of a parser
+            that was fuzzed elsewhere they stay what was counted there.
         kept: the fuzzer's folder.
     """
+    before = recorded()
     for name, state in states.items():
-        state["reached"], state["lines"] = in_fresh_process(name, kept)
-        state["kept"] = len(list((kept / name / "corpus").glob("*")))
+        corpus = kept / name / "corpus"
+        if corpus.is_dir() or "lines" not in before.get(name, {}):
+            state["reached"], state["lines"] = in_fresh_process(name, kept)
+            state["kept"] = len(list(corpus.glob("*")))
+        else:
+            state |= {key: before[name][key] for key in ("reached", "lines", "kept")}
         print(f"{name}: {state['reached']} of {state['lines']} lines", file=sys.stderr, flush=True)
+    RECORD.write_text(json.dumps(states, indent=1) + "\n", encoding="utf-8")
     notes = DOCUMENT.read_text(encoding="utf-8").partition("<!-- notes -->")[2] if DOCUMENT.is_file() else "\n"
     DOCUMENT.write_text(HEAD + table(states) + "\n<!-- notes -->" + notes, encoding="utf-8")

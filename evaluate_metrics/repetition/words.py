@@ -20,7 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 # Letters, marks and digits of any script; `_` is punctuation here. Combining marks are not in \w, hence the table.
 MARKS = "".join(char for char in map(chr, range(0x300, 0x1F000)) if unicodedata.category(char)[0] == "M")
-_WORD = re.compile(rf"[^\W_][{MARKS}]*(?:['\-]?[^\W_][{MARKS}]*)*")
+# Possessive, and runs of letters in one step: the long table of marks is asked once a run and not once a letter.
+_WORD = re.compile(rf"[^\W_]++[{MARKS}]*+(?:['\-]?[^\W_]++[{MARKS}]*+)*+")
 _SAME = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u2010": "-", "\u2011": "-", "\u00ad": None})
 _SENTENCE_END = re.compile(r"[.!?:;\u2026\"\u201c\u201d(\-\u2013\u2014]\s*$")
 

@@ -168,6 +168,23 @@ def test_of_two_candidates_the_one_that_fits_and_is_new() -> None:
     assert found[1].others == ("Mara lifts the cup.",)
 
 
+def test_what_is_moved_is_chosen_too() -> None:
+    # One second of its own, two until somebody speaks: the best text fits neither, the other one fits moved.
+    (alone,) = fit(
+        [Room(0.0, 1.0, 0.0, 2.0)],
+        [[("Many windows break everywhere now.", 0.0), ("Rain falls down.", -0.4)]],
+        seconds,
+        RATE,
+    )
+    assert (alone.text, alone.how) == ("Rain falls down.", "moved")
+    assert alone.others == ("Many windows break everywhere now.",)
+    places = [Room(0.0, 2.0, 0.0, 2.0), Room(4.0, 4.5, 4.0, 6.0), Room(8.0, 10.0, 8.0, 10.0)]
+    texts = [("Mara runs away.", -0.5), ("Rain falls down.", -0.51), ("Tom waves back.", -0.52)]
+    found = fit(places, [texts[:1], texts, texts[1:2]], seconds, RATE)
+    assert [f.how for f in found] == ["whole", "moved", "whole"]
+    assert [f.text for f in found] == ["Mara runs away.", "Tom waves back.", "Rain falls down."]  # none again
+
+
 def check_fit(measure, rate: Rate, films: int) -> int:
     """Fit the texts of some films; no cue meets speech or another cue. Returns how many were fitted."""
     count = 0

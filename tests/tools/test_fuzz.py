@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tools import fuzz, fuzz_report
+from tools import fuzz, fuzz_report, fuzz_targets
 
 CODE = fuzz_report.TARGETS["literals"].fingerprint()
 ASKED = ["--parser", "literals", "--executions", "10", "--seconds", "5"]
@@ -22,6 +22,7 @@ Child = Callable[..., Any]
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(fuzz, "KEPT", tmp_path / "kept")
     monkeypatch.setattr(fuzz, "CRASHES", tmp_path / "crashes")
+    monkeypatch.setattr(fuzz_report, "RECORD", tmp_path / "fuzzing.json")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())  # atheris may not be installed
     (tmp_path / "kept" / "literals").mkdir(parents=True)
     return tmp_path / "kept" / "literals"
@@ -81,10 +82,29 @@ def test_a_parser_that_was_never_fuzzed_can_be_reported(
     kept: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fuzz_report, "DOCUMENT", tmp_path / "fuzzing.md")
-    monkeypatch.setattr(fuzz_report, "TARGETS", {"literals": fuzz_report.TARGETS["literals"]})
+    monkeypatch.setattr(fuzz_targets, "TARGETS", {"literals": fuzz_targets.TARGETS["literals"]})
     monkeypatch.setattr(fuzz_report, "in_fresh_process", fuzz_report.lines_reached)  # its lines are counted elsewhere
     assert fuzz.main(["--parser", "literals", "--mended"]) == 0 == fuzz.main(["--report"])
     assert "| literals | literal cells | 0 | 0 | 0 |  | 0 | " in (tmp_path / "fuzzing.md").read_text(encoding="utf-8")
+
+
+def test_a_clone_without_the_runs_reports_what_was_recorded(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fuzz_report, "DOCUMENT", tmp_path / "fuzzing.md")
+    monkeypatch.setattr(fuzz_targets, "TARGETS", {"literals": fuzz_targets.TARGETS["literals"]})
+    kept.rmdir()
+    done = {"fingerprint": CODE, "date": "2026-01-02", "executions": 70, "seconds": 5.0, "earlier": 3}
+    done |= {"crashes": ["mended: a"], "reached": 1, "lines": 4, "kept": 9}
+    fuzz_report.RECORD.write_text(json.dumps({"literals": done}), encoding="utf-8")
+    assert fuzz.main(["--report"]) == 0
+    shown = "| literals | literal cells | 70 | 5 | 3 | 2026-01-02 | 9 | 1 / 4 (25 %) | 1 |"
+    assert shown in (tmp_path / "fuzzing.md").read_text(encoding="utf-8")
+    assert fuzz_report.recorded() == {"literals": done}
+    assert fuzz.main(["--report"]) == 0 and fuzz_report.recorded() == {"literals": done}
+    kept.mkdir()  # runs of this clone that are older than the record do not take its place
+    (kept / "state.json").write_text(json.dumps({**done, "executions": 10}), encoding="utf-8")
+    assert fuzz._state("literals")["executions"] == 70
 
 
 def test_what_ran_before_the_parser_changed_counts_as_earlier(kept: Path, tmp_path: Path) -> None:
