@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 # Sound alone is there to be told from no film. Pictures are not: FFmpeg reads numbered ones as one film ("%d.png").
 _FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,gxf,nut,rm,wtv,dv,ivf,yuv4mpegpipe,gif,"
-    "mpegvideo,m4v,h263,h264,hevc,vvc,vc1,av1,obu,mjpeg,wav,w64,aiff,caf,mp3,flac,aac,ac3,eac3,dts"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,kux,asf,ogg,mxf,gxf,nut,rm,wtv,dv,ivf,"
+    "yuv4mpegpipe,gif,mpegvideo,m4v,h263,h264,hevc,vvc,vc1,av1,obu,mjpeg,wav,w64,aiff,caf,mp3,flac,aac,ac3,eac3,dts"
 )
 PYAV_OPTIONS = {"format_whitelist": _FORMATS}  # for the `container_options` of each `av.open` that reads a film
 PORTRAIT_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow hands PostScript to a program of its own
@@ -25,10 +25,13 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @contextlib.contextmanager
 def opencv_options() -> Iterator[None]:
-    """Inside, OpenCV opens such files alone; it takes FFmpeg's options from the environment, which is put back."""
+    """Inside, OpenCV opens such files alone; it takes FFmpeg's options from the environment, which is put back.
+
+    Ours stand first: FFmpeg reads no further than the first that is none, and OpenCV does not say so.
+    """
     with _ONE_AT_A_TIME:
         before = os.environ.get(_OPENCV_OPTIONS)
-        os.environ[_OPENCV_OPTIONS] = f"{before + '|' if before else ''}format_whitelist;{_FORMATS}"
+        os.environ[_OPENCV_OPTIONS] = f"format_whitelist;{_FORMATS}" + (f"|{before}" if before else "")
         try:
             yield
         finally:

@@ -374,6 +374,6 @@ def _picture(portrait: Any, name: str) -> Any:
             return upright(picture)
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them stumble over
         raise ValueError(
-            f"portrait of {name}: {_shown(portrait)} cannot be read ({_shown(error)}); expected a picture file; mend "
-            "the cast"
+            f"portrait of {name}: {_shown(portrait)} cannot be read ({_shown(error)}); expected a picture, one of "
+            f"{', '.join(PORTRAIT_FORMATS)}; mend the cast"
         ) from error

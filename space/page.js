@@ -9,13 +9,18 @@
   let last = null;  // what had the focus last, and the block around it, which stays when that goes
   function put(node, attribute, text) { if (node.getAttribute(attribute) !== text) { node.setAttribute(attribute, text); } }
   function name(node, text) { put(node, "aria-label", text); }
+  // Of two files called alike one may come or go: each of `those` makes up for one of `these`.
+  function without(these, those) {
+    const rest = [...those];
+    return these.filter((one) => { const at = rest.indexOf(one); if (at >= 0) { rest.splice(at, 1); } return at < 0; });
+  }
   const tell = (list, what) => list.length ? (list.length > 1 ? list.length + " files are " : list[0] + " is ") + what + "." : "";
 
   // Names an upload's buttons, gives it back the focus that it lost, and gives what there is to say of its files.
   function upload(block, title) {
-    const choose = block.querySelector("button.upload-container"), clear = block.querySelector(".icon-button:not(:has(button))");
+    const choose = block.querySelector("button.upload-container"), icons = [...block.querySelectorAll(".icon-button")], clear = icons.pop();
     if (choose) { name(choose, title + ": choose or drop a file"); }
-    if (choose && choose.closest(".icon-button")) { put(choose.closest(".icon-button"), "tabindex", "-1"); }  // it does nothing
+    for (const around of icons) { put(around, "tabindex", "-1"); }  // "Add files", which does nothing: the button in it does
     if (clear) { name(clear, "Clear: " + title); }
     for (const button of block.querySelectorAll(".label-clear-button")) { name(button, "Remove " + button.closest("tr").querySelector(".filename").getAttribute("aria-label")); }
     const now = [...block.querySelectorAll(".filename")].map((cell) => cell.getAttribute("aria-label")), before = held.get(block) || now;
@@ -23,7 +28,7 @@
     if (!next) { return ""; }  // files are on their way, or these are to be downloaded
     if (last && last.block === block && !last.node.isConnected && document.activeElement === document.body) { next.focus({ preventScroll: true }); }
     held.set(block, now);
-    return tell(now.filter((one) => !before.includes(one)), "given") + " " + tell(before.filter((one) => !now.includes(one)), "taken away");
+    return tell(without(now, before), "given") + " " + tell(without(before, now), "taken away");
   }
   function mend() {
     const said = [...document.querySelectorAll(".block > label[data-testid=block-label]")].map((label) => upload(label.parentElement, label.textContent.trim()).trim()).filter(Boolean);

@@ -45,11 +45,14 @@ class Meteor(evaluate.Metric):
     def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
         """As the library's, which reads every reference by the kind of the first: a text becomes a list of one.
 
-        A gap of a pandas column (NaN, NA) is no reference, as None is.
+        A gap of a pandas column (NaN, NA) is no text, as None is.
         """
-        items = [None if not isinstance(item, Iterable) and pandas.isna(item) else item for item in references]
-        lists = [[item] if isinstance(item, str) else item for item in items]
-        super().add_batch(predictions=predictions, references=lists, **kwargs)
+
+        def read(column: Any) -> list[Any]:  # by place too: rows of a filtered frame keep the numbers that they had
+            return [None if not isinstance(item, Iterable) and pandas.isna(item) else item for item in column]
+
+        lists = [[item] if isinstance(item, str) else item for item in read(references)]
+        super().add_batch(predictions=read(predictions), references=lists, **kwargs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """As the library's: one item."""

@@ -110,7 +110,8 @@ def test_texts_and_lists_of_texts_may_be_mixed(name, monkeypatch):
     """`evaluate` reads every reference by the kind of the first: a later text was a list of its letters."""
     evaluate, pandas = pytest.importorskip("evaluate"), pytest.importorskip("pandas")
     module = importlib.import_module(f"evaluate_metrics.{name}.{name}")
-    monkeypatch.setattr(module, name, lambda told, true, *args, **options: {"true": true, "signature": {}})
+    kept = {"signature": {}}
+    monkeypatch.setattr(module, name, lambda told, true, *args, **options: {"told": told, "true": true, **kept})
     [kind] = [
         value for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, evaluate.Metric) and value is not evaluate.Metric
@@ -129,9 +130,10 @@ def test_texts_and_lists_of_texts_may_be_mixed(name, monkeypatch):
         metric.add_batch(predictions=told[1:], references=true[1:])
         assert metric.compute(**options)["true"] == expected
     for gap in (None, float("nan"), pandas.NA):
-        told_of = pandas.Series(["a", "b"]), pandas.Series(["one", gap], dtype=object)
-        first, second = metric.compute(predictions=told_of[0], references=told_of[1], **options)["true"]
+        left, right = (pandas.Series(texts, index=[5, 6], dtype=object) for texts in (["a", "b"], ["one", gap]))
+        first, second = metric.compute(predictions=left, references=right, **options)["true"]
         assert first == ["one"] and not second
+        assert metric.compute(predictions=right, references=left, **options)["told"] == ["one", None]
     with pytest.raises(ValueError, match="expected format"):
         metric.compute(predictions=["a"], references=[3], **options)
     both = evaluate.combine([kind(keep_in_memory=True), kind(keep_in_memory=True)])

@@ -248,7 +248,8 @@ def test_a_list_of_films_is_refused_before_what_it_names_is_opened(
     if decoder is OpenCVFilm:
         pytest.importorskip("cv2")
     write_video(tmp_path / "near.mp4", list(range(4)))
-    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "threads;1")
+    given = "threads;1|"  # FFmpeg reads no further than the empty one
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", given)
     said = set()
     for named in ("near.mp4", "absent.mp4", "film.mp4"):  # the last is the list itself
         path = tmp_path / "film.mp4"
@@ -259,7 +260,20 @@ def test_a_list_of_films_is_refused_before_what_it_names_is_opened(
     assert len(said) == 1, "whether a neighbour exists is not to be had"
     with decoder(tmp_path / "near.mp4") as film:
         assert number(film.to_rgb(next(film.frames())[1])) == 0
-    assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == "threads;1"  # this process's own, as it was
+    assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == given  # this process's own, as it was
+
+
+def test_a_stream_that_a_server_recorded_is_opened(tmp_path: Path) -> None:
+    """FFmpeg has a format of its own for FLV that begins as such a server's does."""
+    path = tmp_path / "a.flv"
+    write_video(path, list(range(6)), codec="flv", options={})
+    whole, said = path.read_bytes(), b"\2\0\x0aonMetaData\x08\0\0\0\1\0\2by\2\0\x0aNGINX RTMP\0\0\x09"
+    tag = b"\x12" + len(said).to_bytes(3, "big") + bytes(7) + said + (len(said) + 11).to_bytes(4, "big")
+    path.write_bytes(whole[:13] + tag + whole[13:])
+    with av.open(str(path)) as container:
+        assert container.format.name == "live_flv"
+    with AVFilm(path) as film:
+        assert len(list(film.frames())) == 6
 
 
 @pytest.mark.parametrize(

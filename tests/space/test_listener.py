@@ -168,3 +168,19 @@ def test_every_target_is_large_enough(tab: Any) -> None:
     for width in (1000, 320):
         tab.set_viewport_size({"width": width, "height": 800})
         assert tab.eval_on_selector_all("button, a, label, summary, input[type=range]", size) == []
+
+
+def test_the_next_description_is_not_the_one_shortly_before_it(browser: Any, tmp_path: Path) -> None:
+    write_film(tmp_path / "film.mp4", 3.0)
+    cues = (ScriptCue(1000, 1200, "Mara runs.", "1"), ScriptCue(1300, 1900, "Tom waits.", "2"))
+    (tmp_path / "player.html").write_text(page(Script(cues, title="Film"), [], "film.mp4"), encoding="utf-8")
+    opened = browser.new_page()
+    opened.add_init_script(TOLD)
+    opened.goto((tmp_path / "player.html").as_uri())
+    opened.check("input[value=reader]")
+    opened.focus("#after")
+    for key in ("n", "n", "k"):
+        opened.keyboard.press(key)
+    until(opened, "told.length > 0")
+    assert opened.evaluate("told") == ["Tom waits."]
+    opened.close()
