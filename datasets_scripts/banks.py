@@ -258,23 +258,3 @@ def _spelled(person: Character) -> re.Pattern[str]:
         return re.compile(rf"(?<!\w){re.escape(person.name)}(?!\w)", re.IGNORECASE)
     wanted = "|".join(re.escape(name) for name in (person.name, surname(person.role)) if name)
     return re.compile(rf"(?<!\w)(?:{wanted})(?!\w)")
-
-
-def precision_recall(
-    listed: list[tuple[Character, ...]], named: list[tuple[Character, ...]]
-) -> dict[str, float | int | None]:
-    """How well listed people cover those that the ADs name.
-
-    Args:
-        listed: people of each AD's prompt.
-        named: people that each AD names.
-
-    Returns:
-        `true`, `listed`, `named` (counts over all ADs), `precision`, `recall`, `f1` (None where nothing is counted).
-    """
-    pairs = [({p.id for p in a}, {p.id for p in b}) for a, b in zip(listed, named, strict=True)]
-    true, given, wanted = (sum(map(len, part)) for part in zip(*((a & b, a, b) for a, b in pairs), strict=True))
-    precision = true / given if given else None
-    recall = true / wanted if wanted else None
-    f1 = 2 * true / (given + wanted) if given + wanted else None
-    return {"true": true, "listed": given, "named": wanted, "precision": precision, "recall": recall, "f1": f1}

@@ -23,7 +23,6 @@ from datasets_scripts.mad import MADReader
 from datasets_scripts.mad_features import MAD_FPS
 from datasets_scripts.pocket_set import open_pocket
 from datasets_scripts.repairs import Report
-from datasets_scripts.schema import ADRow
 from datasets_scripts.tv_ad import TVADReader
 
 CHUNK_ROWS = 256  # ADs whose features are taken at once
@@ -120,24 +119,6 @@ def ad_features(num_frames: int = 0, width: int = 0) -> datasets.Features:
     return datasets.Features(columns)
 
 
-def example(row: ADRow) -> dict[str, Any]:
-    """`row.to_dict()` without its deep copies."""
-    return {
-        "film": row.film,
-        "clip": row.clip,
-        "index": row.index,
-        "start_s": row.start_s,
-        "end_s": row.end_s,
-        "text": row.text,
-        "characters": [vars(character) for character in row.characters],
-        "video": row.video,
-        "provenance": {"file": row.provenance.file, "row": row.provenance.row},
-        "video_start_s": row.video_start_s,
-        "video_end_s": row.video_end_s,
-        "frame_numbers": list(row.frame_numbers),
-    }
-
-
 class ADBuilder(datasets.GeneratorBasedBuilder):
     """What the sets' builders share; use `MADBuilder`, `CMDADBuilder`, `TVADBuilder` or `PocketBuilder`.
 
@@ -205,7 +186,7 @@ class ADBuilder(datasets.GeneratorBasedBuilder):
             rows = reader.read(film)
             if not self.config.feature_file:
                 for row in rows:
-                    yield f"{film}/{row.index}", example(row)
+                    yield f"{film}/{row.index}", row.to_dict()
                 continue
             features = self._features()
             for first in range(0, len(rows), CHUNK_ROWS):
@@ -214,7 +195,7 @@ class ADBuilder(datasets.GeneratorBasedBuilder):
                 for row, frames in zip(part, taken, strict=True):
                     yield (
                         f"{film}/{row.index}",
-                        {**example(row), "frame_features": frames.astype("float16", copy=False)},
+                        {**row.to_dict(), "frame_features": frames.astype("float16", copy=False)},
                     )
 
 

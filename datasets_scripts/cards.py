@@ -36,6 +36,18 @@ COLUMNS = {
 }
 
 
+def _unit(builder: ADBuilder, form: str) -> tuple[str, str]:
+    """What a row or sample is, and the head of the table of fields."""
+    if form == "parquet":
+        return "One row is one audio description.", "column"
+    if builder.config.root is not None:
+        members = "`__key__`, the file under its own ending (a frame folder as `tar`), and `json`"
+        within = "`video` and, under `ads`, the video's audio descriptions"
+        return f"One sample is one video: {members}, which holds {within}.", "field of each of `ads`"
+    features = f" and `npy`, {COLUMNS['frame_features']}" if "frame_features" in builder.info.features else ""
+    return f"One sample is one audio description: `__key__`, `json`{features}.", "field of `json`"
+
+
 def _features(builder: ADBuilder, form: str) -> datasets.Features:
     own = datasets.Features(dict(builder.info.features))
     if form == "parquet":
@@ -82,12 +94,13 @@ def card(builder: ADBuilder, form: str, rows: dict[str, int]) -> str:
         head["dataset_info"] = {"config_name": "default", **info._to_yaml_dict()}
     lines = ["---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip(), "---", ""]
     lines += [f"# {TITLES[name]}: audio descriptions", ""]
-    lines += [f"One row is one audio description. {SIGNATURE}", ""]
+    unit, head_of_fields = _unit(builder, form)
+    lines += [f"{unit} {SIGNATURE}", ""]
     lines += [f"**Rights.** {RIGHTS[name]}", ""]
     lines += [REMARKS[name], ""] if name in REMARKS else []
     lines += ["```python", "from datasets import load_dataset", "", 'load_dataset("path/of/this/folder")', "```", ""]
-    lines += ["| column | what |", "|---|---|"]
-    known = set(builder.info.features)
+    lines += [f"| {head_of_fields} | what |", "|---|---|"]
+    known = set(builder.info.features) - ({"frame_features"} if form == "webdataset" else set())
     lines += [f"| {column} | {what} |" for column, what in COLUMNS.items() if column.split(", ")[0] in known]
     for split, report in builder.reports.items():
         lines += ["", f"## {split}", "", f"{rows.get(split, 0)} rows from `{report.file}`: "]

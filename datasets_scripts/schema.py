@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -158,10 +158,13 @@ class ADRow:
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary of plain lists, texts and numbers, fit for JSON and Parquet; `from_dict` undoes it."""
-        data = asdict(self)
-        data["characters"] = list(data["characters"])
-        data["frame_numbers"] = list(data["frame_numbers"])
-        return data
+        # Not `asdict`, which copies every value deeply: the builders write every row of a set through here.
+        return {
+            **vars(self),
+            "characters": [dict(vars(character)) for character in self.characters],
+            "provenance": dict(vars(self.provenance)),
+            "frame_numbers": list(self.frame_numbers),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ADRow:

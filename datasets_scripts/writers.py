@@ -28,6 +28,7 @@ from datasets_scripts.repairs import short
 ROWS_PER_FILE = 50_000
 FORMATS = ("parquet", "webdataset")
 _SPLIT = re.compile(r"\w+(\.\w+)*")  # what `datasets` takes
+_PICTURE = re.compile(r"[0-9]+\.(?:jpe?g|png|webp)", re.IGNORECASE)  # of a frame folder
 _SHARD = re.compile(rf"data/{_SPLIT.pattern}-\d{{5,}}-of-\d{{5,}}\.parquet|{_SPLIT.pattern}-\d{{5,}}\.tar")
 
 
@@ -56,7 +57,8 @@ def write_folder(
     """Write a set as a folder ready for the Hub.
 
     Parquet holds one row an AD, one row group a film. WebDataset holds one sample an AD (`json`, with features `npy`);
-    with the builder's `root`, one sample a video: its file and a `json` with its ADs under "ads".
+    with the builder's `root`, one sample a video: its file (a frame folder becomes a `tar`) and a `json` with its ADs
+    under "ads".
 
     Args:
         builder: what to read.
@@ -70,7 +72,8 @@ def write_folder(
 
     Raises:
         WriteError: the folder is there and not empty (with `overwrite`: holds something else, or what is to be read),
-            another process is writing it, the format is unknown, or a split has a name that `load_dataset` refuses.
+            another process is writing it, the format is unknown, a split has a name that `load_dataset` refuses, or a
+            video or frame folder is not there or holds no plain pictures.
     """
     if form not in FORMATS:
         raise WriteError(f"format is {form!r}, expected one of {', '.join(FORMATS)}; choose one")
@@ -209,9 +212,26 @@ def _samples(builder: ADBuilder, rows: list[dict[str, Any]]) -> Iterator[dict[st
     root = Path(builder.config.root)
     for video, ads in videos.items():
         found = find_media(root, video)
-        if found is None or not (root / found).is_file():
-            raise WriteError(f"{video} is no file below the root; expected videos or tars; pack frame folders first")
-        yield {"json": _dump({"video": video, "ads": ads}), Path(found).suffix[1:]: root / found}
+        if found is None or not ((root / found).is_file() or (root / found).is_dir()):
+            raise WriteError(f"{video} is not below the root; expected a video, a tar or a frame folder; mend the root")
+        media: bytes | Path = root / found
+        if (root / found).is_dir():  # the rows name the tar that lies beside them now, as those of a packed set do
+            media, video = _packed(root / found), f"{found}.tar"
+            ads, found = [{**row, "video": video} for row in ads], video
+        yield {"json": _dump({"video": video, "ads": ads}), Path(found).suffix[1:]: media}
+
+
+def _packed(folder: Path) -> bytes:
+    """A frame folder as a tar like those that TV-AD comes in: FOLDER/00001.jpg and so on, nothing but its pictures."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path in sorted(path for path in folder.iterdir() if _PICTURE.fullmatch(path.name)):
+            if path.is_symlink() or not path.is_file():  # left out, it would be a gap that a neighbour fills unseen
+                raise WriteError(f"{folder.name}/{path.name} is a link or no file, expected a picture; copy it there")
+            _add(tar, f"{folder.name}/{path.name}", path)
+        if not tar.getnames():
+            raise WriteError(f"{folder.name} holds no numbered picture, expected 00001.jpg, ...; unpack it again")
+    return packed.getvalue()
 
 
 def _dump(value: Any) -> bytes:

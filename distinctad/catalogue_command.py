@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from distinctad.bar import progress_bar
 from distinctad.catalogue import Catalogue, Film, Shard, find_catalogue, parse_shard
 from distinctad.catalogue_store import Store
 from distinctad.catalogue_work import FILM_LIMIT_S, Job, Result, Task, run_local
@@ -259,18 +260,11 @@ def _duration(seconds: float) -> str:
 @contextlib.contextmanager
 def _bar() -> Iterator[Progress]:
     """Show a bar over all films on the error stream; where that is no terminal, a line a film that is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns: Any = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("looking for films", total=None)
+    with progress_bar("looking for films") as (show, seen):
 
         def step(what: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, description=one_line(what, 40))
-            if not console.is_terminal and what not in ("hashing", "checking what is done"):
+            show(one_line(what, 40), done, total)
+            if not seen and what not in ("hashing", "checking what is done"):
                 typer.echo(f"{done} of {total}: {what}", err=True)
 
         yield step

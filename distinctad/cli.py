@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from distinctad import __version__
+from distinctad.bar import progress_bar
 from distinctad.catalogue_command import catalogue_command
 from distinctad.data import data_app
 from distinctad.describe import Described, rehearse
@@ -197,26 +197,12 @@ def describe_command(
         return
     if out is None:
         raise UserError("--out is missing", "Give a folder to write to, or --dry-run to see the intervals.")
-    with _progress() as step:
-        described = describe_film(film, out, **given, model=model, overwrite=overwrite, progress=step)
+    with progress_bar("reading the film") as (show, _):
+        described = describe_film(
+            film, out, **given, model=model, overwrite=overwrite,
+            progress=lambda done, total: show("describing clips", done, total),
+        )  # fmt: skip
     _print_described(described)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on the error stream while there is a terminal to show it on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading the film", total=None)
-
-        def step(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, description="describing clips")
-
-        yield step
 
 
 def _print_described(described: Described) -> None:

@@ -93,7 +93,7 @@ def describe(
         UserError: for whatever cannot be used; then nothing is left in `out`.
     """
     job = plan(film, subtitles=subtitles, cast=cast, intervals=intervals, settings=settings)
-    reads = (film, subtitles, cast, intervals)
+    reads = (film, subtitles, cast)  # not `intervals`: the same times may be described again, into the same folder
     if export == "all":
         if out is None:
             raise UserError("--export all has no folder to write to", "Give --out.")

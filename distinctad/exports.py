@@ -56,18 +56,6 @@ def _clean(character: str) -> str:
     return " " if reserved or kind in ("Cc", "Cs", "Co", "Zs", "Zl", "Zp") else character
 
 
-def to_csv(document: dict[str, Any]) -> str:
-    """Write the cues as CSV (times in seconds, characters joined by "; ").
-
-    Args:
-        document: as `descriptions.schema.json` says.
-
-    Returns:
-        The file's text. Its start and end columns can be given to `describe --intervals` again.
-    """
-    return table.write(script_of(document))
-
-
 def to_json(document: dict[str, Any]) -> str:
     """Write the document, after it has been checked against `descriptions.schema.json`.
 
@@ -87,30 +75,6 @@ def to_json(document: dict[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def to_srt(document: dict[str, Any]) -> str:
-    """Write the cues as SubRip.
-
-    Args:
-        document: as `descriptions.schema.json` says.
-
-    Returns:
-        The file's text.
-    """
-    return subrip.write(script_of(document))
-
-
-def to_vtt(document: dict[str, Any]) -> str:
-    """Write the cues as WebVTT of the kind descriptions, the review note ahead of them.
-
-    Args:
-        document: as `descriptions.schema.json` says.
-
-    Returns:
-        The file's text.
-    """
-    return webvtt_descriptions.write(script_of(document))
-
-
 def texts_of(document: dict[str, Any]) -> dict[str, str]:
     """Write the cues in every format of `FILES`.
 
@@ -120,8 +84,9 @@ def texts_of(document: dict[str, Any]) -> dict[str, str]:
     Returns:
         The text of each file, by file name.
     """
-    makers = (to_csv, to_json, to_srt, to_vtt)
-    return {name: make(document) for name, make in zip(FILES, makers, strict=True)}
+    script = script_of(document)
+    texts = (table.write(script), to_json(document), subrip.write(script), webvtt_descriptions.write(script))
+    return dict(zip(FILES, texts, strict=True))
 
 
 class OutputFolder:
@@ -184,7 +149,8 @@ class OutputFolder:
                 shutil.rmtree(left, ignore_errors=True)
             there = [name for name in self.names if os.path.lexists(self.folder / name)]  # a broken link is somebody's
             for path in map(self.folder.joinpath, there):
-                if any(path.exists() and read.exists() and read.samefile(path) for read in self.reads):
+                # os.path.exists raises nothing: what cannot be looked at is named by whoever reads it.
+                if os.path.exists(path) and any(os.path.exists(read) and read.samefile(path) for read in self.reads):
                     raise UserError(f"'{path}' is to be read and would be replaced or removed", f"Give {self.place}.")
             if there and not self.overwrite:
                 raise UserError(

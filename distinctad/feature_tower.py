@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from datasets_scripts.memory import is_out_of_memory
-from distinctad.errors import UserError, one_line
+from distinctad.errors import UserError
 from distinctad.loading import CHECKPOINT
 
 if TYPE_CHECKING:
@@ -147,23 +147,16 @@ def _load(settings: FeatureSettings) -> tuple[Any, Any, str, Any]:
     device = loading._device(settings.device)
     if Path(where).exists() and not (Path(where) / "config.json").is_file():
         raise UserError(f"the model '{where}' has no config.json", "Give a CLIP folder written by save_pretrained.")
-    try:
-        with loading._quiet():
-            kind = PreTrainedConfig.get_config_dict(where)[0].get("model_type")
-            if kind == "distinctad":
-                pipe, used = loading.load_pipeline(settings.model, settings.device, "float32", 0)
-                if settings.frame_fit is not None:
-                    pipe.processor.frame_fit = settings.frame_fit
-                return pipe.model.vision_tower.eval(), pipe.processor, used["name"], device
-            network = load_vision(where).eval().to(device)
-            images = CLIPImageProcessorPil.from_pretrained(where)
-            fit = settings.frame_fit or ("crop" if images.do_center_crop else "squash")
-            processor = DistinctADProcessor(images, AutoTokenizer.from_pretrained(where), frame_fit=fit)
-    except UserError:
-        raise
-    except (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"the model '{where}' cannot be loaded ({one_line(str(error), 200)})",
-            "Give a folder with a CLIP, its tokenizer and its image processor, or a DistinctAD checkpoint.",
-        ) from error
+    fix = "Give a folder with a CLIP, its tokenizer and its image processor, or a DistinctAD checkpoint."
+    with loading._quiet(), loading._loading_errors(where, fix):
+        kind = PreTrainedConfig.get_config_dict(where)[0].get("model_type")
+        if kind == "distinctad":
+            pipe, used = loading.load_pipeline(settings.model, settings.device, "float32", 0)
+            if settings.frame_fit is not None:
+                pipe.processor.frame_fit = settings.frame_fit
+            return pipe.model.vision_tower.eval(), pipe.processor, used["name"], device
+        network = load_vision(where).eval().to(device)
+        images = CLIPImageProcessorPil.from_pretrained(where)
+        fit = settings.frame_fit or ("crop" if images.do_center_crop else "squash")
+        processor = DistinctADProcessor(images, AutoTokenizer.from_pretrained(where), frame_fit=fit)
     return network, processor, Path(where).resolve().name if Path(where).exists() else where, device

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from distinctad.bar import progress_bar
 from distinctad.errors import UserError
 from distinctad.feature_tower import FeatureSettings, Fit, Stored
-from distinctad.features import Progress, encode_films, find_films
+from distinctad.features import encode_films, find_films
 
 
 def features_command(
@@ -40,28 +39,11 @@ def features_command(
         return
     if out is None:
         raise UserError("--out is missing", "Give the file to write, or --dry-run to see the films.")
-    with _bar() as step:
-        encoded = encode_films(films, out, settings, overwrite=overwrite, progress=step)
+    with progress_bar("looking at the films") as (show, _):
+        encoded = encode_films(films, out, settings, overwrite=overwrite, progress=show)
     for warning in encoded.warnings:
         typer.echo(f"Warning: {warning}", err=True)
     frames = sum(encoded.films.values())
     typer.echo(
         f"encoded {len(encoded.films)} film(s), {frames} frames; {len(encoded.skipped)} finished before; '{out}'"
     )
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Progress]:
-    """Show a bar for the film at hand on the error stream while there is a terminal to show it on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("looking at the films", total=None)
-
-        def step(film: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, description=film)
-
-        yield step

@@ -52,7 +52,8 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
     wanted = "float32" if dtype == "auto" and target.type == "cpu" else dtype
     # A checkpoint carries its code for the Hub's sake; this package has its own, and must neither run that nor ask to.
     transformers.AutoConfig.register("distinctad", DistinctADConfig, exist_ok=True)
-    with _quiet(), seeded(seed), _loading_errors(where):
+    fix = "Give a folder written by save_pretrained of a DistinctAD model and its processor."
+    with _quiet(), seeded(seed), _loading_errors(where, fix):
         network = DistinctADForConditionalGeneration.from_pretrained(where, dtype=wanted)
         processor = DistinctADProcessor.from_pretrained(where, trust_remote_code=False)
     network.eval()
@@ -184,12 +185,14 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _loading_errors(where: str) -> Iterator[None]:
+def _loading_errors(where: str, fix: str) -> Iterator[None]:
     from safetensors import SafetensorError
 
-    fix = "Give a folder written by save_pretrained of a DistinctAD model and its processor."
     try:
         yield
+    except UserError:
+        raise
     except (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         # What a folder that is not ours, or half of ours, makes the library raise is documented nowhere.
-        raise UserError(f"the model '{where}' cannot be loaded ({one_line(str(error), 200)})", fix) from error
+        said = str(error).replace(f"{where}: ", "", 1)  # told once: a long path leaves no room for what is wrong
+        raise UserError(f"the model '{where}' cannot be loaded ({one_line(said, 260)})", fix) from error

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from datasets_scripts.one_writer import OutputBusy, only_writer
+from distinctad.bar import progress_bar
 from distinctad.errors import UserError, one_line
 from distinctad.orphans import end_with_parent
 
@@ -276,24 +277,6 @@ def _draw_one(seed: int, out: Path, kind: Kind, progress: Progress | None = None
     }
 
 
-def check_films(seeds: Sequence[int], kind: Kind) -> dict[str, Any]:
-    """Measure what films demand, from their stories alone; see `datasets_scripts.pocket.oracles.check`.
-
-    Args:
-        seeds: which films.
-        kind: their preset and number of ADs.
-
-    Returns:
-        The dictionary of `check`.
-
-    Raises:
-        UserError: if a film cannot be made.
-    """
-    from datasets_scripts.pocket.oracles import check
-
-    return check([_make(seed, kind) for seed in seeds])
-
-
 def pocket_command(
     out: Annotated[Path | None, typer.Option(help="Folder to draw into.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The first film's seed.")] = 0,
@@ -319,7 +302,9 @@ def pocket_command(
     seeds = list(range(seed, seed + count))
     kind = Kind(preset, layout, not no_video, ads)
     if check:
-        report = check_films(seeds, kind)
+        from datasets_scripts.pocket.oracles import check as measure
+
+        report = measure([_make(seed, kind) for seed in seeds])
         _print_check(report)
         if not report["passed"]:
             raise typer.Exit(1)
@@ -332,18 +317,12 @@ def pocket_command(
 @contextlib.contextmanager
 def _bar(count: int) -> Iterator[Progress]:
     """Show a bar over all films on the error stream while there is a terminal to show it on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     shares: dict[int, float] = {}
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("drawing", total=float(count))
+    with progress_bar("drawing", total=count, in_percent=True) as (show, _):
 
         def step(seed: int, done: int, total: int) -> None:
             shares[seed] = done / max(total, 1)
-            bar.update(task, completed=sum(shares.values()), description=f"drawing film {seed}")
+            show(f"drawing film {seed}", sum(shares.values()), count)
 
         yield step
 

@@ -13,6 +13,7 @@ TASK = "video-text-to-text"
 PAPER = "https://arxiv.org/abs/2411.18180"
 CHANCE = ", chance"
 INTERVAL = "95 % interval over films"
+LARGEST_SHORT = 999.5  # from here on three digits would be written as a power of ten
 
 USE = """
 ```python
@@ -106,7 +107,9 @@ def _is_number(value: Any) -> bool:
 def _text(value: Any) -> str:
     if not _is_number(value):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3g}" if abs(value) < LARGEST_SHORT else f"{value:,.0f}"
 
 
 def _of_pocket_films(record: Mapping[str, Any]) -> bool:

@@ -1,7 +1,8 @@
 """Scores a file of predictions against a pocket truth or a public annotation file.
 
-Every figure comes with how many ADs it rests on, its chance level and a bootstrap interval over films. No row is
-dropped: a missing or empty prediction is scored as silence. Equal inputs write equal bytes.
+Every figure comes with how many ADs it rests on, a bootstrap interval over films, and its chance level or why there is
+none (`chance_is`). No row is dropped: a missing or empty prediction is scored as silence. Equal inputs write equal
+bytes.
 """
 
 from __future__ import annotations

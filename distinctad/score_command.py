@@ -64,7 +64,11 @@ def score_command(
     progress: Annotated[bool, typer.Option(help="Show progress bars.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the scores of an earlier run.")] = False,
 ) -> None:
-    """Score predictions with every metric of the field, each with its chance and an interval over films."""
+    """Score predictions with every metric of the field, each with an interval over films.
+
+    Beside a figure stands its chance or, for repetition and length, the truths' own value; scores.md says where neither
+    is given.
+    """
     from distinctad.score import score
     from distinctad.score_figures import Options
     from distinctad.score_report import fill, print_table, report_folder

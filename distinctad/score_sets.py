@@ -21,7 +21,6 @@ class EvaluationSet:
 
     Attributes:
         film: column of the annotations that names the film (for TV-AD the episode).
-        text: column of the true AD.
         rows: how many ADs the whole set has; None = not fixed.
         films: how many films; None = not fixed.
         recalls: the (k, N) pairs that papers report on it.
@@ -29,7 +28,6 @@ class EvaluationSet:
     """
 
     film: str
-    text: str
     rows: int | None
     films: int | None
     recalls: tuple[tuple[int, int], ...]
@@ -37,10 +35,10 @@ class EvaluationSet:
 
 
 SETS = {
-    "mad-eval": EvaluationSet("movie", "sentence", 6520, 10, ((5, 16),), ("film",)),
-    "cmd-ad": EvaluationSet("imdbid", "text", 7316, 98, ((1, 5),), ("film", "cmd_filename")),
-    "tv-ad": EvaluationSet("imdbid_pe", "text", 2983, 100, ((1, 5),), ("film", "tvad_name")),
-    "pocket": EvaluationSet("film", "text", None, None, ((5, 16), (1, 5)), ("film",)),
+    "mad-eval": EvaluationSet("movie", 6520, 10, ((5, 16),), ("film",)),
+    "cmd-ad": EvaluationSet("imdbid", 7316, 98, ((1, 5),), ("film", "cmd_filename")),
+    "tv-ad": EvaluationSet("imdbid_pe", 2983, 100, ((1, 5),), ("film", "tvad_name")),
+    "pocket": EvaluationSet("film", None, None, ((5, 16), (1, 5)), ("film",)),
 }
 
 

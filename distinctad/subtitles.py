@@ -232,7 +232,7 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
         raise UserError(f"the subtitles '{name}' cannot be parsed ({one_line(str(error), 120)})", fix) from error
     if kind == "srt":
         for event in events:
-            event.text = _closed(_HTML, event.text, ">")
+            event.text = without_tags(_HTML, _STYLE.sub("{}", event.text), ">")
     speech, notes = _speech(events, name, fix)
     if negative:
         notes.append(f"the subtitles '{name}': {negative} time(s) below zero set to zero")
@@ -256,6 +256,7 @@ def _format_of(text: str) -> str | None:
 _ARROW = re.compile(r"^.*-->", re.MULTILINE)
 # pysubs2 reads these too, but in a time that grows with the square of a text of tags, or faster.
 _HTML = re.compile(r"< *(?:/ *)?[a-zA-Z][^>]*>")
+_STYLE = re.compile(r"< *(?:/ *)?[ibsu] *>")  # these first, as overrides: "x<y, <i>run" says "x<y, run"
 _OVERRIDE = re.compile(r"\{[^}]*\}")
 _DRAWING = re.compile(r"\\(p[0-9]|r(?![a-zA-Z_0-9 ]))")  # on, off, back to the line's own style, which is off
 
@@ -265,7 +266,7 @@ def _without_long_headings(text: str) -> str:
     return "\n".join(line for line in text.split("\n") if len(line) <= 100 or "[" not in line.strip()[:4])
 
 
-def _closed(tag: re.Pattern[str], text: str, end: str) -> str:
+def without_tags(tag: re.Pattern[str], text: str, end: str) -> str:
     """A text without tags; what opens behind the last end of one is none, and is not looked at again and again."""
     last = text.rfind(end) + 1
     return tag.sub("", text[:last]) + text[last:]
@@ -286,7 +287,7 @@ def _speech(events: list, name: str, fix: str) -> tuple[list[Speech], list[str]]
     speech: list[Speech] = []
     swapped = sounds = 0
     for event in events:
-        plain = _closed(_OVERRIDE, event.text, "}")
+        plain = without_tags(_OVERRIDE, event.text, "}")
         plain = plain.replace(r"\h", " ").replace(r"\n", "\n").replace(r"\N", "\n")
         if event.is_comment or _is_drawing(event.text) or not plain.strip():
             continue

@@ -124,9 +124,9 @@ class Track:
         self.voice = find_voice(settings.voice)
         notes: list[str] = []
         if speech is not None:
-            self.speech, heard_by = list(speech), "given"
+            self.speech = list(speech)
         else:
-            self.speech, heard_by, notes = hear(job.film, job.info.duration_s, job.info.has_audio, subtitles)
+            self.speech, _, notes = hear(job.film, job.info.duration_s, job.info.has_audio, subtitles)
         unvoiced = isinstance(self.voice, Unvoiced)
         self.rate: Rate = assumed() if unvoiced else calibrate(self.voice.name, self.voice.seconds)
         # Of a file's intervals the plan says that subtitles were not used; here they say when people speak.
@@ -141,7 +141,7 @@ class Track:
             job = replace(job, intervals=intervals, origin=origin, warnings=kept)
         else:
             job = replace(job, warnings=warnings)
-        self.job, self.heard_by = job, heard_by
+        self.job = job
         self._rooms: list[Room] = (
             rooms(job.intervals, self.speech, job.info.duration_s, job.settings.gaps)
             if places is None

@@ -79,7 +79,7 @@ def require_all_weights(missing: list[str] | set[str], source: str) -> None:
     """
     if missing:
         names = sorted(missing)
-        shown = ", ".join(names[:3]) + (", ..." if names[3:] else "")
+        shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if names[2:] else "")  # two fit into a line
         raise ValueError(
             f"{source}: weights missing for {len(names)} tensors ({shown}); "
             "expected a complete checkpoint; save or download it again."

@@ -3,7 +3,7 @@
 // No text of a film, a model or a person ever becomes markup: all of it goes in as textContent or as a value.
 window.distinctad = (function () {
   "use strict";
-  const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, make = R.make, clock = R.clock, row = (cue) => R.row(cue, doc.language), NEIGHBOURS = 4;
+  const W = window.distinctadWords, K = window.distinctadKept, R = window.distinctadRow, clock = R.clock, row = (cue) => R.row(cue, doc.language), NEIGHBOURS = 4;
   const byId = (id) => document.getElementById("dad-" + id);
   const clean = W.clean;
   let work = null, doc = null, lines = [], log = [], given = new Set(), session = null, timers = {}, fresh = null, keys = null, busy = "";

@@ -6,11 +6,12 @@ import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from distinctad.catalogue import SUBTITLES
 from distinctad.errors import UserError, one_line
 from distinctad.intervals import VIDEO_ENDINGS
 
 FILM_SUFFIXES = VIDEO_ENDINGS
-SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa", ".ttml", ".xml")
+SUBTITLE_SUFFIXES = SUBTITLES
 CAST_SUFFIXES = (".json", ".csv", ".png", ".jpg", ".jpeg", ".webp")
 _PREFIX = "DISTINCTAD_SPACE_"
 

@@ -11,7 +11,6 @@ DIR/asked.json says whose texts the folder holds, and another question is refuse
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import hashlib
 import json
@@ -199,11 +198,9 @@ def blind_figures(scores: dict[str, Any]) -> dict[str, Any]:
 
 def provenance(asked: dict[str, Any]) -> dict[str, str]:
     """Where figures come from, in words only: numbers in a record are figures to whoever prints it."""
-    with contextlib.chdir(ROOT):  # the commit is this project's, wherever the command was given
-        commit = _commit()
     flags = f"--seed {asked['seed']} --films {asked['films']} --preset {asked['preset']}"
     told = {"first seed": asked["seed"], "films": asked["films"], "preset": asked["preset"], "model": asked["model"]}
-    told |= {"commit": commit, "command": f"python tools/blind.py --out DIR {flags}"}
+    told |= {"commit": _commit(), "command": f"python tools/blind.py --out DIR {flags}"}
     return {key: str(value) for key, value in told.items()}
 
 

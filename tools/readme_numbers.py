@@ -19,6 +19,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from distinctad.publish_card import _is_number, _text  # noqa: E402
+
 README = ROOT / "README.md"
 RECORD = ROOT / "distinctad" / "checkpoint" / "run_record.json"
 TABLES = {"bench": ROOT / "docs" / "bench.md", "synthetic": ROOT / "docs" / "tables" / "table5_synthetic.md"}
@@ -28,8 +32,6 @@ NOTHING = "no checkpoint committed yet"
 MARKED = re.compile(r"<!-- run-record:(?P<name>\w+) -->\n(?P<body>.*?)<!-- /run-record -->", re.DOTALL)
 LIKE_A_MARKER = re.compile(r"[^\n]*<!--\s*/?\s*run[-_ ]?record[^\n]*", re.IGNORECASE)
 """A whole line, with whatever stands beside the marker."""
-LARGEST_SHORT = 999.5
-"""From here on three digits would be written as a power of ten."""
 
 
 def rows(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -37,24 +39,14 @@ def rows(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
     for key, value in metrics.items():
         name = f"{prefix}{key}".replace("_", " ")
         if isinstance(value, Mapping) and "value" in value:
-            bounds = [_figure(value[bound]) for bound in ("low", "high") if bound in value]
-            yield name, _figure(value["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
+            bounds = [_text(value[bound]) for bound in ("low", "high") if bound in value]
+            yield name, _text(value["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
         elif isinstance(value, Mapping):
             yield from rows(value, f"{name}, ")
         elif isinstance(value, list) and value and all(_is_number(v) for v in value):
-            yield name, _figure(value[0]) + (f" [{', '.join(map(_figure, value[1:]))}]" if value[1:] else "")
+            yield name, _text(value[0]) + (f" [{', '.join(map(_text, value[1:]))}]" if value[1:] else "")
         elif _is_number(value):
-            yield name, _figure(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _figure(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.3g}" if abs(value) < LARGEST_SHORT else f"{value:,.0f}"
+            yield name, _text(value)
 
 
 def section(name: str, record: Mapping[str, Any] | None) -> str:

@@ -34,7 +34,7 @@ from evaluate_metrics.slot_accuracy.bootstrap import film_interval
 from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
 from train.experiments.people import slot_names
-from train.experiments.report import write_whole
+from train.experiments.report import table_row, write_whole
 from train.features import parse_seeds
 from train.film_splits import refuse_blind, refuse_overlap
 from train.reconstruction import (
@@ -285,7 +285,7 @@ def table(figures: dict[str, dict[str, Any]], asked: AppendixAArguments) -> str:
     """The result as Markdown, the paper's rows below it."""
     heads = ["test", "input", "n", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L [95 %] (dealt)",
              "CIDEr [95 %] (dealt)", "told exactly, %"]  # fmt: skip
-    lines = ["# Appendix A: ADs read back from a text tower", "", _row(heads), _row(["---"] * len(heads))]
+    lines = ["# Appendix A: ADs read back from a text tower", "", table_row(heads), table_row(["---"] * len(heads))]
     for name in parse_tests(asked.tests):
         for arm in figures:
             one = figures[arm]["tests"][name]
@@ -295,9 +295,9 @@ def table(figures: dict[str, dict[str, Any]], asked: AppendixAArguments) -> str:
                 shown = f" [{ends[0]:.1f}, {ends[1]:.1f}]" if ends else ""
                 ranges.append(f"{one[metric]:.1f}{shown} ({one[f'dealt_{metric}']:.1f})")
             bleus = [f"{one[f'bleu_{n}']:.1f}" for n in range(1, 5)]
-            lines.append(_row([name, _label(arm), str(one["n"]), *bleus, *ranges, f"{one['exact']:.1f}"]))
-    for arm, (*bleus, rouge, cider_value) in PAPER.items():
-        lines.append(_row(["MAD-Eval, paper", _label(arm), "", *map(str, bleus), str(rouge), str(cider_value), ""]))
+            lines.append(table_row([name, _label(arm), str(one["n"]), *bleus, *ranges, f"{one['exact']:.1f}"]))
+    for arm, values in PAPER.items():
+        lines.append(table_row(["MAD-Eval, paper", _label(arm), "", *map(str, values), ""]))
     first = next(iter(figures.values()))
     notes = [
         f"Text tower {asked.text}, language model {asked.language}, both frozen; one linear projector, "
@@ -311,10 +311,6 @@ def table(figures: dict[str, dict[str, Any]], asked: AppendixAArguments) -> str:
 
 def _label(arm: str) -> str:
     return {"cls": "[CLS]", "words": "all words"}[arm]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def _key(asked: AppendixAArguments, run: RunArguments, sides: _Sides, language_sha256: str) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+TOWER_LAYERS = ("encoder.layers.", "encoder.stages.")  # of the towers that are trained here
+
 
 class MuonAdamW(torch.optim.Optimizer):
     """Muon on the matrices and convolutions inside encoder layers and AdamW on the rest, stepped and saved as one.
@@ -37,7 +39,7 @@ class MuonAdamW(torch.optim.Optimizer):
         lr: float,
         muon_lr: float,
         weight_decay: float = 0.01,
-        within: tuple[str, ...] = ("encoder.layers.", "encoder.stages."),
+        within: tuple[str, ...] = TOWER_LAYERS,
     ) -> None:
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         inside = [p for name, p in named if p.ndim in (2, 4) and any(part in name for part in within)]

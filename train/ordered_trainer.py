@@ -12,7 +12,7 @@ from transformers import Trainer, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import TrainOutput
 
-from train.muon import MuonAdamW
+from train.muon import TOWER_LAYERS, MuonAdamW
 from train.stops import CheckGradients, check_loss
 
 
@@ -104,7 +104,7 @@ class MuonTrainer(OrderedTrainer):
     """
 
     muon_lr: float = 0.0
-    muon_within: tuple[str, ...] = ("encoder.layers.", "encoder.stages.")
+    muon_within: tuple[str, ...] = TOWER_LAYERS
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Muon with AdamW if `muon_lr` asks for it, else the Trainer's own."""

@@ -192,7 +192,6 @@ class PromptTrainer(MuonTrainer):
     """Builds each batch's input vectors from the language model's own embeddings, and counts bindings."""
 
     pocket: PocketLMArguments
-    ad_start_id: int
     muon_within = ("transformer.h.",)
 
     person_ids: Tensor
@@ -315,7 +314,7 @@ def train(arguments: PocketLMArguments, run: RunArguments) -> None:
         data_collator=functools.partial(collate, ad_start_id=ad_start_id, slots=arguments.slots, person_ids=person_ids),
         processing_class=tokenizer,
     )
-    trainer.pocket, trainer.ad_start_id = arguments, int(ad_start_id)
+    trainer.pocket = arguments
     trainer.muon_lr = arguments.muon_lr
     trainer.person_ids = torch.tensor(person_ids)
     trainer.object_ids = torch.tensor([tokenizer(" " + word)["input_ids"][0] for word in OBJECTS])

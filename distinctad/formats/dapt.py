@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Container
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any
@@ -127,7 +128,7 @@ def read(data: bytes, name: str, notes: list[str] | None = None) -> Script:
         raise UserError(f"the script '{name}' cannot be read: {error}", _FIX) from error
     language = root.get(f"{XML}lang", "en")
     languages = {id(element): value or language for element, value in inherit(root, f"{XML}lang")}
-    events, left_out = _visual_events(root, name)
+    events, left_out = _visual_events(root, times, name)
     if notes is not None:
         notes += left_out
     taken = {id(event): _taken(event, languages, language) for event in events}
@@ -142,9 +143,13 @@ def read(data: bytes, name: str, notes: list[str] | None = None) -> Script:
     return Script(tuple(ordered), language, title, note, tuple(_read_people(root)))
 
 
-def _visual_events(root: ET.Element, name: str) -> tuple[list[ET.Element], list[str]]:
-    """The events that represent something visual, in the file's order, and notes of what is left out."""
-    events = [(event, kind) for event, kind in inherit(root, f"{DAPTM}represents") if is_event(event)]
+def _visual_events(root: ET.Element, times: Container[int], name: str) -> tuple[list[ET.Element], list[str]]:
+    """The events that represent something visual, in the file's order, and notes of what is left out.
+
+    What looks like one in metadata or in a stranger's element has no time (`times`: of these `id`s) and is none.
+    """
+    inherited = inherit(root, f"{DAPTM}represents")
+    events = [(event, kind) for event, kind in inherited if is_event(event) and id(event) in times]
     seen = [(event, kind) for event, kind in events if kind.split(".")[0] == "visual"]
     others = [kind for event, kind in events if kind.split(".")[0] != "visual"]
     kinds = one_line(", ".join(sorted(set(others))), 80)

@@ -11,6 +11,7 @@ from distinctad.errors import UserError, one_line
 from distinctad.formats.script import Script, ScriptCue, clock, without_arrows
 
 if TYPE_CHECKING:
+    from pysubs2 import SSAEvent, SSAFile
     from pysubs2.formats.subrip import SubripFormat
 
 _BREAK = re.compile(r"\\(?=[Nnh])")  # the library's own marks for breaks; it has no way to write them
@@ -108,7 +109,7 @@ def _meant(mark: re.Match[str]) -> str:
 
 
 def _format() -> type[SubripFormat]:
-    """The library's SubRip with as many hours as there are: its own ends at 99:59:59,999, whatever it is given."""
+    """The library's SubRip with as many hours as there are (its own ends at 99:59:59,999) and with every cue."""
     from pysubs2.formats.subrip import SubripFormat
 
     class AllHours(SubripFormat):
@@ -124,5 +125,9 @@ def _format() -> type[SubripFormat]:
         @staticmethod
         def ms_to_timestamp(ms: int) -> str:
             return clock(ms, ",")
+
+        @classmethod
+        def _get_visible_lines(cls, subs: SSAFile) -> list[SSAEvent]:
+            return subs.events  # it leaves out what it takes for drawings ({\p1}), and takes minutes to tell of many
 
     return AllHours

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from distinctad.errors import UserError, one_line
 from distinctad.formats.script import Script, ScriptCue, clock, without_arrows
+from distinctad.subtitles import without_tags
 from distinctad.unsaid import is_unsaid
 
 if TYPE_CHECKING:
     from webvtt import WebVTT
 
-_TAG = re.compile(r"</?[a-z0-9][^<>]*>")  # no "<" in it: of many that never close, each would be read to the end
+_TAG = re.compile(r"</?[a-z0-9][^>]*>")  # only ">" ends it: a voice may be named "Mara <3"
 _HUGE = re.compile(r"&#[0-9]{50,};?")  # the library would read a number of any length, and Python reads none so long
 _STAMP = r"(?:\d+:)?\d{1,2}:\d{1,2}\.\d{1,3}"
 _TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s|$)")
@@ -105,7 +106,7 @@ def cues_of(track: WebVTT) -> tuple[ScriptCue, ...]:
         ScriptCue(
             _ms(caption.start_time),
             _ms(caption.end_time),
-            _unescape(_TAG.sub("", caption.raw_text)),
+            _unescape(without_tags(_TAG, caption.raw_text, ">")),
             caption.identifier or "",
         )
         for caption in track.captions

@@ -119,6 +119,12 @@ def test_a_written_folder_is_read_back(data: Path, tmp_path: Path, form: str) ->
     assert features.shape == (8, 6) and features[0, 1] == 1  # the second film's first AD
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "| no_interval | refused | 1 |" in card and "15 rows from `a.csv`" in card
+    if form == "webdataset":
+        assert "One sample is one audio description: `__key__`, `json` and `npy`, (frames, width) float16" in card
+        assert "| field of `json` | what |" in card and "| text | the AD" in card and "| frame_features |" not in card
+    else:
+        assert "One row is one audio description. " in card and "| column | what |" in card
+        assert "| frame_features |" in card
     with pytest.raises(WriteError, match="not empty"):
         write_folder(made, tmp_path / "out", form)
     assert dict(upload_folder(tmp_path / "out", "me/x")).keys() == set(written.files)  # a dry run
@@ -163,6 +169,12 @@ def test_videos_go_into_tars_with_their_ads(tmp_path: Path) -> None:
     loaded = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "c2"))["test"]
     sample = loaded.with_format(None).cast_column("mkv", loaded.features["mkv"].__class__(decode=False))[0]
     assert [ad["text"] for ad in sample["json"]["ads"]] == ["A b.", "C d."] and sample["mkv"]["bytes"] == b"video"
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert set(sample) - {"__url__"} == {"__key__", "json", "mkv"} and set(sample["json"]) == {"video", "ads"}
+    assert "One sample is one video: `__key__`, the file under its own ending" in card and "One row is" not in card
+    fields = card.split("| field of each of `ads` | what |\n|---|---|\n")[1].split("\n\n")[0]
+    listed = [name for line in fields.splitlines() for name in line.split(" | ")[0].removeprefix("| ").split(", ")]
+    assert sorted(listed) == sorted(sample["json"]["ads"][0])
 
 
 def test_our_stream(data: Path, tmp_path: Path) -> None:

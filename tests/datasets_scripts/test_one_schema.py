@@ -12,15 +12,7 @@ from datasets.distributed import split_dataset_by_node
 from public_files import CMD, MAD, TV, cmd, mad, table, tv
 from torch.utils.data import DataLoader
 
-from datasets_scripts.builders import (
-    ADBuilder,
-    CMDADBuilder,
-    MADBuilder,
-    PocketBuilder,
-    TVADBuilder,
-    ad_features,
-    example,
-)
+from datasets_scripts.builders import ADBuilder, CMDADBuilder, MADBuilder, PocketBuilder, TVADBuilder, ad_features
 from datasets_scripts.checks import check_file
 from datasets_scripts.pocket.layouts import write_annotations
 from datasets_scripts.pocket.story import make_film
@@ -65,7 +57,7 @@ def builder(request: pytest.FixtureRequest, tmp_path: Path) -> ADBuilder:
 
 
 def test_cached_and_streaming_give_the_same_rows(builder: ADBuilder, tmp_path: Path) -> None:
-    wanted = [example(row) for row in builder.reader("test")]
+    wanted = [row.to_dict() for row in builder.reader("test")]
     assert wanted and [ADRow.from_dict(row) for row in wanted] == list(builder.reader("test"))
     assert builder.info.features == ad_features()
     assert list(builder.as_streaming_dataset("test")) == wanted
@@ -79,7 +71,7 @@ def test_cached_and_streaming_give_the_same_rows(builder: ADBuilder, tmp_path: P
 
 @pytest.mark.parametrize("form", ["parquet", "webdataset"])
 def test_written_and_loaded(builder: ADBuilder, tmp_path: Path, form: str) -> None:
-    wanted = [example(row) for row in builder.reader("test")]
+    wanted = [row.to_dict() for row in builder.reader("test")]
     written = write_folder(builder, tmp_path / "out", form, rows_per_file=4)
     loaded = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache2"))["test"]
     assert written.rows == {"test": len(wanted)} and f"{len(wanted)} rows from" in (

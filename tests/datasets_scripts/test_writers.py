@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from public_files import MAD, mad, table
+from PIL import Image
+from public_files import MAD, TV, mad, table, tv
 
-from datasets_scripts.builders import MADBuilder
+from datasets_scripts.archives import TarIndex
+from datasets_scripts.builders import MADBuilder, TVADBuilder
+from datasets_scripts.frames import row_frames
+from datasets_scripts.schema import ADRow
 from datasets_scripts.writers import WriteError, write_folder
 
 
@@ -91,3 +100,69 @@ def test_a_kill_while_the_folders_are_exchanged_loses_nothing(
     write_folder(builder(annotations), out, "webdataset", overwrite=True)
     assert set(contents(out)) == {"README.md", "test-00000.tar"}
     assert {path.name for path in tmp_path.iterdir()} <= {"out", "a.csv", "cache"}
+
+
+CLIP = "friends_frames/friends_s01e02_seg01_clip_01"  # of `tv`'s rows
+
+
+def frame_folder(root: Path, numbers: list[int]) -> Path:
+    """A clip's numbered pictures, as TV-AD has them; what number says the shade."""
+    (root / CLIP).mkdir(parents=True)
+    for number in numbers:
+        picture = io.BytesIO()
+        Image.new("RGB", (8, 6), (10 * number, 0, 0)).save(picture, "PNG")
+        (root / CLIP / f"{number:05d}.jpg").write_bytes(picture.getvalue())
+    return root / CLIP
+
+
+def built(tmp_path: Path, name: str) -> Path:
+    """Two ADs of the clip below `name` as a shard."""
+    path = table(tmp_path / "tv.csv", TV, [tv(10, 13, "A b."), tv(14, 17, "C d.", tvad_index=str(list(range(1, 17))))])
+    made = TVADBuilder(cache_dir=str(tmp_path / "cache"), annotations=str(path), root=str(tmp_path / name))
+    assert write_folder(made, tmp_path / f"{name}_out", "webdataset").rows == {"test": 2}
+    return tmp_path / f"{name}_out" / "test-00000.tar"
+
+
+def shown(shard: Path, folder: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """The sample's `json`, and the frames of its ADs once its file lies where they name it."""
+    members = TarIndex(shard)
+    assert members.names == ["0000000.json", "0000000.tar"]
+    sample = json.loads(members.read("0000000.json"))
+    (folder / sample["video"]).parent.mkdir(parents=True)
+    (folder / sample["video"]).write_bytes(members.read("0000000.tar"))
+    rows = [ADRow.from_dict(ad) for ad in sample["ads"]]
+    return sample, [frame for row in rows for frame in row_frames(row, folder, 8)]
+
+
+def test_frame_folders_are_packed_as_the_set_packs_them(tmp_path: Path) -> None:
+    folder = frame_folder(tmp_path / "folders", list(range(1, 15)))
+    clip = tmp_path / "packed" / f"{CLIP}.tar"
+    clip.parent.mkdir(parents=True)
+    with tarfile.open(clip, "w") as tar:
+        tar.add(folder, folder.name)
+    for name in ("notes.txt", "Thumbs.db"):  # no pictures
+        (folder / name).write_bytes(b"x")
+    (sample, frames), (other, theirs) = (
+        shown(built(tmp_path, name), tmp_path / read) for name, read in (("folders", "one"), ("packed", "two"))
+    )
+    assert sample == other and all(np.array_equal(*pair) for pair in zip(frames, theirs, strict=True))
+    assert [frame[0, 0, 0] for frame in frames[8:]] == [10, 30, 50, 70, 90, 110, 130, 140]
+    assert TarIndex(tmp_path / "one" / f"{CLIP}.tar").names == [f"{folder.name}/{n:05d}.jpg" for n in range(1, 15)]
+    again = frame_folder(tmp_path / "again", list(range(14, 0, -1)))  # in another order, of another time and mode
+    os.utime(again / "00001.jpg", (1, 1))
+    (again / "00002.jpg").chmod(0o600)
+    assert built(tmp_path, "again").read_bytes() == (tmp_path / "folders_out" / "test-00000.tar").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "none"])
+def test_frame_folders_with_anything_but_pictures_are_refused(tmp_path: Path, kind: str) -> None:
+    folder = frame_folder(tmp_path / "v", [1, 2] if kind != "none" else [])
+    if kind == "link":
+        (tmp_path / "secret").write_bytes(b"not in the set")
+        (folder / "00003.jpg").symlink_to(tmp_path / "secret")
+    elif kind == "folder":
+        (folder / "00003.jpg").mkdir()
+    expected = "holds no numbered picture" if kind == "none" else f"{folder.name}/00003.jpg is a link or no file"
+    with pytest.raises(WriteError, match=expected):
+        built(tmp_path, "v")
+    assert not (tmp_path / "v_out").exists()

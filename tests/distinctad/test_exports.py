@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from distinctad import exports
 from distinctad.errors import UserError
-from distinctad.exports import FILES, REVIEW, OutputFolder, clean_text, to_csv, to_json, to_srt, to_vtt
+from distinctad.exports import FILES, REVIEW, OutputFolder, clean_text, texts_of, to_json
 from distinctad.formats import table
 from distinctad.score_rows import read_csv_rows
 
@@ -50,16 +50,17 @@ def document(*texts: str) -> dict[str, Any]:
 
 def test_every_export_by_hand() -> None:
     made = document("Mara picks up the cup.", "She <i>runs</i> & falls --> over.")
-    assert to_csv(made) == (
+    csv_text, _, srt, vtt = texts_of(made).values()
+    assert csv_text == (
         "film,index,start,end,text,characters\n"
         "a.mp4,1,0.500,2.125,Mara picks up the cup.,Mara; Joël\n"
         "a.mp4,2,3600.500,3602.125,She <i>runs</i> & falls --> over.,Mara; Joël\n"
     )
-    assert to_srt(made) == (
+    assert srt == (
         "1\n00:00:00,500 --> 00:00:02,125\nMara picks up the cup.\n\n"
         "2\n01:00:00,500 --> 01:00:02,125\nShe <i>runs</i> & falls --> over.\n"
     )
-    assert to_vtt(made) == (
+    assert vtt == (
         f"WEBVTT\nKind: descriptions\nLanguage: en\n\nNOTE {REVIEW}\n\n"
         "1\n00:00:00.500 --> 00:00:02.125\nMara picks up the cup.\n\n"
         "2\n01:00:00.500 --> 01:00:02.125\nShe &lt;i&gt;runs&lt;/i&gt; &amp; falls --&gt; over.\n"
@@ -70,12 +71,13 @@ def test_every_export_by_hand() -> None:
 @given(st.lists(st.text(min_size=1, max_size=40).map(clean_text).filter(bool), min_size=1, max_size=3))
 def test_what_is_written_can_be_read_again(texts: list[str]) -> None:
     made = document(*texts)
-    assert [cue.text for cue in table.read(to_csv(made), "it").cues] == texts
-    assert [cue["text"] for cue in json.loads(to_json(made))["cues"]] == texts
-    track = webvtt.from_string(to_vtt(made))
+    csv_text, json_text, srt, vtt = texts_of(made).values()
+    assert [cue.text for cue in table.read(csv_text, "it").cues] == texts
+    assert [cue["text"] for cue in json.loads(json_text)["cues"]] == texts
+    track = webvtt.from_string(vtt)
     assert [html.unescape(caption.raw_text) for caption in track] == texts
     assert [caption.start_in_seconds for caption in track] == [3600 * i for i in range(len(texts))]
-    events = pysubs2.SSAFile.from_string(to_srt(made), "srt").events
+    events = pysubs2.SSAFile.from_string(srt, "srt").events
     assert [(event.start, event.end) for event in events] == [
         (3_600_000 * i + 500, 3_600_000 * i + 2125) for i in range(len(texts))
     ]
@@ -123,12 +125,13 @@ def test_no_cell_of_the_table_is_a_formula_and_all_come_back(tmp_path: Path) -> 
     made = document(*texts)
     made["film"]["name"] = '=HYPERLINK("#a")'
     made["cues"][0]["characters"] = ["=cmd", "Mara"]
-    rows = list(csv.DictReader(io.StringIO(to_csv(made))))
+    written = texts_of(made)["descriptions.csv"]
+    rows = list(csv.DictReader(io.StringIO(written)))
     assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
-    script = table.read(to_csv(made), "it")
+    script = table.read(written, "it")
     assert [cue.text for cue in script.cues] == texts and script.title == made["film"]["name"]
     assert script.cues[0].characters == ("=cmd", "Mara")
-    (tmp_path / "told.csv").write_text(to_csv(made), encoding="utf-8")
+    (tmp_path / "told.csv").write_text(written, encoding="utf-8")
     scored = read_csv_rows(tmp_path / "told.csv", ("text",))
     assert [row.text for row in scored] == texts and scored[0].film == made["film"]["name"]
 

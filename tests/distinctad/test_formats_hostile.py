@@ -27,8 +27,8 @@ SRT = "1\n00:00:01,000 --> 00:00:02,000\nHi."
 
 @pytest.mark.parametrize(
     "more",
-    ["\n" * MANY, "<a" * MANY, " " * MANY + "x", f"\n\n{'1' * MANY}:"],
-    ids=["empty lines", "tags", "blanks", "digits"],
+    ["\n" * MANY, "<a" * MANY, ">" + "<a" * MANY, " " * MANY + "x", f"\n\n{'1' * MANY}:"],
+    ids=["empty lines", "tags", "tags behind an end", "blanks", "digits"],
 )
 def test_webvtt_is_read_once(more: str) -> None:
     track = webvtt_descriptions.track_of(webvtt_descriptions.with_points(VTT + more), "a")
@@ -48,6 +48,11 @@ def test_no_number_of_a_reference_is_too_long() -> None:
 def test_subrip_is_read_once(more: str) -> None:
     (cue,) = subrip.read(SRT + more, "a.srt").cues
     assert (cue.start_ms, cue.end_ms, cue.text[:3]) == (1000, 2000, "Hi.")
+
+
+def test_subrip_is_written_once() -> None:
+    said = "{\\p1}" * (MANY // 5)
+    assert said in subrip.write(Script((ScriptCue(1000, 2000, said),)))
 
 
 def test_words_of_subrip_are_no_times() -> None:

@@ -10,7 +10,8 @@ import pytest
 from distinctad.cast import parse_cast
 from distinctad.errors import UserError
 from distinctad.formats import dapt, subrip, table, webvtt_descriptions
-from distinctad.formats.convert import convert, read_script
+from distinctad.formats.convert import convert, lost, read_script
+from distinctad.formats.dapt_rules import faults
 from distinctad.formats.script import Script, ScriptCue
 from distinctad.formats.timed_text import Clock, TimedTextError
 from distinctad.intervals import parse_intervals
@@ -56,6 +57,25 @@ def test_webvtt_is_written_by_its_rules(tmp_path: Path) -> None:
     assert convert(tmp_path / "a.csv", tmp_path / "b.vtt") == ["stretches without a length (1 ms there)"]
 
 
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        ("<v Mara <3>Hello.", "Hello."), ("<c.a<b>Hi</c>", "Hi"), ("<v Tom\n<x>hi</v> <3", "hi <3"),
+        ("a <b>b</b> < c > d", "a b < c > d"),
+    ],
+)  # fmt: skip
+def test_a_tag_of_webvtt_goes_to_its_end(words: str, read: str) -> None:
+    text = f"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n{words}\n"
+    assert [cue.text for cue in webvtt_descriptions.read(text, "a.vtt").cues] == [read]
+    assert [line.text for line in parse_subtitles(text, "a.vtt")[0]] == [read]
+
+
+def test_subrip_is_written_whole() -> None:
+    """Braces that switch drawing on in another format are words here."""
+    script = Script((ScriptCue(1000, 2000, "{\\p1}He waits."), ScriptCue(2000, 3000, "Go.")))
+    assert subrip.read(subrip.write(script), "a.srt").cues == script.cues and lost(script, ".srt") == []
+
+
 def test_a_time_below_zero_keeps_its_sign() -> None:
     text = "1\n-00:00:03,000 --> 00:00:01,000\nfirst\n\n2\n00:00:05,000 --> 00:00:06,000\nmid\n"
     speech, notes = parse_subtitles(text, "a.srt")
@@ -79,6 +99,20 @@ def test_a_language_above_a_text_is_its_own() -> None:
     read = dapt.read(DAPT.format('<p xml:lang="de">Er rennt</p>').encode(), "a.xml", notes)
     assert [cue.text for cue in read.cues] == ["Il court\nEr rennt"]
     assert read.language == "en" and notes[-1] == "the script 'a.xml': texts in de, fr stand in one script"
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        '<metadata><div xml:id="q"><p>Hi.</p></div></metadata>',
+        '<x:y xmlns:x="urn:x"><div xml:id="q" begin="1s"><p>Hi.</p></div></x:y>',
+    ],
+)
+def test_events_where_dapt_has_none_are_no_events(strange: str) -> None:
+    notes: list[str] = []
+    data = DAPT.format(strange).encode()
+    assert faults(data) == [] and [cue.text for cue in dapt.read(data, "a.xml", notes).cues] == ["Il court"]
+    assert any("1 text(s) left out that stand in no event" in note for note in notes), notes
 
 
 def test_a_frame_beyond_its_second_is_no_time() -> None:

@@ -14,6 +14,8 @@ from transformers.utils import logging
 
 from distinctad import loading
 from distinctad.describe import describe
+from distinctad.errors import UserError
+from modeling_distinctad.towers_distinctad import require_all_weights
 
 
 def draws() -> tuple[float, float, float]:
@@ -66,6 +68,17 @@ def test_sampling_is_seeded_by_the_settings(film: Path, monkeypatch: pytest.Monk
     seed()
     assert [cue["text"] for cue in describe(film, pipe=loaded()[0]).cues] == texts  # its own pipeline, or a given one
     assert draws() == want
+
+
+@pytest.mark.parametrize("folder", ["pocket", "a/long/way/to/" * 10 + "pocket"])
+def test_missing_weights_are_named_whole_and_counted(folder: str) -> None:
+    """The names are as long as real ones: once the list broke off inside one, and its count was lost."""
+    names = [f"vision_tower.embedder.stages.0.{i:03d}.normalization.num_batches_tracked" for i in range(106)]
+    for count, listed in ((106, f"({names[0]}, {names[1]} and 104 more"), (2, f"({names[0]}, {names[1]})")):
+        with pytest.raises(UserError) as said, loading._loading_errors(folder, "Give another."):
+            require_all_weights(names[:count], folder)
+        assert f"weights missing for {count} tensors {listed}" in str(said.value)
+        assert str(said.value).count(folder) == 1 and str(said.value).endswith(". Give another.")
 
 
 def test_two_loads_at_once_leave_what_is_printed_as_it_was() -> None:

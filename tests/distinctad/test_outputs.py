@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,10 +19,12 @@ from typer.testing import CliRunner
 from datasets_scripts.mad_features import write_features
 from datasets_scripts.pocket.layouts import write_annotations
 from datasets_scripts.pocket.story import make_film
+from distinctad import exports
 from distinctad.cli import app
 from distinctad.describe import describe
 from distinctad.errors import UserError
 from distinctad.features import encode_films, find_films
+from distinctad.plan import Settings, sha256_of
 
 ROOT = Path(__file__).parents[2]
 LONG = "x" * 300
@@ -60,20 +63,37 @@ def test_features_never_take_the_place_of_anything_else(film: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("export", ["text", "all"])
 @pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("read", ["film", "subtitles"])
+@pytest.mark.parametrize("read", ["film", "subtitles", "cast"])
 def test_what_describe_reads_is_never_written_over(
     film: Path, tmp_path: Path, pipe: FakePipe, export: Literal["text", "all"], overwrite: bool, read: str
 ) -> None:
     """It may have the name of a file of `--export all`; with "text" those go too where an earlier run's files lie."""
-    given = {"film": film, "subtitles": tmp_path / "lines.vtt"}
+    given = {"film": film, "subtitles": tmp_path / "lines.vtt", "cast": tmp_path / "cast.csv"}
     given["subtitles"].write_text("WEBVTT\n\n00:03.000 --> 00:05.000\nHello.\n")
+    given["cast"].write_text("name\nMara\n")
     describe(film, tmp_path, pipe=pipe)
-    own = tmp_path / {"film": "described.mp4", "subtitles": "described.captions.vtt"}[read]
+    names = {"film": "described.mp4", "subtitles": "described.captions.vtt", "cast": "descriptions.csv"}
+    own, everybody = tmp_path / names[read], Settings(characters="all")
     own.write_bytes(given[read].read_bytes())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(UserError, match=f"{own.name}' is to be read and would be replaced or removed"):
-        describe(**{**given, read: own}, out=tmp_path, pipe=pipe, export=export, overwrite=overwrite)
+        describe(
+            **{**given, read: own}, out=tmp_path, settings=everybody, pipe=pipe, export=export, overwrite=overwrite
+        )
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_same_times_are_described_again(film: Path, tmp_path: Path, pipe: FakePipe) -> None:
+    """They are read before anything is written: a table of an earlier run gives way to the one that it asked for."""
+    times, first = tmp_path / exports.FILES[0], describe(film, tmp_path, pipe=pipe)
+    asked = sha256_of(times)
+    with pytest.raises(UserError, match=f"holds {times.name} already"):
+        describe(film, tmp_path, intervals=times, pipe=pipe)
+    other = FakePipe(lambda index, _: f"Another thing happens, number {index}.")
+    again = describe(film, tmp_path, intervals=times, pipe=other, overwrite=True)
+    assert again.document["intervals"]["sha256"] == asked != sha256_of(times)
+    assert [(cue["start_s"], cue["end_s"]) for cue in again.cues] == [(c["start_s"], c["end_s"]) for c in first.cues]
+    assert "Another thing happens, number 0." in times.read_text()
 
 
 def test_plan_never_writes_over_the_subtitles_that_it_reads(film: Path, tmp_path: Path) -> None:
@@ -81,6 +101,19 @@ def test_plan_never_writes_over_the_subtitles_that_it_reads(film: Path, tmp_path
     lines.write_text("<tt/>")
     assert "lines.ttml' is to be read" in refused("plan", film, "--subtitles", lines, "--out", lines, "--overwrite")
     assert lines.read_text() == "<tt/>"
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_the_film_that_cannot_be_looked_at_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "x.csv").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    said = refused("plan", f"{LONG}.mp4", "--out", "o/x.csv", *more)
+    assert re.search(r"'x{60,}.*File name too long" if more else "holds x.csv already", said), said
+    assert not more or "output folder" not in said
+    assert (tmp_path / "o" / "x.csv").read_text() == "mine"
 
 
 def test_features_that_nobody_can_place_are_not_overwritten(film: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from test_exports import document
 
 from distinctad.errors import UserError
-from distinctad.exports import REVIEW, to_json, to_vtt
+from distinctad.exports import REVIEW, texts_of, to_json
 from distinctad.review import (
     FIELDS,
     REVIEWED,
@@ -62,8 +62,7 @@ def test_only_when_every_line_is_reviewed_does_it_stop_being_called_unreviewed()
     edits = [Edit(i, "reviewed", False, True) for i in (1, 2)]
     assert replay(draft(), edits)["review"] == REVIEW
     final = replay(draft(), [*edits, Edit(3, "removed", False, True)])
-    assert final["review"] == REVIEWED and REVIEWED in to_vtt(final)
-    assert to_json(final)
+    assert final["review"] == REVIEWED and REVIEWED in texts_of(final)["descriptions.vtt"]
 
 
 def test_the_log_reproduces_the_final_script_byte_by_byte(tmp_path: Path) -> None:

@@ -40,6 +40,11 @@ def words_in_common(*_: Any) -> Any:
     return Scorer()
 
 
+def test_the_help_promises_a_chance_only_where_there_is_one() -> None:
+    said = " ".join(run("--help").output.split())
+    assert "chance or, for repetition and length, the truths' own value" in said and "each with its chance" not in said
+
+
 def test_every_option_reaches_the_scorer(
     cmd: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

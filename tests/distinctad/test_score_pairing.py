@@ -162,7 +162,7 @@ def test_a_set_chooses_its_columns(cmd, tmp_path, monkeypatch):
     from distinctad import score_sets
 
     path, rows = cmd
-    small = score_sets.EvaluationSet("imdbid", "text", 32, 4, ((1, 5),), ("film", "cmd_filename"))
+    small = score_sets.EvaluationSet("imdbid", 32, 4, ((1, 5),), ("film", "cmd_filename"))
     monkeypatch.setitem(score_sets.SETS, "cmd-ad", small)
     predictions = write(tmp_path / "p.csv", told(rows, movie="movie", start="start", end="end"))
     scores = score(predictions, annotations=path, options=Options(("cider",), resamples=50, set_name="cmd-ad"))

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from distinctad.errors import UserError
@@ -243,8 +243,8 @@ HUGE = 300_000
 
 @pytest.mark.parametrize(
     "more",
-    ["{\\r}a" * HUGE, "{\\p1" * HUGE, "<a" * HUGE, "<" + " " * HUGE, "{\\i1}<b>" * HUGE],
-    ids=["tags", "open", "html", "blanks", "both"],
+    ["{\\r}a" * HUGE, "{\\p1" * HUGE, "<a" * HUGE, "<" + " " * HUGE, "{\\i1}<b>" * HUGE, "< / i " * HUGE],
+    ids=["tags", "open", "html", "blanks", "both", "styles"],
 )
 @pytest.mark.parametrize("text", [ASS, SRT], ids=["ass", "srt"])
 def test_tags_are_read_once(text: str, more: str) -> None:
@@ -282,8 +282,12 @@ def test_drawings_are_told_as_the_library_tells_them(words: str, drawn: bool) ->
     assert len(speech) == (1 if drawn else 2)
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.sampled_from([*"{}<>/ ip01rhN\\\n", "b "])).map("".join))
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([*"{}<>/ ip01rhN\\\n", "b ", "<i>", "< / b >", "<x", "{\\p"])).map("".join))
+@example("<b <i>")
+@example("If x<y, <i>run, Mara!</i>")
+@example("<Will you come? <i>Now!</i>")
+@example("<<i>b>{<i>}")
 def test_words_are_those_of_the_library(words: str) -> None:
     import pysubs2
 

@@ -116,7 +116,7 @@ def test_a_narrow_page_without_colours_shows_names_and_choices_and_says_what_is_
     assert tab.get_attribute("#dad-new-end", "aria-invalid") == "true"
     for what in ("textarea", ".dad-why > [aria-hidden]", "option[value='1']", ".dad-sr span", ".dad-why small span"):
         assert tab.locator(f"#dad-lines {what}").first.evaluate(LANG) == "fr", what
-    assert tab.evaluate("document.documentElement.lang") == "de"  # the framework's words are the browser's, ours are not
+    assert tab.evaluate("document.documentElement.lang") == "de"  # the framework's words are, ours are not
     ours = (".dad-budget", ".dad-drop", "option[value='']", ".dad-sr", ".dad-why small")
     for what in (*(f"#dad-lines {one}" for one in ours), "#dad-sum", "#dad-live", "#dad-kept-title"):
         assert tab.locator(what).first.evaluate(LANG) == "en", what

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,9 @@ import torch
 from torch import distributed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+import killed_runs
+from killed_runs import Moment
+
 from train import stage2, stage2_trainer
 from train.arguments import RunArguments
 from train.collators import WindowCollator, scheduled_windows
@@ -109,42 +110,13 @@ def ranks(clip: str, language: str, features: str, out: Path) -> None:
 
 def killed(clip: str, language: str, features: str, out: Path) -> None:
     """Kills a run five times, once in the middle of a save, resuming each time; then lets it end."""
-    kill_at = [1, 3, "save", 5, 6]
-    ends = []
-    for moment in [*kill_at, None]:
-        child = os.fork()
-        if child == 0:
-            torch.set_num_threads(1)
-            arm(moment)
-            stage2.train(arguments(clip, language, features), run(out / "killed", batch=2))
-            os._exit(0)
-        ends.append(os.waitpid(child, 0)[1])
-    (out / "found.json").write_text(json.dumps({"ends": ends}), encoding="utf-8")
 
+    def work(moment: Moment) -> None:
+        killed_runs.arm(moment, (stage2_trainer, "save_file"), (stage2_trainer.MovingBases, "on_optimizer_step"))
+        stage2.train(arguments(clip, language, features), run(out / "killed", batch=2))
 
-def arm(moment: int | str | None) -> None:
-    """Makes this process kill itself after a step, or when half of a checkpoint is written."""
-    if moment is None:
-        return
-    save, step = stage2_trainer.save_file, stage2_trainer.MovingBases.on_optimizer_step
-    saves: list[str] = []
-
-    def dying_save(state: Any, path: Path) -> None:
-        save(state, path)
-        saves.append(str(path))
-        whole = path.read_bytes()
-        path.write_bytes(whole[: len(whole) // 2])
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def dying_step(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        step(self, args, state, control, **kwargs)
-        if state.global_step + 1 > int(moment):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    if moment == "save":
-        stage2_trainer.save_file = dying_save
-    else:
-        stage2_trainer.MovingBases.on_optimizer_step = dying_step  # type: ignore[method-assign]
+    found = {"ends": killed_runs.ends([1, 3, "save", 5, 6], work)}
+    (out / "found.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

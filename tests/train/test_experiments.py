@@ -204,8 +204,7 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
     records = [Record(arm.name, s, figures(s)) for arm in ARMS for s in (1, 2, 3)]
     report = Report("Table", ARMS, [1, 2, 3], [Column("cider", "CIDEr")], "A0")
     found = summarise(records, "cider")
-    sweep = plot_sweep(
-        tmp_path / "sweep.png", [(8.0, found["A0"]), (2.0, found["A0"])], "K", "CIDEr", levels=[("A0", 2.0)], log_x=True
-    )
+    points = [(8.0, found["A0"]), (2.0, found["A0"])]
+    sweep = plot_sweep(tmp_path / "sweep.png", points, "K", "CIDEr", log_x=True)
     for path in (plot_arms(tmp_path / "arms.png", report, records), sweep):
         assert path.read_bytes().startswith(b"\x89PNG")

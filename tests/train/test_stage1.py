@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import signal
 import sys
 import tarfile
 from pathlib import Path
@@ -17,6 +18,8 @@ from PIL import Image
 from transformers import CLIPImageProcessorPil, CLIPModel
 
 sys.path.insert(0, str(Path(__file__).parent))
+import killed_runs
+import stage1_process
 from tiny_stage1 import arguments, losses, run
 
 from datasets_scripts.pocket.story import make_film
@@ -80,6 +83,17 @@ def test_resuming_repeats_the_steps_to_the_bit(towers: dict[str, str], tmp_path:
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     train(arguments(towers, 3, **{**changes, "clip": towers["clip"]}), run(tmp_path / "dry"))
     assert losses(tmp_path / "dry") != losses(tmp_path / "whole")  # dropout was on
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_like_a_quiet_one(towers: dict[str, str], tmp_path: Path) -> None:
+    found = killed_runs.launch([stage1_process.__file__, towers["clip"], str(tmp_path)], tmp_path)
+    assert found["ends"] == [signal.SIGKILL] * 2 + [0]
+    stage1_process.train(towers["clip"], tmp_path, "quiet")
+    killed, quiet = losses(tmp_path / "killed"), losses(tmp_path / "quiet")
+    assert len(quiet) == stage1_process.STEPS and killed == quiet
+    ours, theirs = (CLIPModel.from_pretrained(tmp_path / name).state_dict() for name in ("killed", "quiet"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.parametrize("changes", [{"logit_scale": 1.0}, {"normalize": False}, {"gamma": 1.0}, {"tau_w": 1.0}])

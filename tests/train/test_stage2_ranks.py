@@ -17,6 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 sys.path.insert(0, str(Path(__file__).parent))
 import fsdp_process
+import killed_runs
 import stage2_process
 from conftest import tiny_tokenizer
 
@@ -27,13 +28,8 @@ pytestmark = pytest.mark.slow
 
 
 def launch(how: list[str], mode: str, towers: dict[str, str], features: Path, out: Path) -> dict[str, Any]:
-    out.mkdir(exist_ok=True)
-    command = [sys.executable, *how, str(SCRIPT), mode, towers["clip"], towers["lm"], str(features), str(out)]
-    done = subprocess.run(
-        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=1800, check=False
-    )
-    assert (out / "found.json").is_file(), done.stderr[-3000:]
-    return json.loads((out / "found.json").read_text(encoding="utf-8"))
+    words = [*how, str(SCRIPT), mode, towers["clip"], towers["lm"], str(features), str(out)]
+    return killed_runs.launch(words, out)
 
 
 def curve(folder: Path) -> list[float]:

@@ -62,18 +62,18 @@ def markdown_table(report: Report, records: Sequence[Record]) -> str:
         heads.append(f"{column.label} [95 %]")
         heads += [f"minus {report.baseline}"] if report.baseline else []
         heads += ["paper"] if column.paper else []
-    lines = [f"# {report.title}", "", _row([*heads, "runs"]), _row(["---"] * (len(heads) + 1))]
+    lines = [f"# {report.title}", "", table_row([*heads, "runs"]), table_row(["---"] * (len(heads) + 1))]
     for arm in report.arms:
         cells = [arm.name + (f" ({arm.note})" if arm.note else "")]
         for column in report.columns:
             cells += _cells(report, column, arm.name, found[column.metric].get(arm.name), records)
-        lines.append(_row([*cells, str(sum(record.arm == arm.name for record in records))]))
+        lines.append(table_row([*cells, str(sum(record.arm == arm.name for record in records))]))
     for name, values in report.levels.items():
         cells = [name]
         for column in report.columns:
             cells.append(f"{values[column.metric]:.{column.digits}f}" if column.metric in values else "")
             cells += [""] * (bool(report.baseline) + bool(column.paper))
-        lines.append(_row([*cells, ""]))
+        lines.append(table_row([*cells, ""]))
     lines += ["", *(f"* {note}" for note in _notes(report, records))]
     return "\n".join(lines) + "\n"
 
@@ -90,7 +90,8 @@ def _cells(report: Report, column: Column, arm: str, estimate: Estimate | None, 
     return cells
 
 
-def _row(cells: Sequence[str]) -> str:
+def table_row(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -293,7 +294,6 @@ def plot_sweep(
     x_label: str,
     y_label: str,
     title: str = "",
-    levels: Sequence[tuple[str, float]] = (),
     log_x: bool = False,
 ) -> Path:
     """A swept setting against a metric.
@@ -304,7 +304,6 @@ def plot_sweep(
         x_label: name of the setting.
         y_label: name of the metric.
         title: heading.
-        levels: (label, value) drawn as dashed lines, such as a baseline or an oracle.
         log_x: logarithmic setting.
 
     Returns:
@@ -320,9 +319,6 @@ def plot_sweep(
     axis.plot([x for x, _ in ordered], [e.mean for _, e in ordered], color=COLOUR, linewidth=1)
     for x, estimate in ordered:
         _draw(axis, estimate, x, horizontal=False)
-    for label, value in levels:
-        axis.axhline(value, color=SECOND, linestyle="--", linewidth=1)
-        axis.annotate(label, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=SECOND)
     if log_x:
         axis.set_xscale("log")
         axis.set_xticks([x for x, _ in ordered], [f"{x:g}" for x, _ in ordered])
