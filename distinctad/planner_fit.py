@@ -202,23 +202,22 @@ def _moved(
     seconds: Callable[[str], float],
 ) -> Fitted:
     """Put a description that does not fit its own time into the free time around, or leave it out."""
-    others = [found for found in fitted if found is not None and found.how != "extended"]
-    low = max([place.free_from_s, *(f.end_s + BREATH_S for f in others if f.start_s <= place.start_s)])
-    high = min([place.free_to_s, *(f.start_s - BREATH_S for f in others if f.start_s > place.start_s)])
+    said = [found for found in fitted if found is not None and found.how != "extended"]
+    before = [found for found in said if found.start_s <= place.start_s]
+    after = [found for found in said if found.start_s > place.start_s]
+    low = max([place.free_from_s, *(found.end_s + BREATH_S for found in before)])
+    high = min([place.free_to_s, *(found.start_s - BREATH_S for found in after)])
     low, high = max(low, place.start_s - MOST_MOVE_S), min(high, place.end_s + MOST_MOVE_S)
     if place.end_s > place.start_s and high > low:
-        before = [found.text for found in others if found.start_s <= place.start_s][-MEMORY:]
-        after = [found.text for found in others if found.start_s > place.start_s][:MEMORY]
 
         def value(option: Candidate) -> float:
-            again = [repetition(text, option.text) for text in before] + [
-                repetition(option.text, text) for text in after
-            ]
-            return option.score - WEIGHT * sum(again)
+            again = sum(repetition(found.text, option.text) for found in before[-MEMORY:])
+            again += sum(repetition(option.text, found.text) for found in after[:MEMORY])
+            return option.score - WEIGHT * again
 
-        found = _options(candidates, keep, within(high - low), seconds)
-        if found:
-            option, draft = max(found, key=lambda each: value(each[0]))
+        options = _options(candidates, keep, within(high - low), seconds)
+        if options:
+            option, draft = max(options, key=lambda each: value(each[0]))
             # As near to its own start as can be, and rather before the picture than after it.
             start_s = min(max(low, place.start_s), high - option.seconds)
             how = "moved" if option.text == draft else "moved, shortened"

@@ -90,22 +90,24 @@ def figures(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
         name = f"{prefix}{key}".replace("_", " ")
         if key.endswith(CHANCE) and key.removesuffix(CHANCE) in metrics:
             continue
-        chance = _text(metrics[f"{key}{CHANCE}"]) if f"{key}{CHANCE}" in metrics else ""
+        chance = figure(metrics[f"{key}{CHANCE}"]) if f"{key}{CHANCE}" in metrics else ""
         if isinstance(value, Mapping) and "value" in value:
-            bounds = [_text(value[bound]) for bound in ("low", "high") if _is_number(value.get(bound))]
-            yield name, _text(value["value"]), " to ".join(bounds), chance
+            bounds = [figure(value[bound]) for bound in ("low", "high") if is_number(value.get(bound))]
+            yield name, figure(value["value"]), " to ".join(bounds), chance
         elif isinstance(value, Mapping):
             yield from figures(value, f"{name}, ")
-        elif _is_number(value):
-            yield name, _text(value), "", chance
+        elif is_number(value):
+            yield name, figure(value), "", chance
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of a run record is a figure."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _text(value: Any) -> str:
-    if not _is_number(value):
+def figure(value: Any) -> str:
+    """A value of a run record as a person reads it: a figure with three digits, a count whole."""
+    if not is_number(value):
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"
@@ -126,8 +128,8 @@ def _front_matter(record: Mapping[str, Any], pocket: bool, repository: str) -> s
     for name, value in record["metrics"].get("blind", {}).items():
         if isinstance(value, Mapping) and "value" in value:
             chance = record["metrics"]["blind"].get(f"{name}{CHANCE}")
-            said = f"{name} ({INTERVAL} {_text(value['low'])} to {_text(value['high'])}"
-            said += f"; chance {_text(chance)})" if chance is not None else ")"
+            said = f"{name} ({INTERVAL} {figure(value['low'])} to {figure(value['high'])}"
+            said += f"; chance {figure(chance)})" if chance is not None else ")"
             results.append(
                 EvalResult(
                     task_type=TASK,

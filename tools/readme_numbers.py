@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from distinctad.publish_card import _is_number, _text  # noqa: E402
+from distinctad.publish_card import figure, is_number  # noqa: E402
 
 README = ROOT / "README.md"
 RECORD = ROOT / "distinctad" / "checkpoint" / "run_record.json"
@@ -39,14 +39,14 @@ def rows(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
     for key, value in metrics.items():
         name = f"{prefix}{key}".replace("_", " ")
         if isinstance(value, Mapping) and "value" in value:
-            bounds = [_text(value[bound]) for bound in ("low", "high") if bound in value]
-            yield name, _text(value["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
+            bounds = [figure(value[bound]) for bound in ("low", "high") if bound in value]
+            yield name, figure(value["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
         elif isinstance(value, Mapping):
             yield from rows(value, f"{name}, ")
-        elif isinstance(value, list) and value and all(_is_number(v) for v in value):
-            yield name, _text(value[0]) + (f" [{', '.join(map(_text, value[1:]))}]" if value[1:] else "")
-        elif _is_number(value):
-            yield name, _text(value)
+        elif isinstance(value, list) and value and all(is_number(v) for v in value):
+            yield name, figure(value[0]) + (f" [{', '.join(map(figure, value[1:]))}]" if value[1:] else "")
+        elif is_number(value):
+            yield name, figure(value)
 
 
 def section(name: str, record: Mapping[str, Any] | None) -> str:

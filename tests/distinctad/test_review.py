@@ -63,6 +63,7 @@ def test_only_when_every_line_is_reviewed_does_it_stop_being_called_unreviewed()
     assert replay(draft(), edits)["review"] == REVIEW
     final = replay(draft(), [*edits, Edit(3, "removed", False, True)])
     assert final["review"] == REVIEWED and REVIEWED in texts_of(final)["descriptions.vtt"]
+    assert to_json(final)
 
 
 def test_the_log_reproduces_the_final_script_byte_by_byte(tmp_path: Path) -> None:
