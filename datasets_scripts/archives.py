@@ -18,6 +18,7 @@ from datasets_scripts.repairs import short
 
 MAX_MEMBER = 64 << 20  # bytes; a 3 fps frame of TV-AD has about 0.03 of a MiB
 MAX_MEMBERS = 200_000
+END = bytes(1024)  # of a whole tar
 MAX_RATIO = 200  # a picture or table does not compress by more; a bomb does
 
 BROKEN = (
@@ -51,6 +52,7 @@ class TarIndex:
 
     Args:
         path: the file.
+        within: where in the file the tar begins and ends, bytes; None: the file is the tar.
 
     Attributes:
         names: the plain files in it.
@@ -59,41 +61,70 @@ class TarIndex:
         ArchiveError: no such file, no tar, or a member as above.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, within: tuple[int, int] | None = None) -> None:
         self.path = path
         self._places: dict[str, tuple[int, int]] = {}
+        first, end = within or (0, None)
         try:
-            with tarfile.open(path, "r:") as tar:
-                for member in tar:
-                    name = check_member(member.name)
-                    if member.isdir():
-                        continue
-                    if not member.isreg() or member.issparse():
-                        raise ArchiveError(f"member {short(name)} is a link or device, expected files; do not unpack")
-                    if member.size > MAX_MEMBER or len(self._places) >= MAX_MEMBERS:
-                        raise ArchiveError(f"member {short(name)} has {member.size} bytes, expected under {MAX_MEMBER}")
-                    self._places[name] = (member.offset_data, member.size)
+            with path.open("rb") as file:
+                file.seek(first)
+                with tarfile.open(fileobj=file, mode="r:") as tar:
+                    for member in tar:
+                        self._add(member, end)
         except ArchiveError:
             raise
         except BROKEN as error:
             raise ArchiveError(f"{path.name} is no plain tar ({short(str(error))}); fetch it again") from error
         self.names = list(self._places)
 
+    def _add(self, member: tarfile.TarInfo, end: int | None) -> None:
+        name = check_member(member.name)
+        if end is not None and member.offset_data + member.size > end:
+            raise ArchiveError(f"member {short(name)} is longer than the tar that it lies in; fetch it again")
+        if member.isdir():
+            return
+        if not member.isreg() or member.issparse():
+            raise ArchiveError(f"member {short(name)} is a link or device, expected files; do not unpack")
+        # A tar in the tar is never read whole; its own members are held to the bound.
+        if (member.size > MAX_MEMBER and not name.endswith(".tar")) or len(self._places) >= MAX_MEMBERS:
+            raise ArchiveError(f"member {short(name)} has {member.size} bytes, expected under {MAX_MEMBER}")
+        self._places[name] = (member.offset_data, member.size)
+
+    def inner(self, name: str) -> TarIndex:
+        """A tar that lies in this one, read where it lies.
+
+        Raises:
+            ArchiveError: no such member, or it is no plain tar.
+        """
+        first, size = self._place(name)
+        with self.path.open("rb") as file:
+            file.seek(first + max(0, size - len(END)))
+            # tarfile takes what is no tar, further in than a file's first byte, for the end of one.
+            if size < len(END) or file.read(len(END)) != END:
+                raise ArchiveError(f"member {short(name)} is no whole tar; fetch it again")
+        return TarIndex(self.path, (first, first + size))
+
     def read(self, name: str) -> bytes:
         """The bytes of a member.
 
         Raises:
-            ArchiveError: no such member, or the file ends before its end.
+            ArchiveError: no such member, one over `MAX_MEMBER`, or the file ends before its end.
         """
-        if name not in self._places:
-            raise ArchiveError(f"{self.path.name} has no member {short(name)}; expected one of {len(self.names)}")
-        offset, size = self._places[name]
+        offset, size = self._place(name)
+        if size > MAX_MEMBER:
+            raise ArchiveError(f"member {short(name)} has {size} bytes, expected under {MAX_MEMBER}")
         with self.path.open("rb") as file:
             file.seek(offset)
             raw = file.read(size)
         if len(raw) < size:
             raise ArchiveError(f"{self.path.name} breaks off in {short(name)}; fetch it again")
         return raw
+
+    def _place(self, name: str) -> tuple[int, int]:
+        """Where a member's bytes begin, and how many there are."""
+        if name not in self._places:
+            raise ArchiveError(f"{self.path.name} has no member {short(name)}; expected one of {len(self.names)}")
+        return self._places[name]
 
 
 def read_zip_member(path: Path, name: str) -> bytes:

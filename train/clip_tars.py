@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datasets_scripts.annotations import VIDEO_ENDINGS
-from datasets_scripts.archives import ArchiveError, TarIndex
+from datasets_scripts.archives import END, ArchiveError, TarIndex
 from datasets_scripts.frames import listed_numbers, read_picture
 from modeling_distinctad.video_distinctad import frame_times, probe
 from train.clip_files import END_SLACK_S, read_clip
@@ -25,6 +25,8 @@ from train.frame_cache import FrameCache
 MOST_TEXT_BYTES = 1 << 24
 VIDEOS = tuple(ending[1:] for ending in VIDEO_ENDINGS)
 _PICTURES = ("jpg", "jpeg", "png", "webp")
+_FRAME = re.compile(r"(?:.*/)?([0-9]{1,9})\.(?:jpe?g|png|webp)", re.IGNORECASE)  # 00001.jpg of a tar of frames
+_OPEN_TARS = 64  # indices of inner tars kept: a long episode's has some 10,000 names
 _MEMBER = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)")  # WebDataset: the key ends at the first dot of the file name
 
 
@@ -56,6 +58,7 @@ class TarClip:
         text: the AD, or "" where it cannot be read.
         film: the film, or "".
         span: start and end inside the sample's video, seconds; None: all of it.
+        numbers: the clip's frames in the sample's tar of frames; empty: all of them.
         problem: why the clip cannot be used, or "".
     """
 
@@ -65,6 +68,7 @@ class TarClip:
     text: str = ""
     film: str = ""
     span: tuple[float, float] | None = None
+    numbers: tuple[int, ...] = ()
     problem: str = ""
 
 
@@ -73,8 +77,9 @@ class TarSource(ClipSource):
 
     A sample holds `KEY.json` with a row (text; if known film; times inside the video, see `interval_of`) or with
     several under "ads", as `datasets_scripts.writers` writes them; or `KEY.txt`, the AD. Beside it `KEY.mp4` (or
-    another video) or pictures `KEY.000.jpg`, `KEY.001.jpg`, ... in the order of their numbers, evenly spaced over the
-    clip.
+    another video), or pictures `KEY.000.jpg`, `KEY.001.jpg`, ... in the order of their numbers, evenly spaced over the
+    clip, or `KEY.tar`, frames 00001.jpg, 00002.jpg, ... of which an AD's `frame_numbers` are its clip (the only AD of
+    a sample may go without: then all are).
 
     Args:
         path: a tar or a folder of tars.
@@ -101,6 +106,7 @@ class TarSource(ClipSource):
         self.path = path
         self._shards: dict[Path, TarIndex] = {}
         self._members: dict[tuple[Path, str], dict[str, str]] = {}
+        self._open: dict[tuple[Path, str], tuple[TarIndex, dict[int, str]]] = {}
         self.clips = [clip for shard in shard_paths(path, ".tar") for clip in self._index(shard)]
         self.failures = Failures(len(self.clips), max_share, log)
         self.drop({index: clip.problem for index, clip in enumerate(self.clips) if clip.problem})
@@ -116,10 +122,29 @@ class TarSource(ClipSource):
         video = next((kind for kind in VIDEOS if kind in members), None)
         if video is not None:
             return video_frames(tar.read(members[video]), video, clip.span, self.processor.num_frames)
+        if "tar" in members:
+            return self._frames_of_tar(clip)
         kinds = sorted((kind for kind in members if _is_picture(kind)), key=_number)
         chosen = listed_numbers(range(len(kinds)), self.processor.num_frames)
         pictures = {i: read_picture(tar.read(members[kinds[i]]), members[kinds[i]]) for i in set(chosen)}
         return [pictures[i] for i in chosen]
+
+    def _frames_of_tar(self, clip: TarClip) -> list[Any]:
+        """F frames of a tar in the sample; one that is missing is never replaced by a neighbour."""
+        place = clip.shard, clip.key
+        if place not in self._open:
+            while len(self._open) >= _OPEN_TARS:
+                del self._open[next(iter(self._open))]
+            inner = self._shards[clip.shard].inner(self._members[place]["tar"])
+            found = ((name, _FRAME.fullmatch(name)) for name in inner.names)
+            self._open[place] = inner, {int(match[1]): name for name, match in found if match}
+        frames, names = self._open[place]
+        chosen = listed_numbers(clip.numbers or sorted(names), self.processor.num_frames)
+        missing = next((number for number in chosen if number not in names), None)
+        if missing is not None:
+            raise ClipError(f"its tar has no frame {missing}; expected {missing:05d}.jpg among its {len(names)}")
+        pictures = {number: read_picture(frames.read(names[number]), names[number]) for number in set(chosen)}
+        return [pictures[number] for number in chosen]
 
     def text(self, index: int) -> str:
         """The clip's AD."""
@@ -139,11 +164,13 @@ class TarSource(ClipSource):
         """The shard, the sample, the interval and the size."""
         clip = self.clips[index]
         _, *version = FrameCache.identity(clip.shard)
-        return self.fitted_key(shard_name(clip.shard, self.path), *version, clip.key, clip.span)
+        # Clips without frame numbers keep the names that they have in caches already.
+        return self.fitted_key(shard_name(clip.shard, self.path), *version, clip.key, clip.span, *clip.numbers)
 
     def about(self, index: int) -> tuple[Any, ...]:
-        """Name, text and interval."""
-        return *super().about(index), self.clips[index].span
+        """Name, text, and the interval or the frames."""
+        clip = self.clips[index]
+        return *super().about(index), clip.span, *clip.numbers
 
     def _index(self, shard: Path) -> list[TarClip]:
         """Find the clips of a tar without unpacking it."""
@@ -151,9 +178,9 @@ class TarSource(ClipSource):
             self._shards[shard] = tar = TarIndex(shard)
         except ArchiveError as error:
             raise ValueError(f"{shard}: {error}") from error
-        with shard.open("rb") as file:  # a whole tar ends with 1024 zeros; one that is cut off loses clips unseen
-            file.seek(max(0, shard.stat().st_size - 1024))
-            whole = file.read(1024) == bytes(1024)
+        with shard.open("rb") as file:  # one that is cut off loses clips unseen
+            file.seek(max(0, shard.stat().st_size - len(END)))
+            whole = file.read(len(END)) == END
         samples: dict[str, dict[str, str]] = {}
         for name in tar.names:
             match = _MEMBER.fullmatch(name)
@@ -171,8 +198,8 @@ class TarSource(ClipSource):
 def _clips(shard: Path, key: str, members: Mapping[str, str], tar: TarIndex) -> list[TarClip]:
     """The ADs of a sample; what is wrong with one is its problem."""
     try:
-        if not any(kind in VIDEOS or _is_picture(kind) for kind in members):
-            raise ClipError("has neither pictures nor a video")
+        if not any(kind in VIDEOS or kind == "tar" or _is_picture(kind) for kind in members):
+            raise ClipError("has neither pictures, nor a tar of them, nor a video")
         if "json" not in members:
             raw = tar.read(members["txt"]) if "txt" in members else b""
             return [_clip(shard, key, 0, {"text": raw.decode("utf-8")})]
@@ -183,16 +210,29 @@ def _clips(shard: Path, key: str, members: Mapping[str, str], tar: TarIndex) -> 
             raise ClipError("its json is no object with a text, or with some under 'ads'")
     except (ValueError, RecursionError) as error:
         return [TarClip(shard, key, problem=" ".join(str(error).split()))]
-    return [_clip(shard, key, number, row) for number, row in enumerate(ads)]
+    shared = "tar" in members and len(ads) > 1 and not any(kind in VIDEOS for kind in members)
+    return [_clip(shard, key, number, row, shared) for number, row in enumerate(ads)]
 
 
-def _clip(shard: Path, key: str, number: int, row: Any) -> TarClip:
+def _clip(shard: Path, key: str, number: int, row: Any, numbered: bool = False) -> TarClip:
+    """One AD; `numbered`: it shares a tar of frames with others, so it must say which are its own."""
     try:
         if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not row["text"].strip():
             raise ClipError("has no text; expected 'text' in KEY.json, or KEY.txt")
-        return TarClip(shard, key, number, row["text"].strip(), str(row.get("film") or ""), interval_of(row))
+        span, numbers = interval_of(row), _numbers_of(row)
+        if numbered and not numbers:
+            raise ClipError("has no frame_numbers; expected those of its own frames in a tar that several ADs share")
+        return TarClip(shard, key, number, row["text"].strip(), str(row.get("film") or ""), span, numbers)
     except ClipError as error:
         return TarClip(shard, key, number, problem=str(error))
+
+
+def _numbers_of(row: Mapping[str, Any]) -> tuple[int, ...]:
+    """The frames of a row by number, as `ADRow.frame_numbers`; none where it lists none."""
+    listed = row.get("frame_numbers") or ()
+    if not isinstance(listed, list | tuple) or not all(type(number) is int and number > 0 for number in listed):
+        raise ClipError("has frame_numbers that are no list of whole numbers from 1 on")
+    return tuple(listed)
 
 
 def _is_picture(kind: str) -> bool:

@@ -94,6 +94,34 @@ def test_decompression_bombs(tmp_path: Path) -> None:
         TarIndex(tmp_path / "c.tar")
 
 
+def test_a_tar_in_a_tar_is_read_where_it_lies_and_held_to_the_same_rules(tmp_path: Path) -> None:
+    def tar(members: dict[str, bytes]) -> bytes:
+        with tarfile.open(fileobj=(file := io.BytesIO()), mode="w") as made:
+            for name, data in members.items():
+                (info := tarfile.TarInfo(name)).size = len(data)
+                made.addfile(info, io.BytesIO(data))
+        return file.getvalue()
+
+    inner = tar({"v/00001.jpg": b"one", "v/00002.jpg": b"two" * 400})
+    hostile = {"up.tar": tar({"../x": b""}), "cut.tar": inner[:1024], "part.tar": inner[:2000], "no.tar": b"no tar"}
+    hostile["reach.tar"] = inner[:1536] + bytes(1024)
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar({"first": b"x", "0.tar": inner, **hostile, "last": b"y" * 9000}))
+    outer = TarIndex(path)
+    frames = outer.inner("0.tar")
+    assert frames.names == ["v/00001.jpg", "v/00002.jpg"] and outer.read("0.tar") == inner
+    assert (frames.read("v/00001.jpg"), frames.read("v/00002.jpg")) == (b"one", b"two" * 400)
+    for name in (*hostile, "absent"):
+        with pytest.raises(ArchiveError):
+            outer.inner(name)
+    large = tarfile.TarInfo("large.tar")  # frames of a long episode: never read whole
+    large.size = MAX_MEMBER + 1
+    (tmp_path / "b.tar").write_bytes(large.tobuf() + inner + bytes(MAX_MEMBER))
+    assert TarIndex(tmp_path / "b.tar").inner("large.tar").read("v/00001.jpg") == b"one"
+    with pytest.raises(ArchiveError, match="expected under"):
+        TarIndex(tmp_path / "b.tar").read("large.tar")
+
+
 @pytest.mark.parametrize("ending", ["tar", "zip"])
 def test_damaged_archives_raise_nothing_else(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.{ending}"

@@ -20,6 +20,7 @@ from clip_films import jpeg, write_film, write_tar
 
 from benchmarks.loader import plain_processor
 from modeling_distinctad.video_distinctad import read_frames
+from train import clip_tars
 from train.clip_items import ClipError, TooManyFailures
 from train.clip_sources import build_source
 from train.stage1 import Stage1Arguments, build_data
@@ -62,6 +63,32 @@ def test_samples_of_a_tar(film: Path, processor: Any, tmp_path: Path) -> None:
     assert torch.equal(source[1]["pixel_values"], seen(film, processor, [0.75, 1.25, 1.75, 2.25]))
     assert torch.equal(source[2]["pixel_values"], seen(film, processor, [1.25, 1.75, 2.25, 2.75]))
     assert torch.equal(source[3]["pixel_values"], seen(film, processor, [0.5, 1.5, 2.5, 3.5]))
+
+
+def test_frames_in_a_tar_of_their_own(processor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `distinctad data build --format webdataset` packs frame folders."""
+    monkeypatch.setattr(clip_tars, "_OPEN_TARS", 1)  # indices are dropped and made again
+    members: dict[str, Any] = {}
+    for key in ("0", "1"):
+        inner = write_tar(tmp_path / "inner.tar", {f"v/{n:05d}.png": jpeg(10 * n + int(key)) for n in range(1, 17)})
+        members[f"{key}.tar"] = inner.read_bytes()
+        inner.unlink()
+    ads = [{"text": "One.", "start_s": 0, "end_s": 9, "frame_numbers": [1, 2, 3, 4, 5, 6, 7, 8]}]
+    ads += [{"text": "Two.", "frame_numbers": [9]}, {"text": "Gone.", "frame_numbers": [15, 17]}, {"text": "Bare."}]
+    ads += [{"text": "Odd.", "frame_numbers": [0]}]
+    members |= {"0.json": {"video": "v.tar", "ads": ads}, "1.json": {"text": "All."}}
+    members |= {"2.tar": members["1.tar"][:5000], "2.txt": "Cut."}
+    members |= {"3.tar": write_tar(tmp_path / "inner", {"note.txt": "x"}).read_bytes(), "3.txt": "None."}
+    write_tar(tmp_path / "s.tar", members)
+    source = build_source("webdataset", tmp_path / "s.tar", processor, max_failed_share=1, cache=tmp_path / "c")
+    assert source.texts() == ["One.", "Two.", "All."]
+    assert [shades(source[i], processor) for i in (0, 1, 2, 0)] == [
+        [10, 30, 50, 70], [90] * 4, [11, 51, 91, 131], [10, 30, 50, 70],
+    ]  # fmt: skip
+    said = {failure.row: failure.reason for failure in source.failures.found}
+    expected = {"0 AD 2": "no frame 17", "0 AD 3": "no frame_numbers", "0 AD 4": "no list of", "2": "no whole tar"}
+    assert len(said) == 5 and "0 frames" in said["sample 3"]
+    assert all(reason in said[f"sample {row}"] for row, reason in expected.items())
 
 
 def test_pictures_go_by_number_and_workers_agree(processor: Any, tmp_path: Path) -> None:
