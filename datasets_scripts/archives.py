@@ -13,11 +13,13 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from datasets_scripts.repairs import short
 
 MAX_MEMBER = 64 << 20  # bytes; a 3 fps frame of TV-AD has about 0.03 of a MiB
 MAX_MEMBERS = 200_000
+MAX_NAME = 1 << 16  # bytes of a long name or of pax headers
 END = bytes(1024)  # of a whole tar
 MAX_RATIO = 200  # a picture or table does not compress by more; a bomb does
 
@@ -44,6 +46,30 @@ def check_member(name: str) -> str:
     return path.as_posix()
 
 
+class _Header(tarfile.TarInfo):
+    """A header looked at before tarfile goes by it: it reads long names whole, and a negative size leads it back."""
+
+    _NAMES = (
+        tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+    )  # fmt: skip
+
+    @classmethod
+    def frombuf(cls, *arguments: Any) -> Any:
+        """As tarfile's.
+
+        Raises:
+            ArchiveError: a size that no header may have.
+        """
+        found = super().frombuf(*arguments)
+        most = MAX_NAME if found.type in cls._NAMES else None
+        if found.size < 0 or (most is not None and found.size > most):
+            kind = "an extended header" if most else f"member {short(found.name)}"
+            raise ArchiveError(
+                f"{kind} has {found.size} bytes, expected 0 to {most or 'the size of a file'}; fetch it again"
+            )
+        return found
+
+
 class TarIndex:
     """An uncompressed tar: its members by name.
 
@@ -68,9 +94,16 @@ class TarIndex:
         try:
             with path.open("rb") as file:
                 file.seek(first)
-                with tarfile.open(fileobj=file, mode="r:") as tar:
-                    for member in tar:
+                with tarfile.open(fileobj=file, mode="r:", tarinfo=_Header) as tar:
+                    for count, member in enumerate(tar):
+                        if count >= MAX_MEMBERS:
+                            raise ArchiveError(f"{path.name} has over {MAX_MEMBERS} members; split it")
                         self._add(member, end)
+                    # tarfile takes a damaged header for the end, and would lose what comes after it unsaid.
+                    file.seek(tar.offset)
+                    rest = file.read(512)
+                    if rest.strip(b"\0") or (end is not None and tar.offset + 512 > end):
+                        raise ArchiveError(f"{path.name} has a damaged header or a tar that is cut off; fetch it again")
         except ArchiveError:
             raise
         except BROKEN as error:
@@ -79,29 +112,21 @@ class TarIndex:
 
     def _add(self, member: tarfile.TarInfo, end: int | None) -> None:
         name = check_member(member.name)
-        if end is not None and member.offset_data + member.size > end:
-            raise ArchiveError(f"member {short(name)} is longer than the tar that it lies in; fetch it again")
+        if member.size < 0 or (end is not None and member.offset_data + member.size > end):
+            raise ArchiveError(f"member {short(name)} reaches out of the tar that it lies in; fetch it again")
         if member.isdir():
             return
         if not member.isreg() or member.issparse():
             raise ArchiveError(f"member {short(name)} is a link or device, expected files; do not unpack")
-        # A tar in the tar is never read whole; its own members are held to the bound.
-        if (member.size > MAX_MEMBER and not name.endswith(".tar")) or len(self._places) >= MAX_MEMBERS:
-            raise ArchiveError(f"member {short(name)} has {member.size} bytes, expected under {MAX_MEMBER}")
         self._places[name] = (member.offset_data, member.size)
 
     def inner(self, name: str) -> TarIndex:
         """A tar that lies in this one, read where it lies.
 
         Raises:
-            ArchiveError: no such member, or it is no plain tar.
+            ArchiveError: no such member, or it is no plain tar, whole to its end.
         """
         first, size = self._place(name)
-        with self.path.open("rb") as file:
-            file.seek(first + max(0, size - len(END)))
-            # tarfile takes what is no tar, further in than a file's first byte, for the end of one.
-            if size < len(END) or file.read(len(END)) != END:
-                raise ArchiveError(f"member {short(name)} is no whole tar; fetch it again")
         return TarIndex(self.path, (first, first + size))
 
     def read(self, name: str) -> bytes:

@@ -141,11 +141,12 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
     paper = {} if synthetic else (table.paper or {})
     columns = SYNTHETIC_COLUMNS if synthetic else POCKET_COLUMNS
     told = [replace(column, paper=paper.get(column.metric)) for column in columns]
-    notes = [
-        f"Every arm: {asked.steps} steps of {run.batch_size} windows of {asked.window_size} clips, the best of the "
-        f"learning rates {asked.learning_rates} on validation windows"
-        + (f", chosen by trainings of {asked.search_steps} steps." if asked.search_steps else ".")
-    ]
+    rate = f"the learning rate {asked.learning_rates}, which was not searched"
+    if len(numbers(asked.learning_rates)) > 1:
+        rate = f"the best of the learning rates {asked.learning_rates} on validation windows"
+        rate += f", chosen by trainings of {asked.search_steps} steps" if asked.search_steps else ""
+    length = f"{asked.steps} steps of {run.batch_size} windows of {asked.window_size} clips"
+    notes = [f"Every arm: {length}, {rate}."]
     if synthetic:
         notes.append(
             f"Synthetic features, novelty {asked.novelty:g}: 4 things in all clips of a window, 1 new in each, the AD "

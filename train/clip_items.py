@@ -194,6 +194,10 @@ class ClipSource(Dataset, abc.ABC):
     def film(self, index: int) -> str:
         """The film that the clip is cut from."""
 
+    def named_film(self, index: int) -> str:
+        """The film, or "" where the clip's row names none."""
+        return self.film(index)
+
     @abc.abstractmethod
     def name(self, index: int) -> tuple[str, str]:
         """File and row of a clip, for messages."""

@@ -96,8 +96,13 @@ class ParquetSource(ClipSource):
 
     def film(self, index: int) -> str:
         """The row's film, or its shard where it names none."""
+        shard = shard_name(self.clips[index][0], self.path)
+        return self.named_film(index) or str(PurePosixPath(shard).with_suffix(""))
+
+    def named_film(self, index: int) -> str:
+        """The row's film, or ""."""
         shard, row, _, _ = self.clips[index]
-        return self._rows[shard][row][1] or str(PurePosixPath(shard_name(shard, self.path)).with_suffix(""))
+        return self._rows[shard][row][1]
 
     def name(self, index: int) -> tuple[str, str]:
         """The shard and the row, from 0."""

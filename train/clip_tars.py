@@ -136,8 +136,10 @@ class TarSource(ClipSource):
             while len(self._open) >= _OPEN_TARS:
                 del self._open[next(iter(self._open))]
             inner = self._shards[clip.shard].inner(self._members[place]["tar"])
-            found = ((name, _FRAME.fullmatch(name)) for name in inner.names)
-            self._open[place] = inner, {int(match[1]): name for name, match in found if match}
+            found = [(int(match[1]), name) for name in inner.names if (match := _FRAME.fullmatch(name))]
+            if len(dict(found)) < len(found):
+                raise ClipError("its tar holds several frames of one number; expected one folder of frames")
+            self._open[place] = inner, dict(found)
         frames, names = self._open[place]
         chosen = listed_numbers(clip.numbers or sorted(names), self.processor.num_frames)
         missing = next((number for number in chosen if number not in names), None)
@@ -152,8 +154,12 @@ class TarSource(ClipSource):
 
     def film(self, index: int) -> str:
         """The clip's film, or its shard where it names none."""
-        clip = self.clips[index]
-        return clip.film or str(PurePosixPath(shard_name(clip.shard, self.path)).with_suffix(""))
+        shard = shard_name(self.clips[index].shard, self.path)
+        return self.named_film(index) or str(PurePosixPath(shard).with_suffix(""))
+
+    def named_film(self, index: int) -> str:
+        """The clip's film, or ""."""
+        return self.clips[index].film
 
     def name(self, index: int) -> tuple[str, str]:
         """The shard, and the sample's key with the AD's place in it."""

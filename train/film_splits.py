@@ -36,24 +36,24 @@ def refuse_blind(**uses: Iterable[int]) -> None:
             )
 
 
-def refuse_overlap(**uses: Iterable[int]) -> None:
+def refuse_overlap(**uses: Iterable[int | str]) -> None:
     """See that no film is in two of the lists.
 
     Args:
-        **uses: name of the setting -> its seeds: of training, of choosing, of each test set.
+        **uses: name of the setting -> its films, by seed or by name: of training, of choosing, of each test set.
 
     Raises:
         ValueError: one is; the message names the first.
     """
-    met: dict[int, str] = {}
-    for name, seeds in uses.items():
-        for seed in sorted(set(seeds)):
-            if seed in met:
+    met: dict[int | str, str] = {}
+    for name, films in uses.items():
+        for film in sorted(set(films), key=str):
+            if film in met:
                 raise ValueError(
-                    f"film {seed} is in both {met[seed]} and {name}; expected different films for training, choosing "
-                    f"and testing; change {met[seed]} or {name}"
+                    f"film {film} is in both {met[film]} and {name}; expected different films for training, choosing "
+                    f"and testing; change {met[film]} or {name}"
                 )
-            met[seed] = name
+            met[film] = name
 
 
 def split_films(cache: Any, held_out_from: int) -> tuple[list[str], list[str]]:

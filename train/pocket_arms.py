@@ -230,13 +230,14 @@ def oracle_rows(seeds: Sequence[int], preset: str, size: int) -> dict[str, dict[
 
 @torch.no_grad()
 def validation_loss(model: Any, collator: WindowCollator, windows: Sequence[Window]) -> float:
-    """L_auto on test windows: the same measure for every arm, with and without L_dist."""
+    """L_auto over the tokens of test windows: the same measure for every arm, with and without L_dist."""
     model.eval()
-    losses = []
+    total, count = 0.0, 0
     for window in windows:
         inputs = {name: tensor.to(model.device) for name, tensor in collator([window]).items()}
-        losses.append(float(model(**inputs, loss_only=True).loss_auto))
-    return sum(losses) / len(losses)
+        told = int((inputs["labels"][..., 1:] >= 0).sum())
+        total, count = total + told * float(model(**inputs, loss_only=True).loss_auto), count + told
+    return total / max(1, count)
 
 
 def shuffled(windows: Sequence[Window]) -> list[Window]:

@@ -29,7 +29,12 @@ def ranks(similarity: Tensor, same: Tensor | None = None) -> Tensor:
 
     Returns:
         (P,) float32.
+
+    Raises:
+        ValueError: a similarity is no finite number.
     """
+    if not similarity.isfinite().all():  # NaN is neither above nor equal: every rank would be the first
+        raise ValueError("similarities are not finite; expected numbers; look for NaN in features or weights")
     if same is None:
         same = torch.eye(len(similarity), dtype=torch.bool, device=similarity.device)
     best = similarity.masked_fill(~same, -torch.inf).amax(dim=1, keepdim=True)

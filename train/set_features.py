@@ -235,7 +235,9 @@ def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
         output_dir: folder of the cache.
 
     Returns:
-        The folder; `FeatureCache` reads it.
+        The folder; `FeatureCache` reads it. Its `meta.json` holds the tower's hash, the options, what became of every
+        row, `image_size` (height, width) of the pictures in the tower, and `fps` of the feature file (None: from videos
+        and frame folders, at the middles of equal parts).
 
     Raises:
         ValueError: a file cannot be read, or no row can be used.
@@ -243,10 +245,13 @@ def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
     folder, encoder = Path(output_dir), FilmEncoder(asked)
     options = {name: value for name, value in vars(asked).items() if name != "device"}
     made_from = {"tower": encoder.sha256, **options, "source": encoder.source, "inputs": encoder.inputs()}
-    meta = {**made_from, "read": {split: _counts(report) for split, report in encoder.reports.items()}}
+    read = {split: _counts(report) for split, report in encoder.reports.items()}
+    rate = None if encoder.features is None else encoder.features.fps
+    noted = {"image_size": [*encoder.processor.image_size], "fps": rate}  # follow from what the cache is made from
+    meta = {**made_from, "read": read, **noted}
     print("\n".join(_say(split, counts) for split, counts in meta["read"].items()))
-    if (folder / META).is_file() and json.loads((folder / META).read_text(encoding="utf-8")) == meta:
-        return folder
+    if (folder / META).is_file() and {**noted, **json.loads((folder / META).read_text(encoding="utf-8"))} == meta:
+        return folder  # older caches note neither
     parts = folder / f"parts_{_digest(made_from)[:12]}"
     parts.mkdir(parents=True, exist_ok=True)
     paths = []

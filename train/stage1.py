@@ -147,8 +147,8 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
     A source lists the clips that it leaves out in `folder`: failed_clips.jsonl and failed_held_out.jsonl.
 
     Raises:
-        ValueError: a source without clips or without held-out ones, one that cannot be used, or pocket films that are
-            both trained on and tested, or kept for blind evaluation.
+        ValueError: a source without clips or without held-out ones, one that cannot be used, films that are both
+            trained on and tested, or pocket films that are kept for blind evaluation.
         TooManyFailures: too many clips cannot be decoded.
         OSError: the frame cache cannot be written to.
     """
@@ -181,6 +181,8 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
             ("held_out", arguments.held_out, "midpoint"),  # as films are described
         )
     )  # fmt: skip
+    clips, held_out = ({source.named_film(i) for i in range(len(source))} - {""} for source in (first, second))
+    refuse_overlap(clips=clips, held_out=held_out)
     return first, second
 
 

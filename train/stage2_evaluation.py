@@ -31,7 +31,9 @@ def evaluate_windows(model: Any, collator: WindowCollator, windows: list[Window]
     slots = collator.processor.tokenizer.get_added_vocab()
     persons = torch.tensor([i for t, i in slots.items() if t.startswith("<person_")], device=model.device)
     right: dict[str, list[Tensor]] = {"token": [], "person": [], "distinctive": []}
-    total, health = 0.0, dict[str, float]()
+    own = model.config.dist_normalisation == "own"
+    auto = distinctive = 0.0  # sums over tokens: batches hold unequally many
+    health = dict[str, float]()
     for start in range(0, len(windows), batch):
         inputs = {k: v.to(model.device) for k, v in collator(windows[start : start + batch]).items()}
         if not health:
@@ -42,9 +44,13 @@ def evaluate_windows(model: Any, collator: WindowCollator, windows: list[Window]
         told = labels >= 0
         right["token"].append(hit[told])
         right["person"].append(hit[torch.isin(labels, persons)])
-        right["distinctive"].append(hit[told & inputs["distinctive_mask"][..., 1:].bool()])
-        total += float(output.loss) * int(told.sum())
+        marked = told & inputs["distinctive_mask"][..., 1:].bool()
+        right["distinctive"].append(hit[marked])
+        auto += float(output.loss_auto) * int(told.sum())
+        distinctive += float(output.loss_distinctive) * int((marked if own else told).sum())
     hits = {name: torch.cat(found) for name, found in right.items()}
     figures = {f"{n}_accuracy": round(float(h.float().mean()), 4) if len(h) else None for n, h in hits.items()}
     health = {f"em_{name}": round(float(value), 4) for name, value in health.items()}
-    return {"loss": round(total / max(1, len(hits["token"])), 4), **figures, **health}
+    count = max(1, len(hits["token"]))
+    distinctive /= max(1, len(hits["distinctive"])) if own else count
+    return {"loss": round(auto / count + model.config.lambda_dist * distinctive, 4), **figures, **health}

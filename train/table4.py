@@ -16,6 +16,7 @@ import datetime
 import json
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +55,7 @@ from train.experiments.runs import Arm, Figures, key_of, missing, parse_part, ru
 from train.features import FeatureArguments, FeatureCache, build_cache, parse_seeds
 from train.film_splits import refuse_blind, refuse_overlap
 from train.reconstruction import TextTower, installed
-from train.retrieval import ranks
+from train.retrieval import chance, ranks
 from train.run_record import fingerprint
 from train.stops import plain_refusals
 
@@ -219,7 +220,7 @@ class Line:
         if self.tower is None:
             self.tower = TextTower(self.asked.clip)  # Stage I leaves the text half as it is
         pooled = torch.stack([s.pooled.float() for s in self.tower.encode([row["text"] for row in rows])])
-        groups = [row["film"] for row in rows]
+        groups, counts = [row["film"] for row in rows], Counter(row["text"] for row in rows)
         recall = recall_at_k_within_n(texts, truths, self.similarity, groups, k=5, n=16)
         return {
             "cider": cider(texts, truths)["cider"],
@@ -228,7 +229,7 @@ class Line:
             "n_scored": float(recall["n_scored"]),
             "n_expected": float(recall["n_expected"]),
             "ad_r1": retrieval_r1(cache, films, pooled),
-            "ad_r1_chance": 100 / len(rows),
+            "ad_r1_chance": 100 * chance([counts[row["text"]] for row in rows], len(rows), 1),
         }
 
 

@@ -90,8 +90,38 @@ def test_decompression_bombs(tmp_path: Path) -> None:
     large = tarfile.TarInfo("large.jpg")
     large.size = MAX_MEMBER + 1
     (tmp_path / "c.tar").write_bytes(large.tobuf() + bytes(1024))
-    with pytest.raises(ArchiveError, match="expected under"):
+    with pytest.raises(ArchiveError, match="no plain tar"):
         TarIndex(tmp_path / "c.tar")
+    with (tmp_path / "c.tar").open("r+b") as file:  # it costs its own sample, not the shard
+        file.truncate(512 + MAX_MEMBER + 512 + 1024)
+    with pytest.raises(ArchiveError, match="expected under"):
+        TarIndex(tmp_path / "c.tar").read("large.jpg")
+
+
+def test_headers_that_lie_are_refused_before_tarfile_follows_them(tmp_path: Path) -> None:
+    def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+        made = tarfile.TarInfo(name)
+        made.size, made.type = size, kind
+        return made.tobuf(tarfile.GNU_FORMAT)
+
+    path = tmp_path / "a.tar"
+    good = header("0.jpg", 4) + b"good".ljust(512, b"\0")
+    path.write_bytes(good + header("back", -512) + bytes(1024))  # read again and again, without end
+    with pytest.raises(ArchiveError, match="-512"):
+        TarIndex(path)
+    for kind in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):  # read whole, however long
+        path.write_bytes(good + header("x", 1 << 30, kind) + bytes(1024))
+        with pytest.raises(ArchiveError, match="extended header"):
+            TarIndex(path)
+    whole = good + header("1.jpg", 4) + b"more".ljust(512, b"\0") + header("2.jpg", 0)
+    for at in range(1024, 1024 + 100):  # the second header damaged: what comes after it is not there to be lost
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :] + bytes(1024))
+        with pytest.raises(ArchiveError):
+            TarIndex(path)
+    path.write_bytes(whole + bytes(1024))
+    assert TarIndex(path).names == ["0.jpg", "1.jpg", "2.jpg"]
+    path.write_bytes(whole)  # published sets come without the zeros at the end
+    assert len(TarIndex(path).names) == 3
 
 
 def test_a_tar_in_a_tar_is_read_where_it_lies_and_held_to_the_same_rules(tmp_path: Path) -> None:

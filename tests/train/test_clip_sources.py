@@ -284,15 +284,17 @@ def test_frame_numbers_choose_every_second_of_sixteen(processor: Any, tmp_path: 
 
 def test_stage1_takes_frames_from_a_folder_of_its_own(processor: Any, tmp_path: Path) -> None:
     folder_of_frames(tmp_path / "root")
-    row = rows_of("frames/clip_01", [(1.0, 3.0)])
-    for name in ("train", "test"):
+    for name in ("train", "test", "again"):
         (tmp_path / name).mkdir()
-        write_rows(tmp_path / name, row)
+        write_rows(tmp_path / name, rows_of("frames/clip_01", [(1.0, 3.0)], film="g" if name == "test" else "f"))
     asked: dict[str, Any] = {"source": "frames", "clips": str(tmp_path / "train"), "held_out": str(tmp_path / "test")}
     data, pool = build_data(
         Stage1Arguments(**asked, root=str(tmp_path / "root"), frames_fps=3.0), processor, tmp_path / "run"
     )
     assert len(data) == len(pool) == 1 and shades(data[0], processor) == [50, 60, 80, 90]
+    seen = Stage1Arguments(**asked | {"held_out": str(tmp_path / "again")}, root=str(tmp_path / "root"), frames_fps=3.0)
+    with pytest.raises(ValueError, match="film f is in both clips and held_out"):
+        build_data(seen, processor, tmp_path / "run")
 
 
 def test_missing_frames_are_not_replaced(processor: Any, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from train.experiments.report import Column, Report, findings
 from train.experiments.runs import Arm, Record
 from train.experiments.summary import interval, t_quantile
 from train.features import FeatureCache
+from train.pocket_arms import validation_loss
 from train.retrieval import RESAMPLES, embed_pool, median_interval
 from train.stage2 import Stage2Arguments, build_model, build_processor
 from train.stage2_evaluation import evaluate_windows
@@ -99,8 +100,17 @@ def test_every_accuracy_counts_what_it_names(towers: dict[str, str], features: P
     for name, hits in told.items():
         assert hits and found[f"{name}_accuracy"] == pytest.approx(sum(hits) / len(hits), abs=1e-4), name
     assert len({found[f"{name}_accuracy"] for name in told}) == 3  # three different figures
-    whole = evaluate_windows(model, collator, windows, batch=len(windows))
-    assert evaluate_windows(model, collator, windows, batch=1)["loss"] == pytest.approx(whole["loss"], abs=2e-4)
+    with pytest.MonkeyPatch.context() as patch:
+        for divisor in ("shared", "own"):  # with its own, a batch's L_dist weighs as much as its distinctive tokens
+            patch.setattr(model.config, "dist_normalisation", divisor)
+            parts, whole = (evaluate_windows(model, collator, windows, size) for size in (1, len(windows)))
+            assert parts["loss"] == pytest.approx(whole["loss"], abs=2e-4), divisor
+    # L_auto that chooses learning rates: every token counts once, in a short last window too.
+    inputs = collator(windows)
+    with torch.no_grad():
+        expected = float(model(**inputs).loss_auto)
+    assert len({int(window.sum()) for window in inputs["labels"] >= 0}) > 1
+    assert validation_loss(model, collator, windows) == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_rest_is_taken_off_a_crossed_interval_by_hand() -> None:

@@ -17,6 +17,8 @@ def test_ranks_by_hand_and_a_constant_is_at_chance() -> None:
     similarity = torch.tensor([[0.9, 0.1, 0.2], [0.5, 0.4, 0.3], [0.5, 0.6, 0.1]])
     assert ranks(similarity).tolist() == [1.0, 2.0, 3.0]
     assert ranks(torch.zeros(5, 5)).tolist() == [3.0] * 5
+    with pytest.raises(ValueError, match="not finite"):  # NaN would rank first everywhere
+        ranks(torch.full((3, 3), torch.nan))
 
 
 def test_every_item_with_the_same_ad_is_right() -> None:

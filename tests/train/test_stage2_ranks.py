@@ -56,11 +56,29 @@ def test_two_ranks_train_as_one_and_shards_compute_the_same(
         curves[name] = curve(tmp_path / name)
     assert len(set(curves["one"])) == 3
     for name in ("two", "parts"):
-        assert curves[name] == pytest.approx(curves["one"], rel=1e-5)
-        for key, value in states["one"].items():
-            if not key.endswith("key.bias"):  # softmax makes its gradient 0, and Adam divides rounding by rounding
-                assert torch.allclose(states[name][key], value, atol=1e-5), key
-        assert torch.allclose(states[name]["contextual_em.bases"], states["one"]["contextual_em.bases"], atol=1e-4)
+        assert_same(curves[name], states[name], curves["one"], states["one"])
+
+
+@pytest.mark.parametrize("loss", [{}, {"dist_loss": "bag", "dist_normalisation": "shared"}])
+def test_eight_parts_of_a_step_are_one_step_of_eight(
+    towers: dict[str, str], features: Path, tmp_path: Path, loss: dict[str, Any]
+) -> None:
+    found = {}
+    for name, batch, accumulate in (("whole", 8, 1), ("parts", 1, 8)):
+        asked: dict[str, Any] = {"max_steps": 1, "warmup_share": 0.0, "window_size": 2, **loss}
+        given = stage2_process.arguments(towers["clip"], towers["lm"], str(features), accumulate=accumulate, **asked)
+        train(given, stage2_process.run(tmp_path / name, batch))
+        found[name] = curve(tmp_path / name), load_file(tmp_path / name / "model.safetensors")
+    assert_same(*found["parts"], *found["whole"])
+
+
+def assert_same(losses: list[float], state: dict[str, Any], expected: list[float], weights: dict[str, Any]) -> None:
+    """The same losses and the same weights."""
+    assert losses == pytest.approx(expected, rel=1e-5)
+    for key, value in weights.items():
+        if not key.endswith("key.bias"):  # softmax makes its gradient 0, and Adam divides rounding by rounding
+            assert torch.allclose(state[key].float(), value.float(), atol=1e-5), key
+    assert torch.allclose(state["contextual_em.bases"].float(), weights["contextual_em.bases"].float(), atol=1e-4)
 
 
 def tiny_llama(folder: Path) -> str:
