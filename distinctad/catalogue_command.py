@@ -19,7 +19,7 @@ from distinctad.feature_tower import FeatureSettings, Fit
 from distinctad.intervals import GapRules
 from distinctad.introduce import Naming
 from distinctad.plan import Characters, Overlaps, Settings, probe_film
-from distinctad.track import Export, TrackSettings, refuse_unread
+from distinctad.track import CANDIDATES, Export, TrackSettings, refuse_unread
 
 Engine = Literal["local", "ray"]
 Progress = Callable[[str, int, int], None]  # what, how many done, how many in all
@@ -160,7 +160,9 @@ def catalogue_command(
     duck: Annotated[
         float, typer.Option(help="--export all only: gain of a film's sound under a description (dB).")
     ] = -10.0,
-    candidates: Annotated[int, typer.Option(help="--export all only: texts a clip to choose among (1 to 4).")] = 1,
+    candidates: Annotated[
+        int, typer.Option(help="--export all only: texts a clip to choose among (1 to 4).")
+    ] = CANDIDATES,
     dtype: Annotated[str, typer.Option(help="describe: auto, float32, bfloat16 or float16.")] = "auto",
     batch_windows: Annotated[int, typer.Option(help="describe: windows that run at once.")] = 1,
     fps: Annotated[float, typer.Option(help="features: frames a second.")] = 5.0,

@@ -35,7 +35,7 @@ from distinctad.planner_command import plan_command
 from distinctad.pocket import pocket_command
 from distinctad.publish_command import publish_command
 from distinctad.score_command import score_command
-from distinctad.track import Export, TrackSettings, refuse_unread
+from distinctad.track import CANDIDATES, Export, TrackSettings, refuse_unread
 from distinctad.words import words_command
 
 GAPS = GapRules()
@@ -180,7 +180,9 @@ def describe_command(
     duck: Annotated[
         float, typer.Option(help="--export all only: gain of the film's sound under a description (dB).")
     ] = -10.0,
-    candidates: Annotated[int, typer.Option(help="--export all only: texts a clip to choose among (1 to 4).")] = 1,
+    candidates: Annotated[
+        int, typer.Option(help="--export all only: texts a clip to choose among (1 to 4).")
+    ] = CANDIDATES,
     naming: Annotated[Naming, typer.Option(help="Name people at once, or once the subtitles have.")] = "early",
 ) -> None:
     """Describe a film: find or read the intervals, draft a text for each, write CSV, JSON, SRT and WebVTT."""

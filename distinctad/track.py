@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Export = Literal["text", "all"]
 
+CANDIDATES = 4  # on 18 films halves what descriptions repeat and changes little else (docs/LOG.md, 2026-11-28)
 FOR_ALL = ("voice", "duck", "candidates")  # options of command lines that only --export all reads
 TEXT_FILES = ("descriptions.dapt.xml", "transcript.txt", "script-for-narrator.txt", "player.html")
 MEDIA_FILES = ("narration.wav", "mix.wav", "described.mp4", "extended.mp4")
@@ -41,13 +42,13 @@ class TrackSettings:
     Attributes:
         voice: "auto" or a voice's name.
         duck_db: gain of the programme under a description, in dB, -30 to 0.
-        candidates: texts a clip to choose among: the model's own and those of other searches.
+        candidates: texts a clip to choose among, 1 to 4: the best of its beam search.
         naming: "early", or "after-reveal": nobody is named before dialogue does.
     """
 
     voice: str = "auto"
     duck_db: float = -10.0
-    candidates: int = 1
+    candidates: int = CANDIDATES
     naming: Naming = "early"
 
     def __post_init__(self) -> None:

@@ -35,7 +35,6 @@ from space.zero_gpu import LENT, on_gpu
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
-CANDIDATES = 4  # texts a line to choose among
 LONGEST_LINE = 10_000  # characters
 UNKNOWN = (
     "The dialogue is unknown: these files do not hold it. A line that is not sure to lie in a time without speech is "
@@ -129,7 +128,7 @@ class Desk:
         path, lines = self._film(film), self._subtitles(subtitles)
         uploads = [Path(one) for one in cast or ()]
         self.visits.holds(request.session_hash, path, lines, *uploads)
-        settings = TrackSettings(voice_name(), candidates=CANDIDATES, naming=naming)  # type: ignore[arg-type]
+        settings = TrackSettings(voice_name(), naming=naming)  # type: ignore[arg-type]
 
         def step(done: int, total: int) -> None:
             progress((done, total), desc="Describing", unit="lines")
