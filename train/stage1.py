@@ -181,8 +181,8 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
             ("held_out", arguments.held_out, "midpoint"),  # as films are described
         )
     )  # fmt: skip
-    clips, held_out = ({source.named_film(i) for i in range(len(source))} - {""} for source in (first, second))
-    refuse_overlap(clips=clips, held_out=held_out)
+    named = [{source.named_film(i) for i in range(len(source))} - {""} for source in (first, second)]
+    refuse_overlap(clips=named[0], held_out=named[1])
     return first, second
 
 
