@@ -156,9 +156,9 @@ def _introduction(config: Mapping[str, Any]) -> str:
     towers = f"`{config['vision_config']['model_type']}` vision tower and `{config['text_config']['model_type']}`"
     return (
         "Audio description tells blind and low-vision viewers what a film shows. This model drafts it by the method of "
-        f"[DistinctAD]({PAPER}): of a window of {config['window_size']} neighbouring clips it removes what they share "
-        f"by contextual expectation-maximisation, and tells what is new in each. Frozen {towers} language model, "
-        f"{config['num_frames']} frames and {config['num_prompt_vectors']} visual tokens a clip."
+        f"[DistinctAD]({PAPER}): of a window of {config['window_size']} neighbouring clips it finds what they share "
+        f"by contextual expectation-maximisation, and is trained to tell what is new in each. Frozen {towers} "
+        f"language model, {config['num_frames']} frames and {config['num_prompt_vectors']} visual tokens a clip."
     )
 
 

@@ -18,7 +18,7 @@ BOXES = {
     "tower": (3, 0, "vision tower CLIP_AD", "Stage I trains it, then frozen", "model"),
     "cast": (0, 1, "cast", "names and portraits", "data"),
     "faces": (1, 1, "who is in the clip", "portraits against frames", "code"),
-    "em": (2, 1, "contextual EM", "takes off what clips share", "model"),
+    "em": (2, 1, "contextual EM", "adds what clips share", "model"),
     "perceiver": (3, 1, "Perceiver", "Q vectors for each of N clips", "model"),
     "prompt": (1, 2, "prompt", "people, visual slots, <ad_start>", "code"),
     "language": (2, 2, "language model", "frozen; beam search", "model"),
@@ -35,9 +35,10 @@ COLOURS = {"data": "#fdf1d6", "code": "#e4eefb", "model": "#e3f4e6", "person": "
 TITLE = "How a film becomes audio-description drafts"
 DESCRIPTION = (
     "The gaps between speech give intervals; 8 frames of each clip go through the vision tower, which Stage I trains"
-    " and then stays frozen. The Perceiver turns them into vectors, contextual EM takes off what the clips of a window"
-    " share. Portraits of the cast tell who is in a clip. Prompt, people and vectors enter the frozen language model,"
-    " whose texts are fitted to their gaps and written as drafts. A person reviews every draft; metrics score them."
+    " and then stays frozen. The Perceiver turns them into vectors, contextual EM adds what it finds that the clips"
+    " of a window share. Portraits of the cast tell who is in a clip. Prompt, people and vectors enter the frozen"
+    " language model, whose texts are fitted to their gaps and written as drafts. A person reviews every draft;"
+    " metrics score them."
     " Stage II trains the Perceiver, contextual EM and the projections."
 )
 

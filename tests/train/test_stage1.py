@@ -202,7 +202,7 @@ def test_a_run_goes_on_with_the_clips_that_it_began_with(
             train(arguments(towers, 1, **changes, gamma=0.1), run(tmp_path / "run"))
     processor = frame_processor(towers["clip"], 2)
     named = []
-    for films in ("abc", "abx", "abcd"):
+    for films in ("abc", "abx", "abcf"):
         write_shard(clips, list(films))
         asked = arguments(towers, 1, **changes)
         data, pool = stage1.build_data(asked, processor, tmp_path / "lists")
