@@ -101,10 +101,11 @@ def test_every_accuracy_counts_what_it_names(towers: dict[str, str], features: P
         assert hits and found[f"{name}_accuracy"] == pytest.approx(sum(hits) / len(hits), abs=1e-4), name
     assert len({found[f"{name}_accuracy"] for name in told}) == 3  # three different figures
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model.config, "lambda_dist", 100.0)  # a random model's L_dist hardly differs between batches
         for divisor in ("shared", "own"):  # with its own, a batch's L_dist weighs as much as its distinctive tokens
             patch.setattr(model.config, "dist_normalisation", divisor)
             parts, whole = (evaluate_windows(model, collator, windows, size) for size in (1, len(windows)))
-            assert parts["loss"] == pytest.approx(whole["loss"], abs=2e-4), divisor
+            assert parts["loss"] == pytest.approx(whole["loss"], abs=1e-3), divisor
     # L_auto that chooses learning rates: every token counts once, in a short last window too.
     inputs = collator(windows)
     with torch.no_grad():
