@@ -20,7 +20,6 @@ from datasets_scripts.repairs import short
 MAX_MEMBER = 64 << 20  # bytes; a 3 fps frame of TV-AD has about 0.03 of a MiB
 MAX_MEMBERS = 200_000
 MAX_NAME = 1 << 16  # bytes of a long name or of pax headers
-END = bytes(1024)  # of a whole tar
 MAX_RATIO = 200  # a picture or table does not compress by more; a bomb does
 
 BROKEN = (
@@ -61,12 +60,10 @@ class _Header(tarfile.TarInfo):
             ArchiveError: a size that no header may have.
         """
         found = super().frombuf(*arguments)
-        most = MAX_NAME if found.type in cls._NAMES else None
-        if found.size < 0 or (most is not None and found.size > most):
-            kind = "an extended header" if most else f"member {short(found.name)}"
-            raise ArchiveError(
-                f"{kind} has {found.size} bytes, expected 0 to {most or 'the size of a file'}; fetch it again"
-            )
+        if found.size < 0:
+            raise ArchiveError(f"member {short(found.name)} has {found.size} bytes, expected 0 or more; fetch it again")
+        if found.type in cls._NAMES and found.size > MAX_NAME:
+            raise ArchiveError(f"an extended header has {found.size} bytes, expected under {MAX_NAME}; fetch it again")
         return found
 
 

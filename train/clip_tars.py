@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datasets_scripts.annotations import VIDEO_ENDINGS
-from datasets_scripts.archives import END, ArchiveError, TarIndex
+from datasets_scripts.archives import ArchiveError, TarIndex
 from datasets_scripts.frames import listed_numbers, read_picture
 from modeling_distinctad.video_distinctad import frame_times, probe
 from train.clip_files import END_SLACK_S, read_clip
@@ -184,9 +184,9 @@ class TarSource(ClipSource):
             self._shards[shard] = tar = TarIndex(shard)
         except ArchiveError as error:
             raise ValueError(f"{shard}: {error}") from error
-        with shard.open("rb") as file:  # one that is cut off loses clips unseen
-            file.seek(max(0, shard.stat().st_size - len(END)))
-            whole = file.read(len(END)) == END
+        with shard.open("rb") as file:  # a whole tar ends with 1024 zeros; one that is cut off loses clips unseen
+            file.seek(max(0, shard.stat().st_size - 1024))
+            whole = file.read(1024) == bytes(1024)
         samples: dict[str, dict[str, str]] = {}
         for name in tar.names:
             match = _MEMBER.fullmatch(name)
@@ -220,13 +220,13 @@ def _clips(shard: Path, key: str, members: Mapping[str, str], tar: TarIndex) -> 
     return [_clip(shard, key, number, row, shared) for number, row in enumerate(ads)]
 
 
-def _clip(shard: Path, key: str, number: int, row: Any, numbered: bool = False) -> TarClip:
-    """One AD; `numbered`: it shares a tar of frames with others, so it must say which are its own."""
+def _clip(shard: Path, key: str, number: int, row: Any, shared: bool = False) -> TarClip:
+    """One AD; `shared`: it shares a tar of frames with others, so it must say which are its own."""
     try:
         if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not row["text"].strip():
             raise ClipError("has no text; expected 'text' in KEY.json, or KEY.txt")
         span, numbers = interval_of(row), _numbers_of(row)
-        if numbered and not numbers:
+        if shared and not numbers:
             raise ClipError("has no frame_numbers; expected those of its own frames in a tar that several ADs share")
         return TarClip(shard, key, number, row["text"].strip(), str(row.get("film") or ""), span, numbers)
     except ClipError as error:
