@@ -164,13 +164,14 @@ def supervised_loss(
     told = (labels[:, 1:] != IGNORED).any(dim=-1)
     source, kept, wanted = embeds[told], mask[told], labels[told]
     marks = distinctive_mask if distinctive_mask is None else distinctive_mask[told]
+    trained = [p for p in model.parameters() if p.requires_grad]
     nothing = 0.0 * embeds.float().sum()  # holds the graph together where no clip is supervised
     if not len(source):
+        nothing = nothing + sum(0.0 * p.float().sum() for p in trained)  # else another rank waits for them
         return LanguageLoss(nothing, nothing, None if marks is None else nothing)
     if not chunk or chunk >= len(source):
         found = _loss_of_rows(config, model, source, kept, wanted, marks, counts)
         return found._replace(loss=found.loss + nothing)
-    trained = [p for p in model.parameters() if p.requires_grad]
     traced = torch.is_grad_enabled() and (source.requires_grad or bool(trained))
     if traced and torch.float16 in (next(model.parameters()).dtype, _autocast_dtype(source.device.type)):
         raise ValueError(f"language_chunk is {chunk} in float16; expected bfloat16 or float32; take one, or 0 chunks")

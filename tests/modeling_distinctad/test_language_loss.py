@@ -139,6 +139,9 @@ def test_adapters_train_and_fold_back(chunk: int) -> None:
     _, given = gradients(model, inputs, loss_only=True, language_chunk=chunk)
     for name in model.trainable_parameter_names():
         assert torch.allclose(given[name], expected[name], rtol=1e-4, atol=1e-5), name
+    untold = {**inputs, "labels": torch.full_like(inputs["labels"], -100)}
+    _, given = gradients(model, untold, loss_only=True, language_chunk=chunk)  # one rank's share of a step
+    assert set(given) == set(expected) and not any(gradient.any() for gradient in given.values())
     changed = model.eval()(**inputs).logits
     lora.merge_and_unload()
     assert torch.allclose(model(**inputs).logits, changed, atol=1e-4)

@@ -119,6 +119,7 @@ def test_equal_seeds_train_equal_models_and_the_search_takes_the_best(language: 
 
     model, chosen = search(build, batch_of, 2, [1e-3, 1e-2, 1e-1], lambda m: -abs(len(built) - 2))
     assert model is built[1] and chosen["learning_rate"] == 1e-2 and len(built) == 3
+    assert [chosen[f"validation_{rate}"] for rate in ("0.001", "0.01", "0.1")] == [-1, 0, -1]
     again = build()
     assert fit(again, batch_of, 2, 1e-2) == pytest.approx(chosen["training_loss"])
     assert torch.equal(again.projection.weight, model.projection.weight)
