@@ -41,7 +41,8 @@ LIMITS = """
 
 POCKET_LIMIT = (
     "* It was trained on this project's procedurally drawn films only and knows **nothing of real films**: on them its "
-    "texts are fluent and wrong. It shows that the method runs from film to draft.\n"
+    "texts are fluent and wrong. It shows that the method runs from film to draft. Its vision tower did not go through "
+    "Stage I, which at this size led nowhere.\n"
 )
 
 CITATION = """
@@ -164,20 +165,32 @@ def _introduction(config: Mapping[str, Any]) -> str:
 
 def _results(record: Mapping[str, Any], config: Mapping[str, Any], pocket: bool) -> list[str]:
     metrics = record["metrics"]
-    if "blind" not in metrics:
+    measured = blind_of(metrics)
+    if not measured:
         return ["No figures on films held out were recorded. What training itself measured:", _table(metrics)]
-    kind = "drawn films whose seeds are never used in training, tuning or choosing" if pocket else "films held out"
-    blind = metrics["blind"]
-    said = f"On {blind.get('films', '?')} {kind} ({blind.get('ads', '?')} descriptions); percent, CIDEr on the papers' "
-    said += "scale. Chance: the texts dealt anew within each film, or blind guessing of a slot. Black pictures: the "
-    said += "same with nothing to see."
+    said = "Percent, CIDEr on the papers' scale. Chance: the texts dealt anew within each film, or blind guessing of a "
+    said += "slot. Black pictures: the same with nothing to see."
     decoding = ", ".join(f"`{key}` {value}" for key, value in config.items() if key.startswith("decode_"))
     said += f" Decoding, of `config.json`: {decoding}." if decoding else ""
-    if origin := blind.get("provenance"):
-        said += f" Measured by `{origin['command']}` at commit `{origin['commit']}`."
-    counted = {name: value for name, value in blind.items() if name not in ("films", "ads", "provenance")}
-    training = {name: value for name, value in metrics.items() if name != "blind"}
-    return [said, _table(counted), "### While training", _table(training)]
+    parts = [said]
+    for blind in measured.values():
+        counted = {name: value for name, value in blind.items() if name not in ("films", "ads", "provenance")}
+        parts += [_origin(blind, pocket), _table(counted)]
+    training = {name: value for name, value in metrics.items() if name not in measured}
+    return [*parts, "### While training", _table(training)]
+
+
+def blind_of(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The measurements on films held out, of a run record's metrics: "blind", "blind crowded" and so on."""
+    return {name: value for name, value in metrics.items() if name.split(" ")[0] == "blind"}
+
+
+def _origin(blind: Mapping[str, Any], pocket: bool) -> str:
+    kind = "drawn films whose seeds are never used in training, tuning or choosing" if pocket else "films held out"
+    origin = blind.get("provenance", {})
+    preset = f"`{origin['preset']}` " if "preset" in origin else ""
+    said = f"On {blind.get('films', '?')} {preset}{kind} ({blind.get('ads', '?')} descriptions)."
+    return said + (f" Measured by `{origin['command']}` at commit `{origin['commit']}`." if origin else "")
 
 
 def _table(tree: Mapping[str, Any]) -> str:

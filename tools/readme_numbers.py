@@ -14,39 +14,38 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from distinctad.publish_card import figure, is_number  # noqa: E402
+from distinctad.publish_card import blind_of, figures  # noqa: E402
 
 README = ROOT / "README.md"
 RECORD = ROOT / "distinctad" / "checkpoint" / "run_record.json"
 TABLES = {"bench": ROOT / "docs" / "bench.md", "synthetic": ROOT / "docs" / "tables" / "table5_synthetic.md"}
 """Files whose first table the README shows."""
 NAMES = ("metrics", "run", *TABLES)
-NOTHING = "no checkpoint committed yet"
+NOTHING = "no checkpoint committed yet, or none measured on held-out films"
 MARKED = re.compile(r"<!-- run-record:(?P<name>\w+) -->\n(?P<body>.*?)<!-- /run-record -->", re.DOTALL)
 LIKE_A_MARKER = re.compile(r"[^\n]*<!--\s*/?\s*run[-_ ]?record[^\n]*", re.IGNORECASE)
 """A whole line, with whatever stands beside the marker."""
 
 
-def rows(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields (name, figure) for every number in a tree of metrics; `{"value", "low", "high"}` is one interval."""
-    for key, value in metrics.items():
-        name = f"{prefix}{key}".replace("_", " ")
-        if isinstance(value, Mapping) and "value" in value:
-            bounds = [figure(value[bound]) for bound in ("low", "high") if bound in value]
-            yield name, figure(value["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
-        elif isinstance(value, Mapping):
-            yield from rows(value, f"{name}, ")
-        elif isinstance(value, list) and value and all(is_number(v) for v in value):
-            yield name, figure(value[0]) + (f" [{', '.join(map(figure, value[1:]))}]" if value[1:] else "")
-        elif is_number(value):
-            yield name, figure(value)
+def blind_table(metrics: Mapping[str, Any]) -> str:
+    """The figures on held-out films as a Markdown table: a measurement's films a pair of columns, figure and chance."""
+    measured = blind_of(metrics)
+    heads, found = ["figure"], dict[str, dict[str, str]]()
+    for column, tree in measured.items():
+        preset = tree.get("provenance", {}).get("preset")
+        heads += [f"`{preset}` films [95 %]" if preset else f"{column} [95 %]", "by chance"]
+        for name, value, interval, chance in figures(tree):
+            bounds = f" [{interval.replace(' to ', ', ')}]" if interval else ""
+            found.setdefault(name, {})[column] = f"{value}{bounds} | {chance}"
+    lines = [" | ".join([name, *(cells.get(column, " | ") for column in measured)]) for name, cells in found.items()]
+    return "".join(f"| {line} |\n" for line in [" | ".join(heads), " | ".join(["---"] * len(heads)), *lines])
 
 
 def section(name: str, record: Mapping[str, Any] | None) -> str:
@@ -64,11 +63,10 @@ def section(name: str, record: Mapping[str, Any] | None) -> str:
         first = next(i for i, line in enumerate(lines) if line.startswith("|"))
         table = itertools.takewhile(lambda line: line.startswith("|"), lines[first:])
         return "\n".join(table) + "\n"
-    if record is None:
+    if record is None or (name == "metrics" and not blind_of(record["metrics"])):
         return f"{NOTHING}\n"
     if name == "metrics":
-        lines = [f"| {label} | {figure} |" for label, figure in rows(record["metrics"])]
-        return "\n".join(["| figure | value |", "|---|---|", *lines]) + "\n"
+        return blind_table(record["metrics"])
     hardware = ", ".join(f"{key} {value}" for key, value in record["hardware"].items())
     return (
         f"Stage `{record['stage']}`, commit `{record['commit']}`, seed {record['seed']}, data `{record['data']}`, "

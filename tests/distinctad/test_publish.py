@@ -140,8 +140,14 @@ def test_the_card_says_how_the_blind_figures_were_decoded_and_measured() -> None
 
     record = json.loads((CHECKPOINT / "run_record.json").read_text(encoding="utf-8"))
     config = json.loads((CHECKPOINT / "config.json").read_text(encoding="utf-8"))
-    record["metrics"]["blind"]["provenance"] = {"command": "python tools/blind.py --out DIR", "commit": "abc"}
+    origin = {"command": "python tools/blind.py --out DIR", "commit": "abc", "preset": "crowded"}
+    record["metrics"]["blind"]["provenance"] = origin
+    second = {"films": 7, "ads": 70, "action": {"value": 31.5, "low": 30.0, "high": 32.0}, "action, chance": 4.5}
+    record["metrics"]["blind second"] = {**second, "provenance": {**origin, "commit": "def"}}
     results = model_card(record, config, "lab/model").split("## Results")[1].split("## Limits")[0]
+    blind, training = results.split("### While training")
+    assert "On 7 `crowded` drawn films" in blind and "(70 descriptions)" in blind and "at commit `def`." in blind
+    assert "| action | 31.5 | 30 to 32 | 4.5 |" in blind and "31.5" not in training and "blind" not in training
     for key in ("decode_contrast", "decode_num_beams"):  # the first was chosen after the training
         assert f"`{key}` {config[key]}" in results
     assert "Measured by `python tools/blind.py --out DIR` at commit `abc`." in results

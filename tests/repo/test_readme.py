@@ -15,6 +15,8 @@ from sources import ROOT
 sys.path.insert(0, str(ROOT / "tools"))
 readme_numbers: Any = importlib.import_module("readme_numbers")
 
+TOLD = {"first seed": "900301", "films": "20", "preset": "clear", "model": "0123456789abcdef0123", "commit": "abc",
+        "command": "python tools/blind.py --out DIR"}  # fmt: skip
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 
@@ -29,15 +31,19 @@ def test_no_figure_stands_outside_the_markers() -> None:
 
 
 def test_rendering_fills_figures_and_intervals() -> None:
-    record = {
-        "stage": "stage2", "commit": "abc", "seed": 1, "data": "d", "wall_s": 120.0, "hardware": {"cores": 2},
-        "metrics": {"cider": {"value": 0.5, "low": 0.4, "high": 0.6}, "slots": {"action": 0.25}, "kind": "text"},
-    }  # fmt: skip
+    clear = {"ads": 3, "cider": {"value": 0.5, "low": 0.4, "high": 0.6}, "cider, chance": 0.125,
+             "black pictures": {"action": {"value": 2.9, "low": 2.0, "high": 3.0}}, "provenance": TOLD}  # fmt: skip
+    crowded = {"ads": 4, "cider": {"value": 999.7, "low": 1, "high": 2}, "provenance": {**TOLD, "preset": "crowded"}}
+    record = {"stage": "stage2", "commit": "abc", "seed": 1, "data": "d", "wall_s": 120.0, "hardware": {"cores": 2},
+              "metrics": {"end": {"loss": 7.5}, "blind": clear, "blind crowded": crowded}}  # fmt: skip
     text = "a\n<!-- run-record:metrics -->\nold\n<!-- /run-record -->\n<!-- run-record:run -->\n<!-- /run-record -->\n"
     new = readme_numbers.render(text, record)
-    assert "| cider | 0.5 [0.4, 0.6] |" in new and "| slots, action | 0.25 |" in new and "kind" not in new
+    assert "| figure | `clear` films [95 %] | by chance | `crowded` films [95 %] | by chance |\n| --- | --- |" in new
+    assert "| ads | 3 |  | 4 |  |" in new and "| cider | 0.5 [0.4, 0.6] | 0.125 | 1,000 [1, 2] |  |" in new
+    assert "| black pictures, action | 2.9 [2, 3] |  |  |  |" in new and "7.5" not in new  # of training: the card's
     assert "2 minutes on cores 2" in new and "old" not in new
-    assert readme_numbers.NOTHING in readme_numbers.render(text, None)
+    for nothing in (None, {**record, "metrics": {"end": {"loss": 7.5}}}):
+        assert readme_numbers.section("metrics", nothing) == f"{readme_numbers.NOTHING}\n"
     assert readme_numbers.render(new, record) == new
 
 
@@ -66,14 +72,7 @@ START, END = "<!-- run-record:metrics -->\n", "<!-- /run-record -->\n"
 )
 def test_a_marker_that_would_go_stale_or_take_prose_is_refused(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        readme_numbers.render(text, {"metrics": {"a": 1}})
-
-
-@pytest.mark.parametrize(
-    ("value", "written"), [(999.7, "1,000"), (-999.5, "-1,000"), (999.4, "999"), (1e3, "1,000"), (999, "999")]
-)
-def test_no_figure_is_written_as_a_power_of_ten(value: float, written: str) -> None:
-    assert list(readme_numbers.rows({"a": value})) == [("a", written)]
+        readme_numbers.render(text, {"metrics": {"blind": {"a": 1}}})
 
 
 def test_only_a_known_command_line_writes(
@@ -95,12 +94,10 @@ def test_only_a_known_command_line_writes(
 
 
 def test_the_run_says_where_blind_figures_come_from_if_the_record_does() -> None:
-    told = {"first seed": "900301", "films": "20", "preset": "clear", "model": "0123456789abcdef0123", "commit": "abc",
-            "command": "python tools/blind.py --out DIR"}  # fmt: skip
     record: dict[str, Any] = {"stage": "s", "commit": "c", "seed": 1, "data": "d", "wall_s": 60.0, "hardware": {}}
     without = readme_numbers.section("run", {**record, "metrics": {"loss": 1.0, "blind": {"ads": 3}}})
     assert "blind" not in without
-    metrics = {"blind": {"ads": 3, "provenance": told}, "blind crowded": {"provenance": {**told, "preset": "crowded"}}}
+    metrics = {"blind": {"ads": 3, "provenance": TOLD}, "blind crowded": {"provenance": {**TOLD, "preset": "crowded"}}}
     new = readme_numbers.section("run", {**record, "metrics": metrics})
     assert new.startswith(without)
     assert (
