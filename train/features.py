@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -328,7 +328,7 @@ class FeatureCache:
 
     Args:
         folder: the folder.
-        tower: hash of the tower that will be used; None: not checked.
+        towers: hashes of the tower that will be used, one of which must have made the cache; none: not checked.
 
     Attributes:
         frames: (clips, T, C) float16, memory-mapped.
@@ -342,14 +342,15 @@ class FeatureCache:
         ValueError: the cache is not complete or was made by another tower.
     """
 
-    def __init__(self, folder: str | Path, tower: str | None = None) -> None:
+    def __init__(self, folder: str | Path, towers: Collection[str] = ()) -> None:
         folder = Path(folder)
         if not (folder / META).is_file():
             raise ValueError(f"{folder} holds no complete cache ({META} missing); run train/features.py for it")
         self.meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-        if tower is not None and tower != self.meta["tower"]:
+        if towers and self.meta["tower"] not in towers:
+            expected = " or ".join(tower[:12] for tower in towers)
             raise ValueError(
-                f"{folder} was made by tower {self.meta['tower'][:12]}, expected {tower[:12]}; encode the films again"
+                f"{folder} was made by tower {self.meta['tower'][:12]}, expected {expected}; encode the films again"
             )
         tensors = mapped_tensors(folder / FEATURES)
         self.frames, self.faces, self.sides = tensors["frames"], tensors["faces"], tensors.get("sides")
@@ -361,6 +362,16 @@ class FeatureCache:
     def film_faces(self, row: dict[str, Any]) -> Tensor:
         """Portraits (cast, C) float32 of a row's film."""
         return self.faces[row["face_offset"] : row["face_offset"] + len(row["names"])].float()
+
+
+def cache_of(model: Any, folder: str | Path) -> FeatureCache:
+    """The cache that a trained model describes: made by its tower as it was trained, or as it is stored, rounded.
+
+    Raises:
+        ValueError: another tower's; see `FeatureCache`.
+    """
+    stored = weights_sha256(model.vision_tower)
+    return FeatureCache(folder, sorted({model.config.vision_sha256 or stored, stored}))
 
 
 def main() -> None:

@@ -148,12 +148,11 @@ def real_row(model_folder: str, features: str, film: str | None, window: int) ->
     Raises:
         ValueError: no such film or window, or the cache is another tower's.
     """
-    from modeling_distinctad.towers_distinctad import weights_sha256
-    from train.features import FeatureCache
+    from train.features import cache_of
     from train.predict import load_pipeline
 
     model = load_pipeline(model_folder, "cpu").model
-    cache = FeatureCache(features, model.config.vision_sha256 or weights_sha256(model.vision_tower))
+    cache = cache_of(model, features)
     name = film or next(iter(cache.films))
     size = model.config.window_size
     members = cache.films.get(name, [])[window * size : (window + 1) * size]

@@ -251,14 +251,13 @@ def predict_cache(pipe: Any, folder: Path, split: str, out: Path, options: dict[
     Raises:
         ValueError: the cache is another tower's, holds no such split, or no times.
     """
-    from modeling_distinctad.towers_distinctad import weights_sha256
     from train.collators import WindowCollator, WindowOptions, consecutive_windows
     from train.describe_cache import describe_windows
-    from train.features import FeatureCache
+    from train.features import cache_of
     from train.listed_people import tell_people
 
     model, processor, group = pipe.model, pipe.processor, options["window_group"]
-    cache = FeatureCache(folder, model.config.vision_sha256 or weights_sha256(model.vision_tower))
+    cache = cache_of(model, folder)
     films = [film for film, rows in cache.films.items() if cache.rows[rows[0]].get("split") == split]
     if not films or "start_s" not in cache.rows[cache.films[films[0]][0]]:
         raise ValueError(f"{folder} holds no rows with times of split {split!r}; make it with train/set_features.py")

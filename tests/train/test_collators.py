@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from datasets_scripts.pocket.story import make_film
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
+from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.collators import (
     ClipCollator,
     WindowCollator,
@@ -25,6 +27,7 @@ from train.features import (
     FeatureArguments,
     FeatureCache,
     build_cache,
+    cache_of,
     chunk_path,
     join_chunks,
     load_images,
@@ -85,7 +88,7 @@ def test_a_cache_resumes_and_refuses_another_tower(
     assert part.stat().st_mtime_ns == stamp and list(cache.films) == ["2", "3"]
     assert torch.equal(cache.frames[cache.films["2"]], whole.frames[whole.films["2"]])
     with pytest.raises(ValueError, match="another|made by tower"):
-        FeatureCache(tmp_path, tower="0" * 64)
+        FeatureCache(tmp_path, ["0" * 64])
     monkeypatch.setattr("train.features.brush", lambda: "0" * 16)  # as if films were drawn otherwise since
     build_cache(arguments, str(tmp_path))
     assert len(list(tmp_path.glob("parts_*"))) == 2
@@ -342,3 +345,17 @@ def test_a_cache_is_replaced_whole_or_not_at_all(
         join_chunks(folder, [chunk], dict(old.meta))
     with pytest.raises(ValueError, match="no complete cache"):
         FeatureCache(folder)
+
+
+def test_a_model_takes_features_of_its_tower_as_trained_or_as_stored(towers: dict[str, str], features: Path) -> None:
+    def model(tower: Any, trained: str | None) -> Any:
+        return SimpleNamespace(vision_tower=tower, config=SimpleNamespace(vision_sha256=trained))
+
+    tower, rounded = load_vision(towers["clip"]), load_vision(towers["clip"]).bfloat16()
+    made, stored = weights_sha256(tower), weights_sha256(rounded)
+    assert FeatureCache(features).meta["tower"] == made != stored
+    for fits in (model(rounded, made), model(tower, None), model(tower, stored)):  # the last: encoded by what is stored
+        assert cache_of(fits, features).films
+    for trained in (None, stored):
+        with pytest.raises(ValueError, match=f"made by tower {made[:12]}, expected {stored[:12]}; encode"):
+            cache_of(model(rounded, trained), features)

@@ -78,4 +78,4 @@ def test_no_model_that_describes_films_is_trained_on_them(towers: dict[str, str]
 
     build_cache(FeatureArguments(clip=towers["clip"], seeds="3", eyes="true"), str(tmp_path))
     with pytest.raises(ValueError, match="made by tower"):
-        FeatureCache(tmp_path, tower=weights_sha256(load_vision(towers["clip"])))
+        FeatureCache(tmp_path, [weights_sha256(load_vision(towers["clip"]))])
