@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Export = Literal["text", "all"]
 
-CANDIDATES = 4  # on 18 films halves what descriptions repeat and changes little else (docs/LOG.md, 2026-11-28)
+CANDIDATES = 4  # on 18 films a third less of repeated words, distinctive words 1 to 2 points less precise (docs/LOG.md)
 FOR_ALL = ("voice", "duck", "candidates")  # options of command lines that only --export all reads
 TEXT_FILES = ("descriptions.dapt.xml", "transcript.txt", "script-for-narrator.txt", "player.html")
 MEDIA_FILES = ("narration.wav", "mix.wav", "described.mp4", "extended.mp4")

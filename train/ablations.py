@@ -174,6 +174,8 @@ def settings_of(asked: AblationArguments, run: RunArguments) -> dict[str, Any]:
         settings.pop(left)  # decide which runs there are and where
     if asked.source == "pocket":
         settings["inputs"] = inputs_of(asked)
+        if len(numbers(asked.learning_rates)) > 1:
+            settings["validation_loss"] = "of tokens"  # of windows before
         if not run.bf16:
             settings["bf16"] = False  # said only then: records of before it was said are of bfloat16
     if not asked.search_steps:

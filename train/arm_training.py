@@ -77,8 +77,8 @@ def search(
         search_steps: of each training that chooses; 0: `steps`, and the chosen one is the model.
 
     Returns:
-        The best model, and its learning_rate, validation and final loss; of several, validation_RATE of each too, so
-        that a reader sees whether the best lies at an edge.
+        The best model, and its learning_rate, validation and final loss; of several, validation_RATE of each that
+        did not diverge too, so that a reader sees whether the best lies at an edge.
 
     Raises:
         ValueError: no learning rate, or none with a finite loss.
@@ -95,12 +95,14 @@ def search(
         model = build()
         loss = fit(model, batch_of, steps, rate, bf16=bf16)
         value = validate(model) if len(learning_rates) > 1 else 0.0
+        if not math.isfinite(loss + value):
+            continue
         tried[f"validation_{rate:g}"] = value
-        if math.isfinite(loss + value) and (best is None or value > best[1]["validation"]):
+        if best is None or value > best[1]["validation"]:
             best = model, {"learning_rate": rate, "validation": value, "training_loss": loss}
     if best is None:
         raise ValueError(f"no finite loss with the learning rates {list(learning_rates)}; expected one; lower them")
-    return best if len(tried) == 1 else (best[0], best[1] | tried)
+    return best if len(learning_rates) == 1 else (best[0], best[1] | tried)
 
 
 def numbers(text: str) -> list[float]:

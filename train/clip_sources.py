@@ -36,6 +36,7 @@ def build_source(
     workers: int = 0,
     frames_fps: float | None = None,
     frame_sampling: str = "midpoint",
+    check: bool = True,
     progress: bool = True,
 ) -> ClipSource:
     """Make a source of clips; with a cache every clip is decoded once now, and the bad ones are left out on all ranks.
@@ -54,6 +55,7 @@ def build_source(
         workers: processes of the first pass.
         frames_fps: frames a second of the folders, for "frames" rows without frame numbers.
         frame_sampling: where the frames of a clip of "videos" stand, see `VideoSource`.
+        check: make that first pass now; False: the caller does, by `check_all`.
         progress: show a bar during the first pass.
 
     Returns:
@@ -79,6 +81,6 @@ def build_source(
         source = VideoSource(*own, frame_sampling) if kind == "videos" else FrameFolderSource(*own, frames_fps)
     if not len(source):
         raise ValueError(f"{path}: not one clip is left; expected some; {source.failures.log} says why")
-    if store is not None:
+    if check and store is not None:
         source.check_all(workers, progress)
     return source

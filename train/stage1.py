@@ -174,7 +174,7 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
         build_source(
             arguments.source, path, processor, cache=arguments.frame_cache or None, workers=arguments.workers,
             cache_bytes=room, max_failed_share=arguments.max_failed_share, log=folder / f"failed_{name}.jsonl",
-            root=arguments.root, frames_fps=arguments.frames_fps, frame_sampling=mode,
+            root=arguments.root, frames_fps=arguments.frames_fps, frame_sampling=mode, check=False,
         )
         for name, path, mode in (
             ("clips", arguments.clips, arguments.frame_sampling),
@@ -182,7 +182,10 @@ def build_data(arguments: Stage1Arguments, processor: DistinctADProcessor, folde
         )
     )  # fmt: skip
     named = [{source.named_film(i) for i in range(len(source))} - {""} for source in (first, second)]
-    refuse_overlap(clips=named[0], held_out=named[1])
+    refuse_overlap(clips=named[0], held_out=named[1])  # before hours of decoding
+    if arguments.frame_cache:
+        first.check_all(arguments.workers)
+        second.check_all(arguments.workers)
     return first, second
 
 

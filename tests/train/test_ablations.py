@@ -150,7 +150,8 @@ def test_a_rate_that_diverges_never_wins() -> None:
 
     fine, broken = (lambda step, v=v: {"factor": torch.tensor(v)} for v in (1.0, float("nan")))
     validations = iter((float("nan"), 0.5))
-    assert search(Line, fine, 1, [0.1, 0.2], lambda m: next(validations))[1]["learning_rate"] == 0.2
+    chosen = search(Line, fine, 1, [0.1, 0.2], lambda m: next(validations))[1]
+    assert chosen["learning_rate"] == 0.2 and "validation_0.1" not in chosen and chosen["validation_0.2"] == 0.5
     for rates in ([0.1], [0.1, 0.2]):
         with pytest.raises(ValueError, match="no finite loss"):
             search(Line, broken, 1, rates, lambda m: 0.0)
@@ -286,6 +287,13 @@ def test_runs_in_another_precision_are_others_and_older_records_stay_valid(monke
         for bf16 in (True, False)
     )
     assert full == {**half, "bf16": False} and "bf16" not in half
+    one, two = (
+        ablations.settings_of(
+            ablations.AblationArguments(source="pocket", learning_rates=rates), RunArguments(output_dir="x")
+        )
+        for rates in ("0.001", "0.001,0.003")
+    )
+    assert two["validation_loss"] == "of tokens" and "validation_loss" not in one  # what chose the rate, if any did
 
 
 def test_controls_change_order_or_neighbours_and_lose_no_clip() -> None:

@@ -24,7 +24,7 @@ from clip_films import jpeg, rows_of, write_film, write_rows
 from benchmarks.loader import loader_rate, plain_processor
 from modeling_distinctad.video_distinctad import frame_times, read_frames
 from train import clip_files, clip_items
-from train.clip_items import ClipError, Failures, TooManyFailures
+from train.clip_items import ClipError, ClipSource, Failures, TooManyFailures
 from train.clip_sources import KINDS, build_source
 from train.frame_cache import FrameCache
 from train.frame_squares import to_squares
@@ -282,12 +282,20 @@ def test_frame_numbers_choose_every_second_of_sixteen(processor: Any, tmp_path: 
     assert shades(timed[0], processor) == [50, 60, 80, 90]
 
 
-def test_stage1_takes_frames_from_a_folder_of_its_own(processor: Any, tmp_path: Path) -> None:
+def test_stage1_takes_frames_from_a_folder_of_its_own(
+    processor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder_of_frames(tmp_path / "root")
     for name in ("train", "test", "again"):
         (tmp_path / name).mkdir()
         write_rows(tmp_path / name, rows_of("frames/clip_01", [(1.0, 3.0)], film="g" if name == "test" else "f"))
-    asked: dict[str, Any] = {"source": "frames", "clips": str(tmp_path / "train"), "held_out": str(tmp_path / "test")}
+    asked: dict[str, Any] = {"source": "frames", "clips": str(tmp_path / "train"), "held_out": str(tmp_path / "test"),
+                             "frame_cache": str(tmp_path / "cache")}  # fmt: skip
+    decoded: list[int] = []
+    check = ClipSource.check_all
+    monkeypatch.setattr(
+        ClipSource, "check_all", lambda source, *how: (decoded.append(len(source)), check(source, *how))
+    )
     data, pool = build_data(
         Stage1Arguments(**asked, root=str(tmp_path / "root"), frames_fps=3.0), processor, tmp_path / "run"
     )
@@ -295,6 +303,7 @@ def test_stage1_takes_frames_from_a_folder_of_its_own(processor: Any, tmp_path: 
     seen = Stage1Arguments(**asked | {"held_out": str(tmp_path / "again")}, root=str(tmp_path / "root"), frames_fps=3.0)
     with pytest.raises(ValueError, match="film f is in both clips and held_out"):
         build_data(seen, processor, tmp_path / "run")
+    assert decoded == [1, 1]  # of the first call: the second is refused before clips are decoded
 
 
 def test_missing_frames_are_not_replaced(processor: Any, tmp_path: Path) -> None:
