@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -19,6 +20,7 @@ import numpy as np
 from datasets_scripts.one_writer import lock_file
 
 CACHE_BYTES = 50 * 10**9  # what a run may keep, unless told otherwise
+_LEFT_S = 3600.0  # a part is written in a moment: one so old is a killed process's
 _USAGE, _CHECKED = "usage.txt", "checked.txt"
 
 
@@ -120,9 +122,19 @@ class FrameCache:
             file.writelines(f"{key}\n" for key in keys)
 
     def recount(self) -> int:
-        """Count the bytes that lie there (a killed process may have reserved more) and return them."""
+        """Count the bytes that lie there (a killed process may have reserved more) and return them.
+
+        Parts that were left long ago are removed; younger ones count, for somebody may be writing them.
+        """
+        used, old = 0, time.time() - _LEFT_S
         with self._locked() as file:
-            used = sum(entry.stat().st_size for entry in self.folder.glob("??/*.npy"))
+            for entry in (*self.folder.glob("??/*.npy"), *self.folder.glob("??/.*.part")):
+                with contextlib.suppress(FileNotFoundError):  # renamed or removed meanwhile
+                    about = entry.stat()
+                    if entry.suffix == ".part" and about.st_mtime < old:
+                        entry.unlink()
+                    else:
+                        used += about.st_size
             self._note(file, used)
         return used
 

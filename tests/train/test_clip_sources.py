@@ -362,31 +362,6 @@ def test_loader_rate_delivers_every_frame(film: Path, processor: Any, monkeypatc
         loader_rate(film, [], 0, processor)
 
 
-def test_the_cache_keeps_its_bound(tmp_path: Path) -> None:
-    frames = np.zeros((2, 4, 4, 3), np.uint8)
-    entry = frames.nbytes + 128
-    cache, other = FrameCache(tmp_path, 2 * entry), FrameCache(tmp_path, 2 * entry)
-    keys = [FrameCache.key("clip", i) for i in range(4)]
-    assert cache.put(keys[0], frames) and cache.put(keys[0], frames) and other.put(keys[1], frames + 1)
-    assert not cache.put(keys[2], frames) and not other.put(keys[3], frames)  # the bound is over both
-    assert keys[1] in cache and np.array_equal(cache.get(keys[1]), frames + 1) and cache.get(keys[2]) is None
-    cache.path(keys[0]).write_bytes(b"\x93NUMPY damaged")
-    assert cache.get(keys[0]) is None and keys[0] not in cache
-    assert FrameCache(tmp_path, 2 * entry).put(keys[2], frames)  # opened anew, it has counted what is there
-
-
-def test_the_cache_reads_no_pickles(tmp_path: Path) -> None:
-    cache = FrameCache(tmp_path, 10**6)
-    key = FrameCache.key("evil")
-    cache.path(key).parent.mkdir()
-    np.save(cache.path(key), np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    assert cache.get(key) is None and key not in cache
-    np.save(cache.path(key), np.zeros((2, 2), np.float32))
-    assert cache.get(key) is None
-    with pytest.raises(ValueError, match="expected 0 or more"):
-        FrameCache(tmp_path, -1)
-
-
 def test_a_full_cache_only_decodes_again(film: Path, processor: Any, tmp_path: Path) -> None:
     rows = rows_of(film.name, SPANS)
     source = build(film, processor, rows=rows, cache=tmp_path / "cache", cache_bytes=4 * 16 * 16 * 3 + 128)
