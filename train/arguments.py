@@ -20,6 +20,7 @@ from yaml.constructor import ConstructorError
 
 T = TypeVar("T")
 CONFIGURATION = "run_configuration.json"
+LONGEST_WAIT_S = 86_400  # of ranks for the one that decodes every clip once, or reads and fingerprints a large model
 SAME_WEIGHTS = frozenset({
     "output_dir", "save_steps", "logging_steps", "use_cpu", "dataloader_workers", "workers", "dry_run", "chunk_size",
     "language_chunk", "gradient_checkpointing", "activation_checkpointing", "compile_layers", "attention",
@@ -199,7 +200,11 @@ def training_arguments(run: RunArguments, **more: Any) -> TrainingArguments:
         report_to=[],
         dataloader_drop_last=True,
         ddp_find_unused_parameters=False,
+        ddp_timeout=LONGEST_WAIT_S,
     )
+    if run.use_cpu and int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.distributed.is_initialized():
+        # transformers hands the timeout to ranks on accelerators only
+        torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(seconds=LONGEST_WAIT_S))
     made = TrainingArguments(**{**settings, **more})
     tell_slow_bf16(made.bf16, made.use_cpu)
     if made.n_gpu > 1:

@@ -48,7 +48,6 @@ from train.text_cache import CachedTextCollator, TextBatch, build_text_cache
 __all__ = ["ClipDataset", "Stage1Arguments", "Stage1Model", "Stage1Trainer", "train"]
 
 TRAINED = ("vision_model.", "visual_projection.")
-FIRST_PASS_S = 86_400  # how long ranks wait for the one that decodes every clip once
 
 
 @dataclass
@@ -341,7 +340,7 @@ def train(arguments: Stage1Arguments, run: RunArguments) -> dict[str, Any]:
     model, collator = Stage1Model(clip), ClipCollator(tokenizer)
     settings = training_arguments(
         run, num_train_epochs=arguments.epochs, max_steps=arguments.max_steps, optim="adamw_torch", weight_decay=0.0,
-        dataloader_num_workers=arguments.workers or run.dataloader_workers, ddp_timeout=FIRST_PASS_S,
+        dataloader_num_workers=arguments.workers or run.dataloader_workers,
     )  # fmt: skip  # AdamW without decay is Adam
     clip.to(settings.device)  # texts and the first retrieval run there too
     with settings.main_process_first(local=False, desc="preparing clips and texts"):

@@ -18,7 +18,7 @@ import killed_runs
 from killed_runs import Moment
 
 from train import stage2, stage2_trainer
-from train.arguments import RunArguments
+from train.arguments import RunArguments, training_arguments
 from train.collators import WindowCollator, scheduled_windows
 from train.features import FeatureCache
 from train.stage2 import Stage2Arguments, build_model, build_processor
@@ -91,9 +91,11 @@ def sharded(clip: str, language: str, features: str) -> dict[str, Any]:
 
 def ranks(clip: str, language: str, features: str, out: Path) -> None:
     """Both checks on two ranks; `train` itself ends the process group."""
-    distributed.init_process_group("gloo")
+    training_arguments(run(out / "two", batch=1))  # opens the group as a training's command does
     world, rank = distributed.get_world_size(), distributed.get_rank()
-    found = {"sharded": sharded(clip, language, features)}
+    group: Any = distributed.group.WORLD
+    waits = group._get_backend(torch.device("cpu")).options._timeout
+    found: dict[str, Any] = {"sharded": sharded(clip, language, features), "wait_s": waits.total_seconds()}
     worlds: list[int] = []
     compute = stage2_trainer.Stage2Trainer.compute_loss
 

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tiny_stage2 import arguments, losses, run
 
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
+from train.arguments import RunArguments
 from train.collators import WindowCollator, consecutive_windows, scheduled_windows
 from train.features import FeatureCache
 from train.stage2 import (
@@ -66,6 +68,20 @@ def test_a_run_that_ended_before_it_was_saved_learns_no_more(
     train(arguments(towers, features), run(folder))
     ours, theirs = (load_file(f / "model.safetensors") for f in (folder, trained))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs) and losses(folder) == losses(trained)
+
+
+def test_what_is_learnt_is_measured_alike_before_after_and_resumed(
+    towers: dict[str, str], features: Path, tmp_path: Path
+) -> None:
+    def half(name: str) -> RunArguments:
+        return replace(run(tmp_path / name), bf16=True)
+
+    asked = arguments(towers, features, max_steps=1, warmup_share=0.0)
+    told = train(asked, half("whole"))
+    shutil.copytree(tmp_path / "whole.training", tmp_path / "again.training")  # killed after its last step
+    assert train(asked, half("again")) == told  # accelerate's autocast lasted beyond the training
+    still = train(asked, replace(half("still"), learning_rate=1e-12))
+    assert still["end"]["loss"] == pytest.approx(still["start"]["loss"], abs=2e-4) and told["end"] != still["end"]
 
 
 def test_another_configuration_never_goes_on_from_these_checkpoints(

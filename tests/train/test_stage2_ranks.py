@@ -21,6 +21,7 @@ import killed_runs
 import stage2_process
 from conftest import tiny_tokenizer
 
+from train.arguments import LONGEST_WAIT_S
 from train.stage2 import train
 
 SCRIPT = Path(stage2_process.__file__)
@@ -43,6 +44,7 @@ def test_two_ranks_train_as_one_and_shards_compute_the_same(
     how = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0", "--standalone"]
     found = launch(how, "ranks", towers, features, tmp_path)
     assert found["worlds"] == {"asked": 2, "trained": [2]}
+    assert found["wait_s"] == LONGEST_WAIT_S  # one rank may read and fingerprint a large model while the other waits
     sharded = found["sharded"]
     assert sharded["dtensors"] and sharded["local"] < 0.6 * sharded["all"]
     assert sharded["loss"] == pytest.approx(sharded["expected"], rel=1e-5) and sharded["worst"] < 1e-3
