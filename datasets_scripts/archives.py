@@ -13,7 +13,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from datasets_scripts.repairs import short
 
@@ -21,9 +21,10 @@ MAX_MEMBER = 64 << 20  # bytes; a 3 fps frame of TV-AD has about 0.03 of a MiB
 MAX_MEMBERS = 200_000
 MAX_NAME = 1 << 16  # bytes of a long name or of pax headers
 MAX_RATIO = 200  # a picture or table does not compress by more; a bomb does
+_PIECE = 1 << 20  # bytes read at once of what fills a tar up; mostly there are under 10 KiB
 
 BROKEN = (
-    OSError, EOFError, KeyError, ValueError, OverflowError, RuntimeError, NotImplementedError, struct.error,
+    OSError, EOFError, LookupError, ValueError, OverflowError, RuntimeError, NotImplementedError, struct.error,
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 """What the standard library raises on damaged headers and data."""
@@ -76,36 +77,52 @@ class TarIndex:
     Args:
         path: the file.
         within: where in the file the tar begins and ends, bytes; None: the file is the tar.
+        name: what messages call it; "": by the file's name.
 
     Attributes:
         names: the plain files in it.
 
     Raises:
-        ArchiveError: no such file, no tar, or a member as above.
+        ArchiveError: no such file, no tar, one that is cut off or holds more than zeros after its end, or a member as
+            above.
     """
 
-    def __init__(self, path: Path, within: tuple[int, int] | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path, within: tuple[int, int] | None = None, name: str = "") -> None:
+        self.path, self._name = path, name or path.name
         self._places: dict[str, tuple[int, int]] = {}
         first, end = within or (0, None)
+        at = first
         try:
             with path.open("rb") as file:
                 file.seek(first)
                 with tarfile.open(fileobj=file, mode="r:", tarinfo=_Header) as tar:
                     for count, member in enumerate(tar):
+                        if end is not None and member.offset >= end:  # the next one of the tar around this one
+                            break
                         if count >= MAX_MEMBERS:
-                            raise ArchiveError(f"{path.name} has over {MAX_MEMBERS} members; split it")
+                            raise ArchiveError(f"{self._name} has over {MAX_MEMBERS} members; split it")
                         self._add(member, end)
-                    # tarfile takes a damaged header for the end, and would lose what comes after it unsaid.
-                    file.seek(tar.offset)
-                    rest = file.read(512)
-                    if rest.strip(b"\0") or (end is not None and tar.offset + 512 > end):
-                        raise ArchiveError(f"{path.name} has a damaged header or a tar that is cut off; fetch it again")
+                        at = tar.offset
+                    if end is not None and (at > end or first == end):
+                        raise ArchiveError(f"{self._name} is cut off; expected a whole tar; fetch it again")
+                    self._check_rest(file, first, at, end)
         except ArchiveError:
             raise
         except BROKEN as error:
-            raise ArchiveError(f"{path.name} is no plain tar ({short(str(error))}); fetch it again") from error
+            raise ArchiveError(f"{self._name} is no plain tar ({short(str(error))}); fetch it again") from error
         self.names = list(self._places)
+
+    def _check_rest(self, file: BinaryIO, first: int, at: int, end: int | None) -> None:
+        """Refuse all but zeros from `at` on: tarfile takes damage for the end, and would lose what follows unsaid."""
+        ended = file.seek(at)
+        while rest := file.read(_PIECE if end is None else min(_PIECE, end - at)):
+            if rest.strip(b"\0"):
+                byte = at - first + len(rest) - len(rest.lstrip(b"\0"))
+                raise ArchiveError(
+                    f"{self._name} is damaged at byte {byte}; expected a header at {ended - first} or zeros alone from "
+                    "there on; fetch it again"
+                )
+            at += len(rest)
 
     def _add(self, member: tarfile.TarInfo, end: int | None) -> None:
         name = check_member(member.name)
@@ -124,7 +141,7 @@ class TarIndex:
             ArchiveError: no such member, or it is no plain tar, whole to its end.
         """
         first, size = self._place(name)
-        return TarIndex(self.path, (first, first + size))
+        return TarIndex(self.path, (first, first + size), f"{short(name)} of {self._name}")
 
     def read(self, name: str) -> bytes:
         """The bytes of a member.
@@ -139,13 +156,13 @@ class TarIndex:
             file.seek(offset)
             raw = file.read(size)
         if len(raw) < size:
-            raise ArchiveError(f"{self.path.name} breaks off in {short(name)}; fetch it again")
+            raise ArchiveError(f"{self._name} breaks off in {short(name)}; fetch it again")
         return raw
 
     def _place(self, name: str) -> tuple[int, int]:
         """Where a member's bytes begin, and how many there are."""
         if name not in self._places:
-            raise ArchiveError(f"{self.path.name} has no member {short(name)}; expected one of {len(self.names)}")
+            raise ArchiveError(f"{self._name} has no member {short(name)}; expected one of {len(self.names)}")
         return self._places[name]
 
 

@@ -216,17 +216,18 @@ def _clips(shard: Path, key: str, members: Mapping[str, str], tar: TarIndex) -> 
             raise ClipError("its json is no object with a text, or with some under 'ads'")
     except (ValueError, RecursionError) as error:
         return [TarClip(shard, key, problem=" ".join(str(error).split()))]
-    shared = "tar" in members and len(ads) > 1 and not any(kind in VIDEOS for kind in members)
-    return [_clip(shard, key, number, row, shared) for number, row in enumerate(ads)]
+    of_tar = len(ads) if "tar" in members and not any(kind in VIDEOS for kind in members) else 0
+    return [_clip(shard, key, number, row, of_tar) for number, row in enumerate(ads)]
 
 
-def _clip(shard: Path, key: str, number: int, row: Any, shared: bool = False) -> TarClip:
-    """One AD; `shared`: it shares a tar of frames with others, so it must say which are its own."""
+def _clip(shard: Path, key: str, number: int, row: Any, of_tar: int = 0) -> TarClip:
+    """One AD; `of_tar`: how many have their frames in the sample's tar: of several, each must say which are its own."""
     try:
         if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not row["text"].strip():
             raise ClipError("has no text; expected 'text' in KEY.json, or KEY.txt")
-        span, numbers = interval_of(row), _numbers_of(row)
-        if shared and not numbers:
+        # Pictures and videos have no numbers: a row from elsewhere may list those of other frames.
+        span, numbers = interval_of(row), _numbers_of(row) if of_tar else ()
+        if of_tar > 1 and not numbers:
             raise ClipError("has no frame_numbers; expected those of its own frames in a tar that several ADs share")
         return TarClip(shard, key, number, row["text"].strip(), str(row.get("film") or ""), span, numbers)
     except ClipError as error:

@@ -21,8 +21,9 @@ from PIL import Image
 from datasets_scripts.archives import MAX_MEMBER, ArchiveError, TarIndex, read_zip_member
 from datasets_scripts.banks import read_bank
 from datasets_scripts.checks import check_file
-from datasets_scripts.frames import FilmFeatures, FrameError, read_picture
+from datasets_scripts.frames import FilmFeatures, FrameError, read_picture, row_frames
 from datasets_scripts.mad_features import FeatureError
+from datasets_scripts.schema import ADRow, Provenance
 from datasets_scripts.stream import ADStream, StreamError
 from datasets_scripts.tables import TableError
 
@@ -33,6 +34,20 @@ def flipped(raw: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.choice([1, 2, 5, 30])):
         damaged[rng.randrange(len(damaged))] = rng.randrange(256)
     return bytes(damaged[: rng.randrange(len(damaged))] if rng.random() < 0.2 else damaged)
+
+
+def tar(members: dict[str, bytes]) -> bytes:
+    """A tar of name -> bytes."""
+    with tarfile.open(fileobj=(file := io.BytesIO()), mode="w") as made:
+        for name, data in members.items():
+            (info := tarfile.TarInfo(name)).size = len(data)
+            made.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+def holed(raw: bytes, first: int, size: int = 512) -> bytes:
+    """`raw` with zeros in place of some bytes."""
+    return raw[:first] + bytes(size) + raw[first + size :]
 
 
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "a\\b", "c:x"])
@@ -124,19 +139,48 @@ def test_headers_that_lie_are_refused_before_tarfile_follows_them(tmp_path: Path
     assert len(TarIndex(path).names) == 3
 
 
-def test_a_tar_in_a_tar_is_read_where_it_lies_and_held_to_the_same_rules(tmp_path: Path) -> None:
-    def tar(members: dict[str, bytes]) -> bytes:
-        with tarfile.open(fileobj=(file := io.BytesIO()), mode="w") as made:
-            for name, data in members.items():
-                (info := tarfile.TarInfo(name)).size = len(data)
-                made.addfile(info, io.BytesIO(data))
-        return file.getvalue()
+def test_zeros_in_the_middle_of_a_tar_are_not_its_end(tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "JPEG")
+    path, raw = tmp_path / "v.tar", tar({f"v/{n:05d}.jpg": picture.getvalue() for n in range(1, 7)})
+    row = ADRow("v", "v", 0, 0.0, 1.0, "A.", (), "v", Provenance("a.csv", 0), frame_numbers=(5, 6))
+    path.write_bytes(raw)
+    assert len(row_frames(row, tmp_path, 2)) == 2
+    fourth = raw.index(b"v/00004.jpg")
+    for size in (512, raw.index(b"v/00006.jpg") - fourth):  # a header, a hole: frame 3 would stand for 5 and 6
+        path.write_bytes(holed(raw, fourth, size))
+        with pytest.raises(FrameError, match=f"v.tar is damaged at byte {fourth + size}"):
+            row_frames(row, tmp_path, 2)
+    path.write_bytes(raw + raw)  # only the first one's members are seen
+    with pytest.raises(ArchiveError, match=f"v.tar is damaged at byte {len(raw)}"):
+        TarIndex(path)
+    path.write_bytes(raw + bytes(3 << 20))
+    assert len(TarIndex(path).names) == 6
+    path.write_bytes(raw + bytes(3 << 20) + b"x")
+    with pytest.raises(ArchiveError, match=f"v.tar is damaged at byte {len(raw) + (3 << 20)}"):
+        TarIndex(path)
 
+
+def test_a_sparse_header_at_the_end_of_a_file_is_no_traceback(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("a")
+    header.type = tarfile.GNUTYPE_SPARSE
+    raw = bytearray(header.tobuf(tarfile.GNU_FORMAT))
+    raw[482] = 1  # says that another block of its map follows
+    raw[148:156] = b" " * 8
+    raw[148:156] = b"%06o\0 " % sum(raw)
+    (tmp_path / "a.tar").write_bytes(raw)
+    with pytest.raises(ArchiveError, match="no plain tar"):
+        TarIndex(tmp_path / "a.tar")
+
+
+def test_a_tar_in_a_tar_is_read_where_it_lies_and_held_to_the_same_rules(tmp_path: Path) -> None:
     inner = tar({"v/00001.jpg": b"one", "v/00002.jpg": b"two" * 400})
-    hostile = {"up.tar": tar({"../x": b""}), "cut.tar": inner[:1024], "part.tar": inner[:2000], "no.tar": b"no tar"}
+    hostile = {"up.tar": tar({"../x": b""}), "part.tar": inner[:2000], "no.tar": b"no tar", "hole.tar": holed(inner, 0)}
     hostile["reach.tar"] = inner[:1536] + bytes(1024)
+    bare = {"bare.tar": inner[:3072], "one.tar": inner[:1024]}  # without zeros at the end, as a file may be
+    cut = {"cut.tar": inner[:3000], "empty.tar": b""}  # 1200 bytes are there, but not what fills their last block
     path = tmp_path / "a.tar"
-    path.write_bytes(tar({"first": b"x", "0.tar": inner, **hostile, "last": b"y" * 9000}))
+    path.write_bytes(tar({"first": b"x", "0.tar": inner, **hostile, **bare, **cut, "last": b"y" * 9000, **bare}))
     outer = TarIndex(path)
     frames = outer.inner("0.tar")
     assert frames.names == ["v/00001.jpg", "v/00002.jpg"] and outer.read("0.tar") == inner
@@ -144,6 +188,18 @@ def test_a_tar_in_a_tar_is_read_where_it_lies_and_held_to_the_same_rules(tmp_pat
     for name in (*hostile, "absent"):
         with pytest.raises(ArchiveError):
             outer.inner(name)
+    for name in cut:
+        with pytest.raises(ArchiveError, match=f"'{name}' of a.tar is cut off"):
+            outer.inner(name)
+    with pytest.raises(ArchiveError, match="'v/00002.jpg' reaches out"):
+        outer.inner("part.tar")
+    with pytest.raises(ArchiveError, match="'hole.tar' of a.tar is damaged at byte 512"):
+        outer.inner("hole.tar")
+    assert [outer.inner(name).names for name in bare] == [frames.names, frames.names[:1]]  # the last: before the zeros
+    path.write_bytes(tar({**bare, "next": b"x"}))
+    assert [TarIndex(path).inner(name).names for name in bare] == [frames.names, frames.names[:1]]
+    path.write_bytes(tar({"one.tar": inner[:1024]})[:1536])  # both without
+    assert TarIndex(path).inner("one.tar").names == frames.names[:1]
     large = tarfile.TarInfo("large.tar")  # frames of a long episode: never read whole
     large.size = MAX_MEMBER + 1
     (tmp_path / "b.tar").write_bytes(large.tobuf() + inner + bytes(MAX_MEMBER))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tarfile
 from pathlib import Path
@@ -81,17 +82,36 @@ def test_frames_in_a_tar_of_their_own(processor: Any, tmp_path: Path, monkeypatc
     members |= {"3.tar": write_tar(tmp_path / "inner", {"note.txt": "x"}).read_bytes(), "3.txt": "None."}
     twice = write_tar(tmp_path / "inner", {"v/00001.png": jpeg(1), "w/00001.png": jpeg(2)}).read_bytes()
     members |= {"4.tar": twice, "4.txt": "Twice."}
+    bare = write_tar(tmp_path / "inner", {"1.png": jpeg(7)}).read_bytes()[:1024]  # no zeros at its end
+    members |= {"5.tar": bare, "5.txt": "Open.", "6.tar": b"", "6.txt": "Empty.", "7.tar": bare[:900], "7.txt": "Part."}
     write_tar(tmp_path / "s.tar", members)
     source = build_source("webdataset", tmp_path / "s.tar", processor, max_failed_share=1, cache=tmp_path / "c")
-    assert source.texts() == ["One.", "Two.", "All."]
-    assert [shades(source[i], processor) for i in (0, 1, 2, 0)] == [
-        [10, 30, 50, 70], [90] * 4, [11, 51, 91, 131], [10, 30, 50, 70],
+    assert source.texts() == ["One.", "Two.", "All.", "Open."]
+    assert [shades(source[i], processor) for i in (0, 1, 2, 0, 3)] == [
+        [10, 30, 50, 70], [90] * 4, [11, 51, 91, 131], [10, 30, 50, 70], [7] * 4,
     ]  # fmt: skip
     said = {failure.row: failure.reason for failure in source.failures.found}
-    expected = {"0 AD 2": "no frame 17", "0 AD 3": "no frame_numbers", "0 AD 4": "no list of", "2": "reaches out"}
-    expected["4"] = "several frames of one number"
-    assert len(said) == 6 and "0 frames" in said["sample 3"]
+    expected = {"0 AD 2": "no frame 17", "0 AD 3": "no frame_numbers", "0 AD 4": "no list of"}
+    expected |= {"4": "several frames of one number"}
+    expected |= {row: f"'{row}.tar' of s.tar is cut off" for row in ("2", "6", "7")}
+    assert len(said) == 8 and "0 frames" in said["sample 3"]
     assert all(reason in said[f"sample {row}"] for row, reason in expected.items())
+
+
+def test_frame_numbers_are_of_frames_in_a_tar_alone(film: Path, processor: Any, tmp_path: Path) -> None:
+    inner = write_tar(tmp_path / "inner", {f"v/{n:05d}.png": jpeg(n) for n in range(1, 5)}).read_bytes()
+    kinds = {"pictures": {"000.png": jpeg(1), "001.png": jpeg(2)}, "video": {"mp4": film.read_bytes(), "tar": inner}}
+    sources = []
+    for text in ({"text": "A."}, {"text": "A.", "frame_numbers": [0, 1]}, {"text": "A.", "frame_numbers": [2, 1]}):
+        members = {f"{key}.{kind}": raw for key, files in kinds.items() for kind, raw in files.items()}
+        write_tar(tmp_path / "s.tar", members | {f"{key}.json": text for key in kinds})
+        os.utime(tmp_path / "s.tar", ns=(1, 1))  # one version of the shard
+        sources.append(build_source("webdataset", tmp_path / "s.tar", processor))
+    for source in sources:
+        assert source.texts() == ["A.", "A."] and not source.failures.found
+        assert [source.about(i) for i in (0, 1)] == [sources[0].about(i) for i in (0, 1)]
+    assert [sources[1].clips[i].numbers for i in (0, 1)] == [(), ()]
+    assert [sources[2].key(i) for i in (0, 1)] == [sources[1].key(i) for i in (0, 1)]
 
 
 def test_pictures_go_by_number_and_workers_agree(processor: Any, tmp_path: Path) -> None:
@@ -178,9 +198,17 @@ def test_a_tar_that_is_cut_off_compressed_or_empty_is_refused(processor: Any, tm
     pairs = [(f"{i}.png", jpeg(i)) if half else (f"{i}.txt", "Text.") for i in range(9) for half in (0, 1)]
     with tarfile.open(write_tar(tmp_path / "pairs.tar", dict(pairs))) as tar:
         between = tar.getmembers()[8].offset  # between two clips: only the missing end tells
-    (tmp_path / "cut.tar").write_bytes((tmp_path / "pairs.tar").read_bytes()[:between])
+    raw = (tmp_path / "pairs.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(raw[:between])
     with pytest.raises(ValueError, match="cut.tar: is cut off"):
         build_source("webdataset", tmp_path / "cut.tar", processor)
+    for hole in (512, 4096):  # zeros in the middle: the clips after them would be lost unseen
+        (tmp_path / "hole.tar").write_bytes(raw[:between] + bytes(hole) + raw[between + hole :])
+        with pytest.raises(ValueError, match=r"hole.tar is damaged at byte \d+"):
+            build_source("webdataset", tmp_path / "hole.tar", processor)
+    (tmp_path / "two.tar").write_bytes(raw + raw)
+    with pytest.raises(ValueError, match=f"two.tar is damaged at byte {len(raw)}"):
+        build_source("webdataset", tmp_path / "two.tar", processor)
     with tarfile.open(tmp_path / "z.tar", "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("a.txt"), io.BytesIO())
     with pytest.raises(ValueError, match="z.tar"):
