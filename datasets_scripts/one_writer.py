@@ -8,16 +8,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 try:
     import fcntl
-except ImportError:  # Windows has no such locks
+except ImportError:  # Windows has locks of its own
     fcntl = None  # type: ignore[assignment]
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)  # file systems that know none: Lustre, NFS
+WAIT_S = 0.1  # between two tries on Windows, which does not wait for as long as it takes
 
 
 class OutputBusy(ValueError):
@@ -29,7 +31,7 @@ def only_writer(lock: Path, output: object) -> Iterator[None]:
     """Hold an output for this process while the block runs.
 
     The lock is the system's own on an open file, so one that a killed process held is free again. Where there are no
-    such locks (Windows, some file systems of clusters) nothing is held.
+    such locks (some file systems of clusters) nothing is held.
 
     Args:
         lock: a file beside the output, made here and removed again; its folder must exist.
@@ -39,21 +41,18 @@ def only_writer(lock: Path, output: object) -> Iterator[None]:
         OutputBusy: another process holds it.
         OSError: the file cannot be made.
     """
-    if fcntl is None:  # no file either, which Windows would not remove while it is open
-        yield
-        return
     while True:
         with lock.open("ab") as file:
             if not lock_file(file):
                 raise OutputBusy(
                     f"another process is writing '{output}'; expected one at a time; wait for it, or name another place"
                 )
-            if not _is_still(lock, file.fileno()):
+            if fcntl is not None and not _is_still(lock, file.fileno()):
                 continue  # the one before removed this very file between our two steps
             try:
                 yield
             finally:
-                lock.unlink(missing_ok=True)
+                _remove(lock, file)
             return
 
 
@@ -70,9 +69,9 @@ def lock_file(file: IO[Any], wait: bool = False) -> bool:
     Raises:
         OSError: for any other reason.
     """
-    if fcntl is None:
-        return True
     try:
+        if fcntl is None:
+            return _lock_byte(file.fileno(), wait)
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
@@ -102,6 +101,40 @@ def put_folder(whole: Path, folder: Path, aside: Path) -> None:
     except OSError:
         aside.replace(folder)
         raise
+
+
+def _lock_byte(descriptor: int, wait: bool) -> bool:
+    """`lock_file` of Windows, which locks bytes from where one is: the file's first, whether it has one or not."""
+    import msvcrt
+
+    windows: Any = msvcrt  # mypy knows what is in it on Windows only
+    place = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        while True:
+            try:
+                windows.locking(descriptor, windows.LK_NBLCK, 1)
+                return True
+            except PermissionError:
+                if not wait:
+                    return False
+                time.sleep(WAIT_S)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # of a file system there that knows no locks
+                    raise
+                return True
+    finally:
+        os.lseek(descriptor, place, os.SEEK_SET)
+
+
+def _remove(lock: Path, file: IO[Any]) -> None:
+    """Remove a lock's file: while it is held, or on Windows, which removes no open file, right after."""
+    if fcntl is not None:
+        lock.unlink(missing_ok=True)
+        return
+    file.close()
+    with contextlib.suppress(PermissionError):  # the next process has opened it, and will remove it
+        lock.unlink(missing_ok=True)
 
 
 def _is_still(path: Path, descriptor: int) -> bool:

@@ -107,7 +107,7 @@ def _write_held(builder: ADBuilder, folder: Path, form: str, rows_per_file: int,
         write = _write_parquet if form == "parquet" else _write_tars
         for split in builder.config.files():
             rows[split] = write(builder, split, part, rows_per_file)
-        (part / "README.md").write_text(card(builder, form, rows), encoding="utf-8")
+        (part / "README.md").write_text(card(builder, form, rows), encoding="utf-8", newline="\n")
         _refuse_strange(folder, builder, overwrite)  # again: writing took a while
         put_folder(part, folder, old)
         shutil.rmtree(old, ignore_errors=True)

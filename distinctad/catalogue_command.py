@@ -45,6 +45,7 @@ class Report:
         failed: name -> error, of the films that could not be done.
         counts: films of the whole catalogue that are "done", "failed", "open" and "equal", over all shards.
         by: who did them: process numbers, or ids of Ray's actors.
+        unwritten: why summary.csv is not this run's; "" if it is.
     """
 
     done: list[Result] = field(default_factory=list)
@@ -52,6 +53,7 @@ class Report:
     failed: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     by: set[tuple[str, ...]] = field(default_factory=set)
+    unwritten: str = ""
 
 
 def run_catalogue(
@@ -105,7 +107,7 @@ def run_catalogue(
                 store.add_time(result.film, result.wall_s, result.film_s)
             report.by.add(result.by)
             tell(result.film.name, number, len(todo))
-        report.counts = store.summarise(catalogue)
+        report.counts, report.unwritten = store.summarise(catalogue)
     return report
 
 
@@ -192,6 +194,8 @@ def catalogue_command(
             folder, job, shard=part, workers=workers, engine=engine, film_limit_s=film_limit_s, progress=step
         )
     _print_report(report, job.out)
+    if report.unwritten:
+        raise UserError(report.unwritten, "Close what has it open and run this again: what is done stays done.")
     if report.failed:
         raise typer.Exit(1)
 

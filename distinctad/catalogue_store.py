@@ -232,18 +232,20 @@ class Store:
                     wall_s, length_s, count = wall_s + float(one_s), length_s + float(film_s), count + 1
         return (wall_s / length_s, count) if length_s > 0 else None
 
-    def summarise(self, catalogue: Catalogue) -> dict[str, int]:
+    def summarise(self, catalogue: Catalogue) -> tuple[dict[str, int], str]:
         """Write summary.csv over all shards.
 
         Args:
             catalogue: all films.
 
         Returns:
-            The number of films "done", "failed", "open" (not done yet) and "equal" (to another).
+            The number of films "done", "failed", "open" (not done yet) and "equal" (to another); and what is wrong
+            if summary.csv may not be replaced, which on Windows a program forbids that has it open; else "".
 
         Raises:
-            UserError: if it cannot be written.
+            UserError: if it cannot be written for another reason.
         """
+        table, wrong = self.folder / "summary.csv", ""
         with self._writing(), _locked(self.folder / "locks" / "summary", wait=True):
             rows = [row for film in catalogue.films for row in self._rows(film)]
             unreadable = catalogue.unreadable.items()
@@ -252,9 +254,12 @@ class Store:
             writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(sorted(rows, key=lambda row: row["film"]))
-            _write(self.folder / "summary.csv", text.getvalue())
+            try:
+                _write(table, text.getvalue())
+            except PermissionError as error:
+                wrong = f"'{table}' cannot be replaced ({error.strerror})"
         states = [row["status"] for row in rows]
-        return {state: states.count(state) for state in ("done", "failed", "open", "equal")}
+        return {state: states.count(state) for state in ("done", "failed", "open", "equal")}, wrong
 
     def _rows(self, film: Film) -> list[dict[str, str]]:
         """The summary's rows of a film and of its copies."""
@@ -311,7 +316,11 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        part.replace(path)
+    except OSError:
+        part.unlink()
+        raise
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -179,7 +180,7 @@ class OutputFolder:
             The files, in the order given, texts first.
 
         Raises:
-            UserError: if they cannot be written; then none of them is left.
+            UserError: if they cannot be written; then none of them is left, and an earlier run's are as they were.
             RuntimeError: if called outside of the `with` block.
         """
         if self._work is None:
@@ -194,15 +195,37 @@ class OutputFolder:
                 make(self._work / name)
             names = [*texts, *(makers or {})]
             if self.folder.is_dir():
-                for name in names:
-                    os.replace(self._work / name, self.folder / name)
-                # An earlier run's file that this one has none of would pass for its own.
-                for name in set(self.names).difference(names) if self.overwrite else ():
-                    (self.folder / name).unlink(missing_ok=True)
+                self._replace(self._work, names)
             else:
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
                 os.rename(self._work, self.folder)
         return [self.folder / name for name in names]
+
+    def _replace(self, work: Path, names: Sequence[str]) -> None:
+        """Move files to the folder, one after the other; where one cannot be, those before it are put back.
+
+        What they replace stays there until then, and a second name or a copy of it in the work folder: a kill leaves
+        no file missing. Windows lets nothing take the place of a file that another program has open.
+        """
+        kept = Path(tempfile.mkdtemp(dir=work))
+        # An earlier run's file that this one has none of would pass for its own.
+        gone = [name for name in self.names if self.overwrite and name not in names]
+        there = {name for name in (*names, *gone) if os.path.lexists(self.folder / name)}
+        for name in there:
+            with self._taking(self.folder / name) as path:
+                _keep(path, kept / name)
+        with contextlib.ExitStack() as undo:
+            for name in (*names, *sorted(there.intersection(gone))):
+                with self._taking(self.folder / name) as path:
+                    if name in names:
+                        os.replace(work / name, path)
+                    else:
+                        path.unlink(missing_ok=True)
+                if name in there:
+                    undo.callback(os.replace, kept / name, path)
+                else:
+                    undo.callback(os.unlink, path)
+            undo.pop_all()  # all are there: nothing to put back
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -212,6 +235,14 @@ class OutputFolder:
             shutil.rmtree(self._work, ignore_errors=True)
             self._work = None
         self._held.close()
+
+    @contextlib.contextmanager
+    def _taking(self, path: Path) -> Iterator[Path]:
+        try:
+            yield path
+        except PermissionError as error:
+            message = f"'{path}' cannot be replaced ({error.strerror})"
+            raise UserError(message, f"Close what has it open, or give {self.place}.") from error
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -234,6 +265,17 @@ class OutputFolder:
             raise UserError(
                 f"the output folder {str(self.folder)!r} is no usable path", f"Give {self.place}."
             ) from error
+
+
+def _keep(path: Path, aside: Path) -> None:
+    """Give a file a second name; a copy where the file system has no hard links, and of a link the link itself."""
+    if not path.is_symlink():
+        try:
+            os.link(path, aside)
+            return
+        except OSError:  # the copy says what else may be wrong
+            pass
+    shutil.copyfile(path, aside, follow_symlinks=False)
 
 
 def _nearest_folder(folder: Path, place: str) -> Path:

@@ -148,7 +148,7 @@ def _write_manifest(folder: Path) -> None:
         if path.is_file()
     }
     manifest = {"format": FORMAT, "format_version": 1, "distinctad": __version__, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8", newline="\n")
 
 
 def refuse_strange(folder: Path) -> None:

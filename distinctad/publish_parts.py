@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import distinctad
@@ -22,7 +22,8 @@ PACKAGES = ("distinctad", CODE, "datasets_scripts")  # what the Space imports; a
 MODEL_SUFFIXES = (".json", ".safetensors", ".txt", ".jinja")  # of a checkpoint; nothing that runs when it is loaded
 SUFFIXES = (".py", ".json", ".md", ".txt", ".html", ".css", ".js", ".safetensors")
 NOT_COPIED = ("config.json", "run_record.json", "trainer_state.json")  # the first two are written without folders
-FOLDERS = re.compile(r"(?<![\w./-])/(?:[^\s/\"]+/)+")  # of an absolute path
+# Of an absolute path inside a sentence, of any system: its root, then folders, which end at a blank.
+FOLDERS = re.compile(r"(?<![\w./\\-])(?:[A-Za-z]:[\\/]+|\\\\|/)(?:[^\s\\/\"]+[\\/]+)+")
 METRIC_EXTRAS = {
     "torch": ("action_score", "bertscore", "llm_ad_eval", "recall_at_k_within_n"),
     "transformers": ("action_score", "bertscore", "llm_ad_eval", "recall_at_k_within_n"),
@@ -82,28 +83,46 @@ def write_model(checkpoint: Path, folder: Path, repository: str) -> None:
     for file in sorted((CLONE / CODE).glob("*_distinctad.py")):
         shutil.copyfile(file, folder / file.name)
     config = _public_config(json.loads((checkpoint / "config.json").read_text(encoding="utf-8")))
-    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    said = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    (folder / "config.json").write_text(said, encoding="utf-8", newline="\n")
     try:
         card = model_card(record, config, repository)
     except (LookupError, TypeError, AttributeError) as error:
         fix = "Give the folder that train/stage2.py wrote."
         said = f"'{checkpoint / 'run_record.json'}' lacks what a card tells ({type(error).__name__}: {error})"
         raise UserError(said, fix) from error
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
     said = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    (folder / "run_record.json").write_text(said, encoding="utf-8")
+    (folder / "run_record.json").write_text(said, encoding="utf-8", newline="\n")
     shutil.copyfile(CLONE / "LICENSE", folder / "LICENSE")
 
 
 def _run_record(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / "run_record.json"
     try:
-        return dict(json.loads(FOLDERS.sub("", path.read_text(encoding="utf-8"))))
+        return dict(_public(json.loads(path.read_text(encoding="utf-8"))))
     except FileNotFoundError as error:
         fix = "Give the folder that train/stage2.py wrote: a card without figures is not published."
         raise UserError(f"the checkpoint '{checkpoint}' has no run_record.json", fix) from error
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"'{path}' cannot be read ({one_line(str(error), 80)})", "Copy it again.") from error
+
+
+def _public(value: Any) -> Any:
+    """Of JSON what anybody may read: an absolute path of any system becomes its name, one in a sentence loses folders.
+
+    A text that as a whole can be a path is one, blanks and all: a folder's name may be that of a person.
+    """
+    if isinstance(value, dict):
+        return {_public(key): _public(inside) for key, inside in value.items()}
+    if isinstance(value, list):
+        return [_public(inside) for inside in value]
+    if not isinstance(value, str):
+        return value
+    for path in (PureWindowsPath(value), PurePosixPath(value)):
+        if path.is_absolute():
+            return path.name or path.root
+    return FOLDERS.sub("", value)
 
 
 def _public_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -141,10 +160,11 @@ def write_metric(name: str, folder: Path, owner: str) -> None:
     _copy(CLONE / "evaluate_metrics" / name, folder, skip=("__init__.py",))
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8").replace(f'load("evaluate_metrics/{name}")', f'load("{owner}/{name}")')
-    card.write_text(text, encoding="utf-8")
+    card.write_text(text, encoding="utf-8", newline="\n")
     needed = ["evaluate", "datasets", "numpy", "pandas"]
     needed += [package for package, metrics in METRIC_EXTRAS.items() if name in metrics]
-    (folder / "requirements.txt").write_text("\n".join(needed) + "\n", encoding="utf-8")  # gradio comes with the Space
+    said = "\n".join(needed) + "\n"  # gradio comes with the Space
+    (folder / "requirements.txt").write_text(said, encoding="utf-8", newline="\n")
 
 
 def write_space(folder: Path) -> None:
@@ -192,7 +212,8 @@ def write_dataset(folder: Path, chosen: PocketSet) -> None:
                 shutil.copytree(film, folder / "films" / split / film.name)
     card = folder / "README.md"
     seeds = ", ".join(map(str, (*chosen.train, *chosen.test)))
-    card.write_text(f"{card.read_text(encoding='utf-8')}\n{FILMS.format(seeds=seeds)}", encoding="utf-8")
+    text = f"{card.read_text(encoding='utf-8')}\n{FILMS.format(seeds=seeds)}"
+    card.write_text(text, encoding="utf-8", newline="\n")
     shutil.copyfile(CLONE / "LICENSE", folder / "LICENSE")
 
 

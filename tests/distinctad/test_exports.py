@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import html
 import io
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +196,68 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UserError, match="No space left"), OutputFolder(tmp_path / "out") as folder:
         folder.write({name: "x" for name in FILES})
     assert names(tmp_path) == []
+
+
+def in_use(monkeypatch: pytest.MonkeyPatch, name: str, copies: bool) -> None:
+    """As on Windows while another program has a file open: nothing takes its place and nobody removes it."""
+    replace, unlink, copy = os.replace, Path.unlink, shutil.copyfile
+
+    def checked(path: Any) -> Any:
+        if Path(path).name == name and ".partial" not in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return path
+
+    monkeypatch.setattr(os, "replace", lambda source, target: replace(source, checked(target)))
+    monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: unlink(checked(path), missing_ok))
+    if not copies:
+        monkeypatch.setattr(shutil, "copyfile", lambda path, *more, **how: copy(checked(path), *more, **how))
+
+
+@pytest.mark.parametrize("kept", ["links", "copies", "neither"])
+@pytest.mark.parametrize("name", [FILES[0], FILES[2], FILES[3], "made.mp4", "gone.html"])
+def test_a_file_in_use_leaves_the_whole_earlier_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kept: str
+) -> None:
+    there, written = (*FILES[1:], "made.mp4", "gone.html", "sent.html"), (*FILES, "made.mp4")
+    for file in there:  # the first is new this time
+        (tmp_path / file).write_text(f"old {file}")
+    (tmp_path / FILES[1]).unlink()
+    (tmp_path / FILES[1]).symlink_to("nowhere.json")
+    before = {path.name: os.readlink(path) if path.is_symlink() else path.read_bytes() for path in tmp_path.iterdir()}
+    if kept != "links":
+        monkeypatch.setattr(os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(95, "not supported")))
+    in_use(monkeypatch, name, kept == "copies")
+    with pytest.raises(UserError) as caught, OutputFolder(tmp_path, True, [*written, *there]) as folder:
+        folder.write(dict.fromkeys(FILES, "new"), {"made.mp4": lambda path: path.write_text("new")})
+    said = str(caught.value)
+    assert f"'{tmp_path / name}'" in said and "Close what has it open, or give another place" in said
+    after = {path.name: os.readlink(path) if path.is_symlink() else path.read_bytes() for path in tmp_path.iterdir()}
+    assert after == before  # no work folder is left either
+    monkeypatch.undo()
+    with OutputFolder(tmp_path, True, [*written, *there]) as folder:
+        folder.write(dict.fromkeys(FILES, "new"), {"made.mp4": lambda path: path.write_text("new")})
+    assert names(tmp_path) == sorted(written) and {path.read_text() for path in tmp_path.iterdir()} == {"new"}
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_a_kill_while_files_are_replaced_leaves_each_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """What lies there just before every step of an overwrite: a kill leaves no file missing or half written."""
+    out, seen = tmp_path / "out", list[dict[str, str]]()
+    out.mkdir()
+    for name in FILES:
+        (out / name).write_text("old")
+    replace = os.replace
+
+    def look(source: Any, target: Any) -> None:
+        seen.append({path.name: path.read_text() for path in out.iterdir() if path.is_file() and path.name in FILES})
+        if len(seen) == step:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", look)
+    with contextlib.suppress(KeyboardInterrupt), OutputFolder(out, overwrite=True) as folder:
+        folder.write(dict.fromkeys(FILES, "new"))
+    assert seen and all(set(files) == set(FILES) and set(files.values()) <= {"old", "new"} for files in seen)
+    assert names(out) == sorted(FILES) and len({path.read_text() for path in out.iterdir()}) == 1  # all of one run

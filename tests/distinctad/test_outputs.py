@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from datasets_scripts.mad_features import write_features
 from datasets_scripts.pocket.layouts import write_annotations
 from datasets_scripts.pocket.story import make_film
-from distinctad import exports
+from distinctad import catalogue_command, exports
+from distinctad.catalogue_work import FilmWorker
 from distinctad.cli import app
 from distinctad.describe import describe
 from distinctad.errors import UserError
@@ -159,6 +160,34 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     assert result.exit_code == 0 and "1 film(s)" in result.output
     said = f"Warning: the folder '{closed}' cannot be read (Permission denied), its films are left out\n"
     assert result.stderr == said
+
+
+def test_a_summary_in_use_costs_no_report(
+    film: Path, tmp_path: Path, pipe: FakePipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, replace = tmp_path / "out", Path.replace
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.mp4").write_bytes(film.read_bytes())
+
+    def run(films: Any, job: Any, *_: Any) -> Any:
+        return (FilmWorker(job, pipe).do(film) for film in films)
+
+    def refuse(path: Path, target: Path) -> Path:  # as Windows does while a spreadsheet has it open
+        if target.name == "summary.csv":
+            raise PermissionError(13, "Permission denied", str(target))
+        return replace(path, target)
+
+    monkeypatch.setattr(catalogue_command, "run_local", run)
+    monkeypatch.setattr(Path, "replace", refuse)
+    words = ["catalogue", str(tmp_path / "films"), "--out", str(out), "--device", "cpu"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2 and "this run: 1 done, 0 finished before, 0 failed" in result.stdout, result.output
+    line = result.stderr.splitlines()[-1]
+    assert f"'{out / 'summary.csv'}' cannot be replaced (Permission denied). Close what has it open" in line
+    assert (out / "manifest.json").is_file() and not list(out.glob(".summary*"))
+    monkeypatch.setattr(Path, "replace", replace)
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert "a.mp4,done," in (out / "summary.csv").read_text()
 
 
 def test_fsync_gets_a_file_that_may_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from distinctad import publish, publish_parts
@@ -74,13 +76,15 @@ def test_folders_of_the_machine_that_trained_stay_there(tmp_path: Path) -> None:
     shutil.copytree(CHECKPOINT, mine)
     record = json.loads((mine / "run_record.json").read_text(encoding="utf-8"))
     record["config"]["clip"] = "/data/ann/clip"
+    record["config"]["features"] = "C:\\Users\\Anna Berg\\runs\\features"
     record["command"] = "python train/stage2.py --clip /data/ann/clip"
     (mine / "run_record.json").write_text(json.dumps(record), encoding="utf-8")
     (mine / "training_args.bin").write_bytes(b"no")
     (mine / "trainer_state.json").write_text('{"best_model_checkpoint": "/data/ann/s2"}', encoding="utf-8")
     publish_parts.write_model(mine, tmp_path / "model", "lab/model")
     for name in ("run_record.json", "README.md", "config.json"):
-        assert "/data/" not in (tmp_path / "model" / name).read_text(encoding="utf-8")
+        text = (tmp_path / "model" / name).read_text(encoding="utf-8")
+        assert "/data/" not in text and "Anna" not in text
     written = json.loads((tmp_path / "model" / "run_record.json").read_text(encoding="utf-8"))
     assert written["config"]["clip"] == "clip" and written["command"] == "python train/stage2.py --clip clip"
     assert not {"training_args.bin", "trainer_state.json"} & {path.name for path in (tmp_path / "model").iterdir()}
@@ -88,6 +92,50 @@ def test_folders_of_the_machine_that_trained_stay_there(tmp_path: Path) -> None:
     config |= {"text_model_stored": False, "text_model_name_or_path": str(tmp_path)}
     with pytest.raises(UserError, match="language model is the folder"):
         publish_parts._public_config(config)
+
+
+PARTS = st.text("abcÄö Z09_-", min_size=1, max_size=9).filter(lambda part: part == part.strip() and part[0] != "-")
+ROOTS = st.sampled_from([("/", "/"), ("/Volumes/", "/"), ("C:\\", "\\"), ("d:/", "/"), ("\\\\nas\\anna\\", "\\")])
+
+
+@settings(max_examples=150, deadline=None)
+@given(root=ROOTS, folders=st.lists(PARTS, min_size=1, max_size=4), name=PARTS)
+def test_a_path_of_any_system_becomes_its_name(root: tuple[str, str], folders: list[str], name: str) -> None:
+    path = root[0] + root[1].join([*folders, name])
+    record = {"config": {"clip": path, "more": [path, {path: 1.5}]}, "data": None, "seed": 3}
+    assert publish_parts._public(record) == {
+        "config": {"clip": name, "more": [name, {name: 1.5}]}, "data": None, "seed": 3,
+    }  # fmt: skip
+    tight = path.replace(" ", "_")
+    said = f"python x.py a.yaml --clip {tight} --lm={tight} runs/lm '{tight}'"
+    short = name.replace(" ", "_")
+    assert publish_parts._public(said) == f"python x.py a.yaml --clip {short} --lm={short} runs/lm '{short}'"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "/", "//", "runs/pocket/lm", "runs\\pocket\\lm", "openai/clip-vit-base-patch32", "a / b", "and/or", "3/4",
+        "s3://bucket/data/ann/x.json", "hf://owner/model", "see hf://owner/model/a/b", "C:", "12:30", "\\d+/x",
+        "python train/stage2.py train/configs/pocket_stage2.yaml --lr 1e-4", "../runs/x", "~/x", "f: a/b",
+    ],
+)  # fmt: skip
+def test_what_is_no_path_of_a_machine_stays(text: str) -> None:
+    assert publish_parts._public(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("C:\\Users\\Anna Berg\\runs\\stage2.yaml", "stage2.yaml"),
+        ("/Volumes/Anna Berg/runs/x.yaml", "x.yaml"),
+        ("C:\\Users\\Anna Berg\\", "Anna Berg"),
+        ("\\\\nas\\anna", "\\"),  # a share's root has no name
+        ("no file '/data//ann/x', 'C:\\\\Users\\\\ann\\\\y'", "no file 'x', 'y'"),
+    ],
+)
+def test_owners_of_folders_stay_unknown(text: str, kept: str) -> None:
+    assert publish_parts._public(text) == kept
 
 
 def test_a_failure_leaves_the_earlier_folder(quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,3 +87,18 @@ def test_pins_are_exact_and_leave_torch_to_the_makefile() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", pin) for pin in pins)
     assert not {pin.split("==")[0].lower() for pin in pins} & {"torch", "torchvision"}
     assert "torch==2.13.0" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def test_files_are_the_same_bytes_in_every_clone() -> None:
+    """Git would write other line endings on Windows: other hashes, and a blank after a package's name."""
+    assert "* -text" in (ROOT / ".gitattributes").read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    "file", ["distinctad/publish.py", "distinctad/publish_parts.py", "datasets_scripts/writers.py"]
+)
+def test_published_texts_end_their_lines_alike_everywhere(file: str) -> None:
+    calls = [node for node in ast.walk(tree(ROOT / file)) if isinstance(node, ast.Call)]
+    writes = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "write_text"]
+    given = [{key.arg: ast.unparse(key.value) for key in call.keywords} for call in writes]
+    assert given and all(keys.get("newline") == repr("\n") for keys in given)
