@@ -10,7 +10,7 @@ Letters: M clips (rows), L tokens, D language width, V vocabulary.
 from __future__ import annotations
 
 import inspect
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -163,11 +163,11 @@ def supervised_loss(
     """
     told = (labels[:, 1:] != IGNORED).any(dim=-1)
     source, kept, wanted = embeds[told], mask[told], labels[told]
-    marks = distinctive_mask if distinctive_mask is None else distinctive_mask[told]
+    marks = None if distinctive_mask is None else distinctive_mask[told]
     trained = [p for p in model.parameters() if p.requires_grad]
     nothing = 0.0 * embeds.float().sum()  # holds the graph together where no clip is supervised
-    if not len(source):
-        nothing = nothing + sum(0.0 * p.float().sum() for p in trained)  # else another rank waits for them
+    if not len(source):  # the adapters too, or another rank waits for them
+        nothing = nothing + sum(0.0 * p.float().sum() for p in trained)
         return LanguageLoss(nothing, nothing, None if marks is None else nothing)
     if not chunk or chunk >= len(source):
         found = _loss_of_rows(config, model, source, kept, wanted, marks, counts)
@@ -189,10 +189,9 @@ def supervised_loss(
             adapters = [a + b for a, b in zip(adapters, others, strict=True)]
         values = [None if x is None else x.detach() for x in part]
         sums = [x if s is None or x is None else s + x for s, x in zip(sums, values, strict=True)]
-    loss: Any = sums[0]
+    loss, auto = cast(list[Tensor], sums[:2])
     if traced:
         loss = _FinishedBackward.apply(loss, [torch.cat(pieces), *adapters], source, *trained)
-    auto: Any = sums[1]
     return LanguageLoss(loss + nothing, auto, sums[2])
 
 

@@ -42,8 +42,7 @@ def build_source(
     """Make a source of clips; with a cache every clip is decoded once now, and the bad ones are left out on all ranks.
 
     Args:
-        kind: "videos" (annotation rows beside films), "frames" (beside folders of extracted frames), "webdataset"
-            (tars) or "parquet".
+        kind: "videos" (rows beside films), "frames" (rows beside folders of frames), "webdataset" (tars) or "parquet".
         path: annotations, see `read_rows`; for shards a file or a folder of them.
         processor: a `DistinctADProcessor`; fits pictures to the tower and says how many frames a clip has.
         rows: annotation rows instead of those in the file, e.g. of a `datasets_scripts` reader.
@@ -76,8 +75,7 @@ def build_source(
         source = ParquetSource(path, base, processor, max_failed_share, record, store)
     else:
         chosen = read_rows(path) if rows is None else [row for row in rows if row.text.strip()]
-        failures = Failures(len(chosen), max_failed_share, record)
-        own = (chosen, base, processor, failures, store)
+        own = (chosen, base, processor, Failures(len(chosen), max_failed_share, record), store)
         source = VideoSource(*own, frame_sampling) if kind == "videos" else FrameFolderSource(*own, frames_fps)
     if not len(source):
         raise ValueError(f"{path}: not one clip is left; expected some; {source.failures.log} says why")

@@ -39,7 +39,10 @@ class FigureTrainer(Trainer):
         path = Path(resume_from_checkpoint) / TRAINER_STATE_NAME if resume_from_checkpoint else None
         state = TrainerState.load_from_json(str(path)) if path is not None and path.is_file() else None
         if state is None or self.is_fsdp_enabled or not 0 < self.args.max_steps <= state.global_step:
-            return super().train(resume_from_checkpoint, *args, **kwargs)
+            found = super().train(resume_from_checkpoint, *args, **kwargs)
+            if not self.is_fsdp_enabled:  # or accelerate's autocast would stay in all that follows
+                self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+            return found
         if state.global_step > self.args.max_steps:
             raise ValueError(
                 f"{resume_from_checkpoint} is of step {state.global_step}, and {self.args.max_steps} steps are asked "

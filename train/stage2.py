@@ -364,8 +364,6 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     metrics: dict[str, Any] = {"start": None if trainer.is_fsdp_enabled else evaluate_windows(model, watched, test)}
     trainer.train(resume_from_checkpoint=start)
     watched.counts.clear()  # of the evaluation at the start
-    if not trainer.is_fsdp_enabled:  # as at the start, and as after a resume of the last step: without autocast
-        trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     metrics["end"] = evaluate_windows(model, watched, test)
     trained = schedule[: steps * run.batch_size * settings.world_size * arguments.accumulate]  # resumed or not
     metrics["training_clips"], metrics["held_out_clips"] = collator.count(trained), dict(watched.counts)
