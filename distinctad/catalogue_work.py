@@ -12,7 +12,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal
@@ -118,8 +118,6 @@ class FilmWorker:
     """
 
     def __init__(self, job: Job, pipe: Any = None) -> None:
-        from dataclasses import replace
-
         import torch
 
         from distinctad.feature_tower import Tower
@@ -204,7 +202,7 @@ def run_local(films: Sequence[Film], job: Job, workers: int, limit_s: float = FI
         UserError: if no worker can load the model.
     """
     waiting = deque((film, LIVES) for film in films)
-    crew = [_Hand(job) for _ in range(min(workers, len(films)))]
+    crew = [_Hand(job, number) for number in range(min(workers, len(films)))]
     try:
         while waiting or any(hand.task for hand in crew):
             for hand in crew:
@@ -250,22 +248,22 @@ def _give_up(crew: Sequence[_Hand], job: Job, limit_s: float) -> Iterator[Result
 
 
 class _Hand:
-    """One worker process, its line, and the film that it has (with the lives left), since when."""
+    """One worker process with its number, its line, and the film that it has (with the lives left), since when."""
 
     line: Connection
     process: Any
     task: tuple[Film, int] | None = None
     since: float = 0.0
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, number: int) -> None:
+        self.job, self.number = job, number
         self.start()
 
     def start(self) -> None:
         # spawn: the parent may hold threads (progress bar), which a forked child would inherit half-alive
         context = multiprocessing.get_context("spawn")
         self.line, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, self.job), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, self.job, self.number), daemon=True)
         self.process.start()
         theirs.close()  # so that the end of the worker is the end of the line
 
@@ -286,13 +284,33 @@ class _Hand:
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
-def _serve(line: Connection, job: Job) -> None:
+def placed(job: Job, number: int) -> Job:
+    """Gives workers different GPUs: in the processes themselves, as what was asked says "auto" for all.
+
+    Args:
+        job: what to do.
+        number: the worker's, from 0.
+
+    Returns:
+        The job; where there are several GPUs, with one of them for each device "auto".
+    """
+    import torch
+
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if cards < 2:
+        return job
+    ways: dict[str, Any] = {"describing": job.describing, "encoding": job.encoding}
+    card = f"cuda:{number % cards}"
+    return replace(job, **{name: replace(how, device=card) for name, how in ways.items() if how.device == "auto"})
+
+
+def _serve(line: Connection, job: Job, number: int) -> None:
     """Be a worker: load the model, then answer each film with its result."""
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     end_with_parent()
     try:
-        worker = FilmWorker(job)
+        worker = FilmWorker(placed(job, number))
     except UserError as error:
         line.send((error.message, error.fix))  # its parts: an error of two arguments does not travel whole
         return

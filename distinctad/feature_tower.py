@@ -151,10 +151,11 @@ def _load(settings: FeatureSettings) -> tuple[Any, Any, str, Any]:
     with loading._quiet(), loading._loading_errors(where, fix):
         kind = PreTrainedConfig.get_config_dict(where)[0].get("model_type")
         if kind == "distinctad":
-            pipe, used = loading.load_pipeline(settings.model, settings.device, "float32", 0)
+            # The device holds the tower alone: a language model beside it may be larger than the device.
+            pipe, used = loading.load_pipeline(settings.model, "cpu", "float32", 0)
             if settings.frame_fit is not None:
                 pipe.processor.frame_fit = settings.frame_fit
-            return pipe.model.vision_tower.eval(), pipe.processor, used["name"], device
+            return pipe.model.vision_tower.eval().to(device), pipe.processor, used["name"], device
         network = load_vision(where).eval().to(device)
         images = CLIPImageProcessorPil.from_pretrained(where)
         fit = settings.frame_fit or ("crop" if images.do_center_crop else "squash")

@@ -41,7 +41,7 @@ from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, parse_run, resume_point, training_arguments
 from train.dual_encoder import DualEncoder, load_clip, pooled_images
 from train.ordered_trainer import MuonTrainer
-from train.pocket_lm import train_tokenizer
+from train.pocket_lm import refuse_ranks, train_tokenizer
 from train.run_record import RunRecord, fingerprint
 from train.stops import plain_stops
 
@@ -245,7 +245,8 @@ def evaluate_reading(trainer: ReadCLIPTrainer, arguments: PocketCLIPArguments, p
     trainer.model.eval()
     with torch.no_grad():
         for start in range(0, 4 * pool, pool):
-            trainer.compute_loss(trainer.model, trainer.data_collator([data[start + i] for i in range(pool)]))
+            batch = trainer.data_collator([data[start + i] for i in range(pool)])
+            trainer.compute_loss(trainer.model, trainer._prepare_inputs(batch))
             for name, value in trainer.figures.items():
                 totals.setdefault(name, []).append(value)
     return {f"eval_{name}": round(sum(values) / len(values), 4) for name, values in totals.items()}
@@ -253,6 +254,7 @@ def evaluate_reading(trainer: ReadCLIPTrainer, arguments: PocketCLIPArguments, p
 
 def train(arguments: PocketCLIPArguments, run: RunArguments) -> None:
     """Trains and writes a dual encoder folder with tokenizer, image processor and run record."""
+    refuse_ranks()
     torch.manual_seed(run.seed)
     tokenizer = train_tokenizer(2048)
     tokenizer.model_max_length = 40

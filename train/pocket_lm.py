@@ -35,6 +35,7 @@ from datasets_scripts.pocket.story import ONE_PERSON, TWO_PERSON, make_still
 from datasets_scripts.pocket.world import ACTIONS, COLOURS, LIGHTS, OBJECTS, PLACES, Fact
 from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, parse_run, resume_point, training_arguments
+from train.clip_items import world_size
 from train.ordered_trainer import MuonTrainer
 from train.run_record import RunRecord, fingerprint
 from train.stops import plain_stops
@@ -292,14 +293,32 @@ def evaluate_binding(trainer: PromptTrainer, count: int = 64 * 16) -> dict[str, 
     trainer.model.eval()
     with torch.no_grad():
         for start in range(0, count, 64):
-            trainer.compute_loss(trainer.model, trainer.data_collator([data[i] for i in range(start, start + 64)]))
+            batch = trainer.data_collator([data[i] for i in range(start, start + 64)])
+            trainer.compute_loss(trainer.model, trainer._prepare_inputs(batch))
             for key, value in trainer.figures.items():
                 totals.setdefault(key, []).append(value)
     return {f"eval_{key}": round(sum(values) / len(values), 4) for key, values in totals.items()}
 
 
+def refuse_ranks() -> None:
+    """See that the process trains alone: the losses reach into the model, which ranks would wrap.
+
+    Raises:
+        ValueError: it is one of several ranks.
+    """
+    if (ranks := world_size()) > 1:
+        raise ValueError(
+            f"{ranks} ranks were started; expected one process, as the pocket's own towers train; start it with python "
+            "alone, and with CUDA_VISIBLE_DEVICES=0 where there are several accelerators"
+        )
+
+
 def train(arguments: PocketLMArguments, run: RunArguments) -> None:
-    """Trains tokenizer and model, writes both to `output_dir` with the run record."""
+    """Trains tokenizer and model, writes both to `output_dir` with the run record; in float32, whatever `bf16` says."""
+    refuse_ranks()
+    asked, run = run, dataclasses.replace(run, bf16=False)  # autocast wraps a model's forward, which no loss here calls
+    if asked.bf16:
+        print("bf16 is true, which this training does not use: it computes in float32", file=sys.stderr)
     torch.manual_seed(run.seed)
     tokenizer = train_tokenizer(arguments.vocabulary)
     ad_start_id = tokenizer.convert_tokens_to_ids("<ad_start>")
@@ -318,7 +337,7 @@ def train(arguments: PocketLMArguments, run: RunArguments) -> None:
     trainer.muon_lr = arguments.muon_lr
     trainer.person_ids = torch.tensor(person_ids)
     trainer.object_ids = torch.tensor([tokenizer(" " + word)["input_ids"][0] for word in OBJECTS])
-    begun = {**vars(arguments), **vars(run), "start_sha256": weights_sha256(trainer.model)}
+    begun = {**vars(arguments), **vars(asked), "start_sha256": weights_sha256(trainer.model)}
     trainer.train(resume_from_checkpoint=resume_point(run.output_dir, begun))
     trainer.save_model(run.output_dir)
     record.write(Path(run.output_dir), evaluate_binding(trainer), trainer.state.log_history)

@@ -76,7 +76,7 @@ class FakePipe:
         return records
 
 
-def dying_worker(line: Any, job: Any) -> None:
+def dying_worker(line: Any, job: Any, number: int) -> None:
     """A worker of a catalogue that one film ends, as a decoder's fault would."""
     import os
 
@@ -89,7 +89,7 @@ def dying_worker(line: Any, job: Any) -> None:
         line.send(Result(film))
 
 
-def hanging_worker(line: Any, job: Any) -> None:
+def hanging_worker(line: Any, job: Any, number: int) -> None:
     """A worker of a catalogue that comes back from one film much too late."""
     import time
 

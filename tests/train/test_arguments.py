@@ -68,6 +68,11 @@ def test_every_choice_of_stage2_that_the_model_has_is_in_the_table() -> None:
     assert ours <= told
 
 
+def test_stage1_of_clip_runs_as_its_speed_was_measured() -> None:
+    arguments, run = parse_run(Stage1Arguments, [str(TRAIN / "configs" / "stage1_clip.yaml")])
+    assert (arguments.attention, arguments.compile_layers, run.bf16) == ("sdpa", True, True)  # benchmarks/vit_step.py
+
+
 def test_silence_is_marked_and_explained() -> None:
     for name, paper, section, *_, note in paper_rows():
         assert paper and section, name

@@ -1,5 +1,6 @@
 """Pre-training of the pocket CLIP: stills, labels, loss, and a dual encoder folder."""
 
+import functools
 from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
@@ -19,6 +20,7 @@ from train.pocket_clip import (
     StillDataset,
     build_clip,
     collate,
+    evaluate_reading,
 )
 from train.pocket_lm import train_tokenizer
 
@@ -89,3 +91,22 @@ def test_a_spawned_worker_can_make_batches(monkeypatch, tmp_path):
     monkeypatch.setattr(ReadCLIPTrainer, "train", stop)
     with pytest.raises(Stopped):
         pocket_clip.train(ARGUMENTS, RunArguments(str(tmp_path), bf16=False))
+
+
+def test_evaluation_reads_batches_where_the_trainer_puts_them():
+    given = []
+    trainer = ReadCLIPTrainer.__new__(ReadCLIPTrainer)
+    trainer.model, trainer.processing_class = torch.nn.Identity(), TOKENIZER
+    trainer.data_collator = functools.partial(collate, pad_token_id=TOKENIZER.pad_token_id)
+    trainer._prepare_inputs = lambda inputs: {name: tensor.to("meta") for name, tensor in inputs.items()}
+    trainer.compute_loss = lambda model, inputs: given.append(inputs)
+    trainer.figures = {"caption_r1": 0.5}
+    assert evaluate_reading(trainer, ARGUMENTS, pool=2) == {"eval_caption_r1": 0.5}
+    assert len(given) == 4 and all(tensor.is_meta for inputs in given for tensor in inputs.values())
+
+
+def test_several_ranks_are_refused_before_any_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(pocket_clip, "train_tokenizer", lambda size: pytest.fail("it worked"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="2 ranks .*expected one.*CUDA_VISIBLE_DEVICES=0"):
+        pocket_clip.train(ARGUMENTS, RunArguments(str(tmp_path)))

@@ -1,7 +1,13 @@
-"""Pre-training of the pocket language model: data, layout of positions, mimetic start."""
+"""Pre-training of the pocket language model: data, layout of positions, mimetic start; how it is run."""
 
+import functools
+import json
+
+import pytest
 import torch
 
+from train import pocket_lm
+from train.arguments import RunArguments
 from train.pocket_lm import (
     MAX_PEOPLE,
     PERSON_TOKENS,
@@ -10,6 +16,7 @@ from train.pocket_lm import (
     PromptTrainer,
     build_model,
     collate,
+    evaluate_binding,
     train_tokenizer,
 )
 
@@ -78,3 +85,43 @@ def test_the_first_sequences_hold_drills_only():
     data = PromptDataset(TOKENIZER, PocketLMArguments(drill_first=2, drills=3, drills_alone=6), 4, seed=1)
     assert not data[1]["clips"] and len(data[1]["drills"]) == 6
     assert data[2]["clips"] and len(data[2]["drills"]) == 3
+
+
+def test_evaluation_reads_batches_where_the_trainer_puts_them():
+    given = []
+    trainer = PromptTrainer.__new__(PromptTrainer)
+    trainer.pocket, trainer.model, trainer.processing_class = ARGUMENTS, torch.nn.Identity(), TOKENIZER
+    trainer.data_collator = functools.partial(
+        collate, ad_start_id=AD_START, slots=ARGUMENTS.slots, person_ids=PERSON_IDS
+    )
+    trainer._prepare_inputs = lambda inputs: {name: tensor.to("meta") for name, tensor in inputs.items()}
+    trainer.compute_loss = lambda model, inputs: given.append(inputs)
+    trainer.figures = {"word_accuracy": 0.5}
+    assert evaluate_binding(trainer, 128) == {"eval_word_accuracy": 0.5}
+    assert len(given) == 2 and all(tensor.is_meta for inputs in given for tensor in inputs.values())
+
+
+def test_several_ranks_are_refused_before_any_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(pocket_lm, "train_tokenizer", lambda size: pytest.fail("it worked"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="2 ranks .*expected one.*CUDA_VISIBLE_DEVICES=0"):
+        pocket_lm.train(ARGUMENTS, RunArguments(str(tmp_path)))
+
+
+def test_the_record_says_the_precision_that_there_was(monkeypatch, tmp_path, capsys):
+    def build(*asked):
+        model = build_model(*asked)
+        model.transformer.h[0].mlp.c_fc.register_forward_hook(lambda *part: seen.append(part[-1].dtype))
+        return model
+
+    seen = []
+    monkeypatch.setattr(pocket_lm, "train_tokenizer", lambda size: TOKENIZER)
+    monkeypatch.setattr(pocket_lm, "build_model", build)
+    monkeypatch.setattr(pocket_lm, "evaluate_binding", lambda trainer: {})
+    small = PocketLMArguments(width=32, layers=1, heads=2, prompts=8, drill_first=0)
+    pocket_lm.train(small, RunArguments(str(tmp_path), batch_size=4, bf16=True))
+    record = json.loads((tmp_path / "run_record.json").read_text(encoding="utf-8"))
+    assert set(seen) == {torch.float32} and record["config"]["bf16"] is False
+    assert "bf16 is true, which this training does not use" in capsys.readouterr().err
+    noted = json.loads((tmp_path / "run_configuration.json").read_text(encoding="utf-8"))
+    assert noted["bf16"] is True  # as runs of before noted it: they go on
