@@ -19,6 +19,7 @@ except ImportError:  # Windows has locks of its own
     fcntl = None  # type: ignore[assignment]
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)  # file systems that know none: Lustre, NFS
+SHOWN = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what file managers leave in a folder that they showed
 WAIT_S = 0.1  # between two tries on Windows, which does not wait for as long as it takes
 
 

@@ -22,7 +22,7 @@ from datasets.arrow_writer import ParquetWriter
 from datasets_scripts.annotations import find_media
 from datasets_scripts.builders import ADBuilder
 from datasets_scripts.cards import SIGNATURE, card
-from datasets_scripts.one_writer import OutputBusy, only_writer, put_folder
+from datasets_scripts.one_writer import SHOWN, OutputBusy, only_writer, put_folder
 from datasets_scripts.repairs import short
 
 ROWS_PER_FILE = 50_000
@@ -126,7 +126,7 @@ def _refuse_strange(folder: Path, builder: ADBuilder, overwrite: bool) -> None:
     """
     if folder.is_symlink():
         raise WriteError(f"'{folder.name}' is a link, expected a folder; name the folder itself")
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (folder.is_dir() and all(path.name in SHOWN for path in folder.iterdir())):
         return
     if not overwrite:
         raise WriteError(f"'{folder.name}' is there and not empty, expected a new folder; choose another or overwrite")
@@ -139,7 +139,7 @@ def _refuse_strange(folder: Path, builder: ADBuilder, overwrite: bool) -> None:
         raise WriteError(f"'{folder.name}' was not written by this command, so is not replaced; remove it yourself")
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).as_posix()
-        ours = inside == "README.md" or _SHARD.fullmatch(inside) is not None
+        ours = inside == "README.md" or path.name in SHOWN or _SHARD.fullmatch(inside) is not None
         if path.is_symlink() or (not ours and not path.is_dir()):
             raise WriteError(f"'{folder.name}' holds '{inside}', which this command did not write; move it away")
 

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets_scripts.one_writer import lock_file
+from datasets_scripts.one_writer import SHOWN, lock_file
 from distinctad.catalogue import Catalogue, Film, HashBook, Shard
 from distinctad.errors import UserError, one_line
 from distinctad.plan import sha256_of
@@ -305,8 +305,8 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_new(path: Path) -> bool:
-    """Whether a run that is just opening its folder has made this."""
-    return path.name == "locks" or path.name.startswith(".settings.json-")
+    """Whether a run that is just opening its folder has made this, or a file manager."""
+    return path.name == "locks" or path.name in SHOWN or path.name.startswith(".settings.json-")
 
 
 def _write(path: Path, text: str) -> None:

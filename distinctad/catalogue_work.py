@@ -32,6 +32,7 @@ Task = Literal["describe", "features"]
 FEATURES = "features.h5"
 FILM_LIMIT_S = 86_400.0  # a day
 LOOK_S = 5.0  # how often the time is looked at
+MOST_WORKERS = 60 if os.name == "nt" else 256  # Windows waits for no more processes
 LIVES = 2  # workers that may die of a film before it is given up: one death may be the machine's fault
 
 
@@ -202,7 +203,7 @@ def run_local(films: Sequence[Film], job: Job, workers: int, limit_s: float = FI
         UserError: if no worker can load the model.
     """
     waiting = deque((film, LIVES) for film in films)
-    crew = [_Hand(job, number) for number in range(min(workers, len(films)))]
+    crew = [_Hand(job, number) for number in range(min(workers, len(films), MOST_WORKERS))]
     try:
         while waiting or any(hand.task for hand in crew):
             for hand in crew:

@@ -265,7 +265,7 @@ def _clock(seconds: float) -> str:
 
 def main() -> None:
     """Run the command line (the entry point `distinctad`)."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 gets "Dvo?ák", no traceback
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 gets "Dvo?ák", no traceback; JSON is ASCII
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    app(prog_name="distinctad")
+    app(prog_name="distinctad", windows_expand_args=False)  # or "Show [1].mp4" would name "Show 1.mp4" there

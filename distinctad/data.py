@@ -93,7 +93,7 @@ def validate_command(
             raise _refuse(error) from error
     if as_json:
         document = {"files": [report.to_dict() for report in reports], "totals": totals(reports), "remarks": remarks}
-        typer.echo(json.dumps({"format_version": 1, **document}, ensure_ascii=False, indent=1))
+        typer.echo(json.dumps({"format_version": 1, **document}, indent=1))
     else:
         for report in reports:
             _print_report(report)
@@ -230,7 +230,7 @@ def stats_command(
         with OutputFolder(out.parent, overwrite, names=(out.name,), place="another --out") as folder:
             folder.write({}, {out.name: lambda path: draw(rows, path, annotations.name)})
     if as_json:
-        typer.echo(json.dumps(figures, ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(figures, indent=1))
         return
     for name, value in figures.items():
         typer.echo(f"{name}: {value}")

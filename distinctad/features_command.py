@@ -31,6 +31,7 @@ def features_command(
 ) -> None:
     """Encode films frame by frame into MAD's feature layout; the same command goes on where it was stopped."""
     settings = FeatureSettings(fps, model, frame_fit, dtype, batch, device)
+    films = [film for given in films for film in _named(given)]
     if dry_run:
         jobs = find_films(films, fps)
         for job in jobs:
@@ -47,3 +48,9 @@ def features_command(
     typer.echo(
         f"encoded {len(encoded.films)} film(s), {frames} frames; {len(encoded.skipped)} finished before; '{out}'"
     )
+
+
+def _named(given: Path) -> list[Path]:
+    """The file or folder of that name; if there is none, what it is a pattern of: the shell of Windows leaves it so."""
+    pattern = not given.exists() and any(sign in given.name for sign in "*?[")
+    return (sorted(given.parent.glob(given.name)) if pattern else []) or [given]

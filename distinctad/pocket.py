@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from datasets_scripts.one_writer import OutputBusy, only_writer
+from datasets_scripts.one_writer import SHOWN, OutputBusy, only_writer
 from distinctad.bar import progress_bar
 from distinctad.errors import UserError, one_line
 from distinctad.orphans import end_with_parent
@@ -35,7 +35,7 @@ Progress = Callable[[int, int, int], None]  # seed, frames drawn, frames in all
 MANIFEST, LOCK = "pocket.json", ".pocket.lock"
 FORMAT_VERSION = 2  # of the files and pictures; a new one draws every film anew
 CHECK_FILMS = 40  # enough for the oracles' figures to stand within about two points
-MAX_FILMS, MAX_JOBS, MAX_SEED = 100_000, 64, 2**31 - 1
+MAX_FILMS, MAX_JOBS, MAX_SEED = 100_000, 60, 2**31 - 1  # Windows waits for no more processes
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _open_folder(out: Path, kind: Kind, overwrite: bool) -> dict[str, Any]:
         UserError: if it holds anything that this run would not continue, and `overwrite` is not set.
     """
     fresh: dict[str, Any] = {**kind.manifest(), "films": {}}
-    if not any(path.name != LOCK for path in out.iterdir()):
+    if all(path.name in {LOCK, *SHOWN} for path in out.iterdir()):
         _save(fresh, out)
         return fresh
     old = _read_manifest(out)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets_scripts.one_writer import OutputBusy, only_writer, put_folder
+from datasets_scripts.one_writer import SHOWN, OutputBusy, only_writer, put_folder
 from distinctad import __version__
 from distinctad.errors import UserError, one_line
 from distinctad.loading import CHECKPOINT
@@ -54,7 +54,7 @@ class Part:
 
     def files(self) -> list[tuple[str, int]]:
         """(path in the repository, bytes) of every file, sorted."""
-        found = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
+        found = (path for path in sorted(self.folder.rglob("*")) if path.is_file() and path.name not in SHOWN)
         return [(path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in found]
 
 
@@ -164,7 +164,7 @@ def refuse_strange(folder: Path) -> None:
         return
     if folder.samefile(Path.cwd()):  # a shell would be left in a folder that is gone
         raise UserError(f"'{folder}' is the folder that you are in, which cannot be replaced", "Give a new folder.")
-    if not any(folder.iterdir()):
+    if all(path.name in SHOWN for path in folder.iterdir()):
         return
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -175,7 +175,7 @@ def refuse_strange(folder: Path) -> None:
         raise UserError(f"'{folder}' is not empty and was not written by publish", fix)
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).as_posix()
-        if path.is_dir() and not path.is_symlink() or inside == MANIFEST:
+        if path.is_dir() and not path.is_symlink() or inside == MANIFEST or path.name in SHOWN:
             continue
         if inside not in listed or path.is_symlink() or sha256_of(path) != listed[inside]["sha256"]:
             raise UserError(f"'{folder}' holds '{inside}', which publish did not write so", fix)

@@ -237,7 +237,7 @@ def words_command(
     found = tell_words(ads, casts, window, stop_list, loaded)
     if as_json:
         for ad in found:
-            typer.echo(json.dumps({**vars(ad), "tokens": list(ad.tokens)}, ensure_ascii=False))
+            typer.echo(json.dumps({**vars(ad), "tokens": list(ad.tokens)}))
         return
     before: tuple[str, int] | None = None
     for ad in found:

@@ -18,6 +18,7 @@ from public_files import MAD, TV, mad, table, tv
 from datasets_scripts.archives import TarIndex
 from datasets_scripts.builders import MADBuilder, TVADBuilder
 from datasets_scripts.frames import row_frames
+from datasets_scripts.one_writer import SHOWN
 from datasets_scripts.schema import ADRow
 from datasets_scripts.writers import WriteError, write_folder
 
@@ -47,6 +48,8 @@ def test_a_folder_with_anything_else_is_kept(annotations: Path, tmp_path: Path, 
         write_folder(builder(annotations), out, overwrite=True)
     assert contents(out) == before
     (out / name).unlink()
+    for shown in SHOWN:  # a file manager looked into it
+        (out / shown).touch()
     assert write_folder(builder(annotations), out, "webdataset", overwrite=True).files == (
         "README.md",
         "test-00000.tar",
