@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-_SAID = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "not enough memory")
+_SAID = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "not enough memory",
+    "alloc_failed",  # cuBLAS
+    "invalid buffer size",  # Metal
+)  # fmt: skip
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -142,8 +142,9 @@ def _device(device: str) -> torch.device:
 def seeded(seed: int) -> Iterator[None]:
     """Seed every random number inside, and give the process its own back: who calls a library has numbers of theirs.
 
-    CUDA's come back where CUDA was in use before. All are the process's: of two threads inside at once each draws from
-    the other's too, and where the first in is the first out the second gives back ours, not theirs.
+    An accelerator's come back too, CUDA's where it was in use before. All are the process's: of two threads inside at
+    once each draws from the other's too, and where the first in is the first out the second gives back ours, not
+    theirs.
 
     Args:
         seed: of Python's, numpy's and torch's.
@@ -157,6 +158,7 @@ def seeded(seed: int) -> Iterator[None]:
 
     python, numbers = random.getstate(), np.random.get_state()
     cards = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
+    metal = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None  # fork_rng leaves it out
     with torch.random.fork_rng(cards):
         transformers.set_seed(seed)
         try:
@@ -164,6 +166,8 @@ def seeded(seed: int) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numbers)
+            if metal is not None:
+                torch.mps.set_rng_state(metal)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Visits:
         self.kept_s = kept_s
         self._folders: dict[str, list[_Folder]] = {}
         self._uploads: dict[str, set[Path]] = {}
+        self._left: set[Path] = set()  # what could not be deleted
         self._lock = threading.Lock()
         self.uploads = self.root / "uploads"
         self.uploads.mkdir()
@@ -85,8 +86,7 @@ class Visits:
             there = self._folders.pop(visit or "", [])
             if left := [one for one in there if one not in folders]:
                 self._folders[visit or ""] = left
-        for one in folders:
-            shutil.rmtree(one.path, ignore_errors=True)
+        self._remove(one.path for one in folders)
 
     def holds(self, visit: str | None, *uploads: Path | None) -> None:
         """Remember uploads, so that they go with the visit.
@@ -110,10 +110,7 @@ class Visits:
             uploads = self._uploads.pop(visit or "", set())
             # The server files uploads by their content: the same film may be another visit's too.
             uploads -= set().union(*self._uploads.values())
-        for folder in folders:
-            shutil.rmtree(folder.path, ignore_errors=True)
-        for upload in uploads:
-            upload.unlink(missing_ok=True)
+        self._remove([*uploads, *(one.path for one in folders)])
 
     def watch(self, every_s: float = 60.0) -> None:
         """Sweep from time to time, as long as the process lives.
@@ -130,7 +127,7 @@ class Visits:
         threading.Thread(target=on, name="sweep", daemon=True).start()
 
     def sweep(self) -> None:
-        """Delete folders that are older than `kept_s`."""
+        """Delete folders that are older than `kept_s`, and what could not be deleted before."""
         late = time.monotonic() - self.kept_s
         with self._lock:
             old = [one for folders in self._folders.values() for one in folders if one.since_s < late]
@@ -138,5 +135,18 @@ class Visits:
             self._folders = {visit: folders for visit, folders in young.items() if folders}
             there = {visit: {path for path in paths if path.exists()} for visit, paths in self._uploads.items()}
             self._uploads = {visit: paths for visit, paths in there.items() if paths}
-        for folder in old:
-            shutil.rmtree(folder.path, ignore_errors=True)
+            left = self._left.difference(*self._uploads.values())  # the same film may be uploaded again
+            self._left = set()
+        self._remove([*left, *(one.path for one in old)])
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        """Delete files and folders; what is in use, which Windows does not delete, the next sweep tries again."""
+        for path in paths:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+            if path.exists():
+                with self._lock:
+                    self._left.add(path)

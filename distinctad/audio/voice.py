@@ -10,6 +10,7 @@ the other.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -160,6 +161,12 @@ def label(voice: Voice) -> str:
     return "no voice, times assumed" if isinstance(voice, Unvoiced) else f"synthetic voice {voice.name}"
 
 
+def _on_windows() -> str | None:
+    """Where espeak-ng's installer puts it there, on no search path."""
+    program = Path(os.environ.get("ProgramFiles", "")) / "eSpeak NG" / "espeak-ng.exe"
+    return str(program) if program.is_absolute() and program.is_file() else None
+
+
 def find_voice(name: str = "auto") -> Remembering | Unvoiced:
     """Find a voice on this machine.
 
@@ -175,7 +182,7 @@ def find_voice(name: str = "auto") -> Remembering | Unvoiced:
     """
     if name == Unvoiced.name:
         return Unvoiced()
-    program = shutil.which("espeak-ng")
+    program = shutil.which("espeak-ng") or _on_windows()
     if program and name in ("auto", Espeak.name):
         return Remembering(Espeak(program))
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):

@@ -20,7 +20,7 @@ class SentenceSimilarity:
         encoder: Hub id or folder of any encoder.
         instruction: put before every text, for encoders that want one.
         pooling: "mean" over the tokens, or "last" token.
-        device: torch device name, or "auto" (the accelerator if there is one).
+        device: torch device name, or "auto" (CUDA if there is any).
 
     Raises:
         ValueError: if no encoder is given, it cannot be loaded or the device is not there.

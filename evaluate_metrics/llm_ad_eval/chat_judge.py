@@ -27,7 +27,7 @@ class ChatJudge:
         seed: of the sampling. What is drawn hangs on the seed and the batch alone, so a run that was interrupted
             between two batches and goes on gives the answers of one that was not.
         dtype: torch dtype by name.
-        device: torch device name, or "auto" (the accelerator if there is one).
+        device: torch device name, or "auto" (CUDA if there is any).
 
     Raises:
         ValueError: if it cannot be loaded, has no chat template, or sampling, dtype or device cannot be used.

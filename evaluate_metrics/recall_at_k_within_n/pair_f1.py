@@ -35,7 +35,7 @@ class PairF1:
         encoder: Hub id or folder of any transformers encoder. The papers use roberta-large.
         layer: hidden layer whose states are compared, 1 = after the first block; the papers use 17.
         batch_size: sentences a forward pass; changes speed only.
-        device: torch device name, or "auto" (the accelerator if there is one).
+        device: torch device name, or "auto" (CUDA if there is any).
         progress: show a bar of the sentences encoded, on the error stream.
 
     Attributes:

@@ -213,6 +213,23 @@ def test_other_engines_plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
         voices.find_voice("broken")
 
 
+def test_espeak_is_found_where_its_installer_on_windows_puts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "eSpeak NG" / "espeak-ng.exe"
+    program.parent.mkdir()
+    program.touch()
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(voices, "entry_points", lambda group: [])
+    monkeypatch.setenv("ProgramFiles", str(tmp_path))
+    assert voices.find_voice().name == "espeak-ng"
+    monkeypatch.chdir(tmp_path)
+    for elsewhere in ("", "."):  # a program of the folder that one happens to be in is never run
+        monkeypatch.setenv("ProgramFiles", elsewhere)
+        with pytest.raises(UserError, match="no voice is installed"):
+            voices.find_voice()
+
+
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 def test_espeak_speaks_without_silence_at_its_ends() -> None:
     voice = voices.find_voice("espeak-ng")

@@ -53,6 +53,18 @@ def test_inside_the_seed_counts_and_outside_nothing_has_happened() -> None:
         assert draws() == inside != want
 
 
+def test_metals_numbers_are_given_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = [torch.tensor(7)]
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: state[0])
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda new: state.__setitem__(0, new))
+    monkeypatch.setattr(torch.mps, "manual_seed", lambda seed: state.__setitem__(0, torch.tensor(seed)))
+    with pytest.raises(KeyError), loading.seeded(3):
+        torch.mps.manual_seed(3)  # as `torch.manual_seed` does on such a machine
+        raise KeyError
+    assert int(state[0]) == 7
+
+
 def test_sampling_is_seeded_by_the_settings(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stand_ins import FakePipe
 

@@ -104,4 +104,6 @@ def test_the_allocators_own_words_are_known() -> None:
         torch.empty(10**17)
     assert is_out_of_memory(error.value) and is_out_of_memory(MemoryError())
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    for said in ("Invalid buffer size: 19.38 GiB", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `x`"):
+        assert is_out_of_memory(RuntimeError(said))
     assert not is_out_of_memory(RuntimeError("shapes differ")) and not is_out_of_memory(ValueError("out of memory"))

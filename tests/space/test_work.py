@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,33 @@ def test_a_visit_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     visits.end("b")
     visits.end("nobody")
     assert not shared.exists()
+
+
+def test_what_is_in_use_goes_with_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    visits, unlink, rmtree = Visits(kept_s=3_600), Path.unlink, shutil.rmtree
+
+    def refuse(path: Path, **_: Any) -> None:  # Windows deletes no file that somebody has open
+        if path in films[1:3]:
+            raise PermissionError(13, "used by another process", str(path))
+        unlink(path, missing_ok=True)
+
+    with visits.folder("a", "all") as folder:
+        (folder / "mix.wav").write_bytes(b"x")
+    films = [visits.uploads / f"{number}.mp4" for number in range(4)]
+    for film in films:
+        film.write_bytes(b"x")
+    visits.holds("a", *films)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    visits.end("a")
+    visits.sweep()
+    assert folder.exists() and [film.exists() for film in films] == [False, True, True, False]
+    monkeypatch.setattr(Path, "unlink", unlink)
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    visits.holds("b", films[1])  # uploaded again by somebody who is here
+    visits.sweep()
+    assert films[1].exists() and not films[2].exists() and not folder.exists()
 
 
 def test_what_was_left_behind_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
