@@ -22,7 +22,7 @@ from distinctad.catalogue_store import Store
 from distinctad.describe import describe
 from distinctad.errors import UserError, one_line
 from distinctad.feature_tower import FeatureSettings
-from distinctad.loading import CHECKPOINT, locate
+from distinctad.loading import CHECKPOINT, locate, model_sha256
 from distinctad.orphans import end_with_parent
 from distinctad.plan import Settings, name_of, sha256_of
 from distinctad.track import Export, TrackSettings, heard_voice
@@ -76,10 +76,9 @@ class Job:
         folder = CHECKPOINT if self.model is None else Path(self.model)
         model = str(self.model)
         if folder.is_dir():
-            files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors"))
-            if not any(path.name == "config.json" for path in files):
+            if not (folder / "config.json").is_file():
                 raise UserError(f"the model folder '{folder}' has no config.json", "Give a checkpoint folder.")
-            model = sha256_of(*files)
+            model = model_sha256(folder)
         return {"format": "distinctad.catalogue", "format_version": 1, "task": self.task, "model": model, "how": how}
 
 

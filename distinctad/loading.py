@@ -60,16 +60,21 @@ def load_pipeline(model: str | Path | None, device: str, dtype: str, seed: int) 
     pipe = DistinctADPipeline(model=network, processor=processor, device=target)
     used = generation_settings(network.config, network.generation_config, {})
     kind = str(next(network.parameters()).dtype).removeprefix("torch.")
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors")) if folder else []
     name = folder.resolve().name if folder else where
     return pipe, {
         "name": name,
-        "sha256": sha256_of(*files) if files else None,
+        "sha256": model_sha256(folder) if folder else None,
         "device": target.type,
         "dtype": kind,
         "num_beams": used["num_beams"],
         "contrast": used["contrast"],
     }
+
+
+def model_sha256(folder: Path) -> str:
+    """Fingerprint of a model's folder: of what decides its texts, so not of its run record, which grows afterwards."""
+    files = (path for path in folder.iterdir() if path.suffix in (".json", ".safetensors"))
+    return sha256_of(*sorted(path for path in files if path.name != "run_record.json"))
 
 
 def locate(model: str | Path | None) -> tuple[str, Path | None]:

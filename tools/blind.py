@@ -26,6 +26,7 @@ import cv2
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from distinctad.loading import model_sha256  # noqa: E402
 from distinctad.plan import sha256_of  # noqa: E402
 from train.run_record import _commit  # noqa: E402
 
@@ -55,11 +56,9 @@ def question(seed: int, films: int, model: Path, preset: str) -> dict[str, Any]:
     Raises:
         ValueError: the folder holds no weights.
     """
-    files = [path for path in sorted(model.glob("*")) if path.suffix in (".json", ".safetensors")]
-    if not any(path.suffix == ".safetensors" for path in files):
+    if not any(model.glob("*.safetensors")):
         raise ValueError(f"--model {model} holds no .safetensors; expected a folder of train/stage2.py; mend the path")
-    # The record is written after the texts and decides none of them.
-    weights = sha256_of(*(path for path in files if path.name != RECORD.name))
+    weights = model_sha256(model)
     code = sha256_of(*(path for pattern in CODE for path in sorted(ROOT.glob(pattern))))
     libraries = {name: version(name) for name in ("torch", "transformers")}
     return {"model": weights, "seed": seed, "films": films, "preset": preset, "code": code, **libraries}

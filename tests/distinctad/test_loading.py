@@ -53,6 +53,16 @@ def test_inside_the_seed_counts_and_outside_nothing_has_happened() -> None:
         assert draws() == inside != want
 
 
+def test_a_models_record_is_no_part_of_the_model(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors", "run_record.json"):
+        (tmp_path / name).write_text("1")
+    before = loading.model_sha256(tmp_path)
+    (tmp_path / "run_record.json").write_text("2")  # figures that were measured later
+    assert loading.model_sha256(tmp_path) == before
+    (tmp_path / "config.json").write_text("2")
+    assert loading.model_sha256(tmp_path) != before
+
+
 def test_metals_numbers_are_given_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
     state = [torch.tensor(7)]
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
