@@ -20,6 +20,7 @@ except ImportError:  # Windows has locks of its own
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)  # file systems that know none: Lustre, NFS
 SHOWN = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what file managers leave in a folder that they showed
+UNSENT = tuple(pattern for name in sorted(SHOWN) for pattern in (name, f"*/{name}"))  # `HfApi.upload_folder` reads it
 WAIT_S = 0.1  # between two tries on Windows, which does not wait for as long as it takes
 
 

@@ -22,7 +22,7 @@ from datasets.arrow_writer import ParquetWriter
 from datasets_scripts.annotations import find_media
 from datasets_scripts.builders import ADBuilder
 from datasets_scripts.cards import SIGNATURE, card
-from datasets_scripts.one_writer import SHOWN, OutputBusy, only_writer, put_folder
+from datasets_scripts.one_writer import SHOWN, UNSENT, OutputBusy, only_writer, put_folder
 from datasets_scripts.repairs import short
 
 ROWS_PER_FILE = 50_000
@@ -266,11 +266,14 @@ def upload_folder(folder: Path, repository: str, dry_run: bool = True) -> list[t
     """
     if not (folder / "README.md").is_file():
         raise WriteError(f"'{folder.name}' has no README.md, expected a written folder; build it first")
-    files = [(p.relative_to(folder).as_posix(), p.stat().st_size) for p in sorted(folder.rglob("*")) if p.is_file()]
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in SHOWN)
+    files = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in found]
     if not dry_run:
         from huggingface_hub import HfApi
 
         api = HfApi()
         api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
-        api.upload_folder(repo_id=repository, repo_type="dataset", folder_path=str(folder))
+        api.upload_folder(
+            repo_id=repository, repo_type="dataset", folder_path=str(folder), ignore_patterns=list(UNSENT)
+        )
     return files

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,8 @@ from distinctad.bar import progress_bar
 from distinctad.errors import UserError
 from distinctad.feature_tower import FeatureSettings, Fit, Stored
 from distinctad.features import encode_films, find_films
+
+PATTERNS = os.name == "nt"  # the shell of Windows leaves "*" and "?" to the command; no name there holds them
 
 
 def features_command(
@@ -51,6 +55,8 @@ def features_command(
 
 
 def _named(given: Path) -> list[Path]:
-    """The file or folder of that name; if there is none, what it is a pattern of: the shell of Windows leaves it so."""
-    pattern = not given.exists() and any(sign in given.name for sign in "*?[")
-    return (sorted(given.parent.glob(given.name)) if pattern else []) or [given]
+    """What a path stands for: itself, or where no shell has read patterns, the files of one; "[" is part of a name."""
+    name = str(given)
+    if not PATTERNS or not any(sign in name for sign in "*?"):
+        return [given]
+    return [Path(path) for path in sorted(glob.glob(name.replace("[", "[[]")))] or [given]

@@ -108,7 +108,7 @@ def draw_films(
         out: the folder; made if it is missing.
         kind: preset, layout and what else all films of the folder share; None: the defaults.
         overwrite: start anew in a folder that holds something else; films named in its manifest are removed.
-        jobs: processes.
+        jobs: processes; never more than films to draw, nor than 60.
         progress: called with (seed, frames drawn, frames in all); only with one job.
 
     Returns:
@@ -250,8 +250,9 @@ def _draw(
         return
     import multiprocessing
 
+    crew = min(jobs, len(seeds), MAX_JOBS)
     # spawn: the parent may hold threads (progress bar), which a forked child would inherit half-alive
-    with ProcessPoolExecutor(min(jobs, len(seeds)), multiprocessing.get_context("spawn"), end_with_parent) as pool:
+    with ProcessPoolExecutor(crew, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         running = {pool.submit(_draw_one, seed, out, kind): seed for seed in seeds}
         for done in as_completed(running):
             if progress is not None:

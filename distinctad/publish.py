@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets_scripts.one_writer import SHOWN, OutputBusy, only_writer, put_folder
+from datasets_scripts.one_writer import SHOWN, UNSENT, OutputBusy, only_writer, put_folder
 from distinctad import __version__
 from distinctad.errors import UserError, one_line
 from distinctad.loading import CHECKPOINT
@@ -218,7 +218,9 @@ def upload(parts: list[Part], api: Any = None, step: Step | None = None) -> list
         sdk = {"space_sdk": "gradio"} if part.kind == "space" else {}
         try:
             api.create_repo(part.repository, repo_type=part.kind, private=True, exist_ok=True, **sdk)
-            api.upload_folder(repo_id=part.repository, repo_type=part.kind, folder_path=str(part.folder))
+            api.upload_folder(
+                repo_id=part.repository, repo_type=part.kind, folder_path=str(part.folder), ignore_patterns=list(UNSENT)
+            )
         except Exception as error:  # the client's own errors, its transport's and the system's share no base class
             said = one_line(str(error), 160) or type(error).__name__
             raise UserError(f"'{part.repository}' was not uploaded ({said})", "Log in with `hf auth login`.") from error

@@ -6,14 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import pytest
+from typer.testing import CliRunner
 
 from datasets_scripts.one_writer import SHOWN
-from distinctad import catalogue_work, cli, features_command, publish
+from datasets_scripts.writers import upload_folder
+from distinctad import catalogue_work, cli, features_command, pocket, publish
 from distinctad.catalogue_store import Store
 from distinctad.pocket import Kind, draw_films
 
@@ -27,16 +31,32 @@ def left_in(folder: Path) -> None:
         (folder / name).write_bytes(b"\0view")
 
 
-def test_json_is_whole_whatever_the_outputs_encoding(tmp_path: Path) -> None:
-    path = tmp_path / "ads.csv"
-    path.write_text("film,text\nf,Antonín Dvořák meets Łukasz.\nf,Łukasz waves.\n", encoding="utf-8")
-    command = [sys.executable, "-m", "distinctad", "words", str(path), "--json"]
-    done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=300,
-        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
-    )  # fmt: skip
-    first = json.loads(done.stdout.decode("utf-8").splitlines()[0])
-    assert "Dvořák" in json.dumps(first, ensure_ascii=False) and "?" not in done.stdout.decode("utf-8")
+MAD = """movie,start,end,sentence
+0001_Dvořák,1,3,Antonín Dvořák meets Łukasz.
+0001_Dvořák,5,5,Łukasz waves.
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("words", "ads.csv", "--json"), "Łukasz"),
+        (("data", "validate", "--json", "--allow-refusals", "--annotations", "mad.csv"), "Dvořák"),
+    ],
+)
+def test_json_is_whole_whatever_the_outputs_encoding(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    ads = "film,text\nf,Antonín Dvořák meets Łukasz.\nf,Łukasz waves.\n"
+    for name, text in (("ads.csv", ads), ("mad.csv", MAD)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    lines = [
+        subprocess.run(
+            [sys.executable, "-m", "distinctad", *words], cwd=tmp_path, stdout=subprocess.PIPE, check=True, timeout=300,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
+        ).stdout.decode(encoding)
+        for encoding in ("utf-8", "cp1252")
+    ]  # fmt: skip
+    told = [[json.loads(line) for line in (text.splitlines() if words[0] == "words" else [text])] for text in lines]
+    assert told[0] == told[1] and said in json.dumps(told[1], ensure_ascii=False)
 
 
 def test_pocket_films_go_on_in_a_folder_that_was_shown(tmp_path: Path) -> None:
@@ -66,9 +86,28 @@ def test_what_is_published_may_be_looked_at_first(tmp_path: Path, monkeypatch: p
     model = publish.write(folder)[0]
     left_in(folder)
     left_in(model.folder)
-    assert [name for name, _ in model.files()] == ["README.md"]  # and so nothing else is sent
+    assert [name for name, _ in model.files()] == ["README.md"]
     publish.write(folder)
     assert not SHOWN & {path.name for path in folder.rglob("*")}
+
+
+def test_what_a_file_manager_left_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def keep(**given: Any) -> None:
+        there = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+        sent.append(sorted(huggingface_hub.utils.filter_repo_objects(there, ignore_patterns=given["ignore_patterns"])))
+
+    sent: list[list[str]] = []
+    api = SimpleNamespace(create_repo=lambda *named, **given: None, upload_folder=keep)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: api)
+    (tmp_path / "data").mkdir()
+    ours = ["My.DS_Store", "README.md", "data/README.md"]
+    for name in ours:
+        (tmp_path / name).write_text("text", encoding="utf-8")
+    left_in(tmp_path)
+    left_in(tmp_path / "data")
+    publish.upload([publish.Part(tmp_path, "lab/x", "dataset")])
+    assert [name for name, _ in upload_folder(tmp_path, "lab/x", dry_run=False)] == ours
+    assert sent == [ours, ours]
 
 
 def test_names_with_brackets_are_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,14 +117,25 @@ def test_names_with_brackets_are_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert given["windows_expand_args"] is False  # click's own expansion, on Windows alone, takes [1] for a pattern
 
 
-def test_features_reads_patterns_that_no_shell_has_read(tmp_path: Path) -> None:
-    for name in ("a.mp4", "b.mp4", "c [1].mp4", "c 1.mp4"):
+def test_features_reads_patterns_that_no_shell_has_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    films = ("a.mp4", "b.mp4", "c [1].mp4", "c 1.mp4", "d 1.mp4", ".a.mp4", "e [1]/a.mp4", "e [1]/b.mp4", "e 1/a.mp4")
+    for name in films:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    named = features_command._named
-    assert [path.name for path in named(tmp_path / "?.mp4")] == ["a.mp4", "b.mp4"]
-    assert [path.name for path in named(tmp_path / "c [1].mp4")] == ["c [1].mp4"]  # there is such a file
-    for missing in (tmp_path / "x*.mp4", tmp_path / "gone" / "..", Path("gone.mp4")):
-        assert named(missing) == [missing]
+
+    def named(*given: str) -> list[str]:
+        found = [path for name in given for path in features_command._named(tmp_path / name)]
+        return [path.relative_to(tmp_path).as_posix() for path in found]
+
+    monkeypatch.setattr(features_command, "PATTERNS", True)  # as on Windows
+    assert named("?.mp4", "c [1]*", "e [1]/*.mp4", "**.mp4")[:5] == [
+        "a.mp4", "b.mp4", "c [1].mp4", "e [1]/a.mp4", "e [1]/b.mp4",
+    ]  # fmt: skip
+    assert ".a.mp4" not in named("*.mp4")  # as a shell has it
+    for name in ("c [1].mp4", "d [1].mp4", "x*.mp4", "gone.mp4", "gone/.."):  # the second is not there: no other is it
+        assert named(name) == [name]
+    monkeypatch.setattr(features_command, "PATTERNS", False)  # a shell has read them: "?" is a letter of the name
+    assert named("?.mp4") == ["?.mp4"]
 
 
 def test_no_more_processes_than_the_system_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,3 +150,22 @@ def test_no_more_processes_than_the_system_waits_for(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(catalogue_work, "deque", lambda films: [])
     job: Any = None
     assert list(catalogue_work.run_local([job] * 9, job, workers=200)) == [] and crew == [0, 1, 2]
+
+
+def test_films_are_drawn_by_no_more_processes_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, max_workers: int, *_: Any) -> None:
+            asked.append(max_workers)
+            super().__init__(1)
+
+    monkeypatch.setattr(pocket, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(pocket, "_draw_one", lambda seed, *_: {"seed": seed})
+    for films, jobs in ((100, 64), (3, 64), (100, 2)):
+        seeds = list(range(films))
+        assert sorted(seed for seed, _ in pocket._draw(seeds, tmp_path, TEXT_ONLY, jobs, None)) == seeds
+    assert asked == [60, 3, 2]  # Windows' executor takes 61 at most
+    for number, said in (("60", "--out is missing"), ("62", "--jobs")):  # what is missing is said after what is wrong
+        done = CliRunner().invoke(cli.app, ["pocket", "--jobs", number])
+        assert done.exit_code == 2 and said in done.output
