@@ -1,15 +1,17 @@
 """What belongs to one visit, and its end: nothing of a visitor's film stays on the server.
 
 A visit's files are deleted when its page is closed or reloaded. Visits that end without a word (a program, a lost
-line) are swept after `kept_s`; the server sweeps its own cache of uploads by the same age. What is made for a visit
-lies inside that cache, where the server hands files out as they are, without a copy that would stay. Of each kind of
-files a visit has one folder: the next one, once it is filled, takes the place of the last.
+line) are swept after `kept_s`; the server sweeps its own cache of uploads by the same age, on Windows only until it
+meets one that is in use. What is made for a visit lies inside that cache, where the server hands files out as they are,
+without a copy that would stay. Of each kind of files a visit has one folder: the next one, once it is filled, takes the
+place of the last.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import shutil
 import tempfile
@@ -28,6 +30,16 @@ class _Folder:
     kind: str
     since_s: float
     filled: bool = False
+
+
+def _age_s(path: Path) -> float:
+    """Seconds since a file was put there, as the server counts them; none if the system does not say, all if it went."""
+    try:
+        return time.time() - path.stat().st_ctime
+    except FileNotFoundError:
+        return math.inf
+    except OSError:
+        return 0.0
 
 
 class Visits:
@@ -127,26 +139,31 @@ class Visits:
         threading.Thread(target=on, name="sweep", daemon=True).start()
 
     def sweep(self) -> None:
-        """Delete folders that are older than `kept_s`, and what could not be deleted before."""
+        """Delete folders and uploads that are older than `kept_s`, and what could not be deleted before."""
         late = time.monotonic() - self.kept_s
         with self._lock:
             old = [one for folders in self._folders.values() for one in folders if one.since_s < late]
             young = {visit: [one for one in folders if one not in old] for visit, folders in self._folders.items()}
             self._folders = {visit: folders for visit, folders in young.items() if folders}
-            there = {visit: {path for path in paths if path.exists()} for visit, paths in self._uploads.items()}
-            self._uploads = {visit: paths for visit, paths in there.items() if paths}
-            left = self._left.difference(*self._uploads.values())  # the same film may be uploaded again
+            given = set().union(*self._uploads.values())
+            late_too = {path for path in given if _age_s(path) > self.kept_s}
+            kept = {visit: paths - late_too for visit, paths in self._uploads.items()}
+            self._uploads = {visit: paths for visit, paths in kept.items() if paths}
+            left = self._left - given | late_too  # the same film may be uploaded again
             self._left = set()
         self._remove([*left, *(one.path for one in old)])
 
     def _remove(self, paths: Iterable[Path]) -> None:
         """Delete files and folders; what is in use, which Windows does not delete, the next sweep tries again."""
         for path in paths:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with contextlib.suppress(OSError):
+            try:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
                     path.unlink(missing_ok=True)
-            if path.exists():
+                there = path.exists()
+            except OSError:  # even asking for it may be refused
+                there = True
+            if there:
                 with self._lock:
                     self._left.add(path)

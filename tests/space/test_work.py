@@ -220,6 +220,33 @@ def test_what_is_in_use_goes_with_the_next_sweep(monkeypatch: pytest.MonkeyPatch
     assert films[1].exists() and not films[2].exists() and not folder.exists()
 
 
+def test_old_uploads_are_swept_and_one_that_cannot_be_asked_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    visits, stat, now = Visits(kept_s=60), Path.stat, time.time()
+    films = [visits.uploads / f"{number}.mp4" for number in range(6)]
+    for film in films:
+        film.write_bytes(b"x")
+    visits.holds("a", *films[:3])
+    visits.holds("b", *films[3:])
+    visits.sweep()
+    assert sorted(visits.uploads.iterdir()) == films
+
+    def refuse(path: Path, **how: Any) -> Any:  # Windows tells nothing of a file that goes once it is closed
+        if path in (films[1], films[4]):
+            raise PermissionError(13, "access is denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    visits.end("a")
+    assert sorted(visits.uploads.iterdir()) == [films[1], *films[3:]]
+    monkeypatch.setattr(time, "time", lambda: now + 90)
+    visits.sweep()
+    assert sorted(visits.uploads.iterdir()) == [films[1], films[4]]
+    monkeypatch.setattr(Path, "stat", stat)
+    visits.sweep()
+    assert not list(visits.uploads.iterdir())
+
+
 def test_what_was_left_behind_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
     visits = Visits(kept_s=60)
