@@ -33,7 +33,7 @@ class _Folder:
 
 
 def _age_s(path: Path) -> float:
-    """Seconds since a file was put there, as the server counts them; none if the system does not say, all if it went."""
+    """Seconds since a file was put there, as the server counts; none if the system does not say, all if it is gone."""
     try:
         return time.time() - path.stat().st_ctime
     except FileNotFoundError:
