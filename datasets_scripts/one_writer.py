@@ -83,6 +83,12 @@ def lock_file(file: IO[Any], wait: bool = False) -> bool:
     return True
 
 
+def files_of(folder: Path) -> list[tuple[str, int]]:
+    """(path in the folder, bytes) of every file that is sent from it, sorted: of all but what file managers left."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in SHOWN)
+    return [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in found]
+
+
 def put_folder(whole: Path, folder: Path, aside: Path) -> None:
     """Move a finished folder to its place; what was there moves aside first, and back if that fails.
 

@@ -22,7 +22,7 @@ from datasets.arrow_writer import ParquetWriter
 from datasets_scripts.annotations import find_media
 from datasets_scripts.builders import ADBuilder
 from datasets_scripts.cards import SIGNATURE, card
-from datasets_scripts.one_writer import SHOWN, UNSENT, OutputBusy, only_writer, put_folder
+from datasets_scripts.one_writer import SHOWN, UNSENT, OutputBusy, files_of, only_writer, put_folder
 from datasets_scripts.repairs import short
 
 ROWS_PER_FILE = 50_000
@@ -266,8 +266,7 @@ def upload_folder(folder: Path, repository: str, dry_run: bool = True) -> list[t
     """
     if not (folder / "README.md").is_file():
         raise WriteError(f"'{folder.name}' has no README.md, expected a written folder; build it first")
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in SHOWN)
-    files = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in found]
+    files = files_of(folder)
     if not dry_run:
         from huggingface_hub import HfApi
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets_scripts.one_writer import SHOWN, UNSENT, OutputBusy, only_writer, put_folder
+from datasets_scripts.one_writer import SHOWN, UNSENT, OutputBusy, files_of, only_writer, put_folder
 from distinctad import __version__
 from distinctad.errors import UserError, one_line
 from distinctad.loading import CHECKPOINT
@@ -54,8 +54,7 @@ class Part:
 
     def files(self) -> list[tuple[str, int]]:
         """(path in the repository, bytes) of every file, sorted."""
-        found = (path for path in sorted(self.folder.rglob("*")) if path.is_file() and path.name not in SHOWN)
-        return [(path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in found]
+        return files_of(self.folder)
 
 
 def check_owner(owner: str) -> str:

@@ -1,10 +1,10 @@
 """What belongs to one visit, and its end: nothing of a visitor's film stays on the server.
 
 A visit's files are deleted when its page is closed or reloaded. Visits that end without a word (a program, a lost
-line) are swept after `kept_s`; the server sweeps its own cache of uploads by the same age, on Windows only until it
-meets one that is in use. What is made for a visit lies inside that cache, where the server hands files out as they are,
-without a copy that would stay. Of each kind of files a visit has one folder: the next one, once it is filled, takes the
-place of the last.
+line) are swept after `kept_s`; uploads are swept by the same age, by the server and, since that one stops at the first
+that is in use on Windows, here too. What is made for a visit lies inside that cache, where the server hands files out
+as they are, without a copy that would stay. Of each kind of files a visit has one folder: the next one, once it is
+filled, takes the place of the last.
 """
 
 from __future__ import annotations
@@ -146,10 +146,10 @@ class Visits:
             young = {visit: [one for one in folders if one not in old] for visit, folders in self._folders.items()}
             self._folders = {visit: folders for visit, folders in young.items() if folders}
             given = set().union(*self._uploads.values())
-            late_too = {path for path in given if _age_s(path) > self.kept_s}
-            kept = {visit: paths - late_too for visit, paths in self._uploads.items()}
+            aged = {path for path in given if _age_s(path) > self.kept_s}
+            kept = {visit: paths - aged for visit, paths in self._uploads.items()}
             self._uploads = {visit: paths for visit, paths in kept.items() if paths}
-            left = self._left - given | late_too  # the same film may be uploaded again
+            left = self._left - given | aged  # the same film may be uploaded again
             self._left = set()
         self._remove([*left, *(one.path for one in old)])
 
