@@ -37,6 +37,7 @@ from train.stops import plain_refusals
 from train.true_eyes import TOWER, seen_film, seen_people
 
 FEATURES, ROWS, META = "features.safetensors", "rows.jsonl", "meta.json"
+MOST_JOBS = 60  # Windows waits for no more processes, and a pool refuses more
 
 
 @dataclass
@@ -208,14 +209,15 @@ def _work(seeds: list[int], folder: Path) -> None:
 
 def run_chunks(arguments: FeatureArguments, todo: list[list[int]], folder: Path) -> Iterator[None]:
     """Encodes chunks in this process or in `jobs` others; yields after each."""
-    if arguments.jobs <= 1:
+    jobs = min(arguments.jobs, len(todo), MOST_JOBS)
+    if jobs <= 1:
         encoder = Encoder(arguments)
         for seeds in todo:
             encoder.chunk(seeds, folder)
             yield None
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(arguments.jobs, context, _start_worker, (arguments,)) as pool:
+    with ProcessPoolExecutor(jobs, context, _start_worker, (arguments,)) as pool:
         for job in [pool.submit(_work, seeds, folder) for seeds in todo]:
             job.result()
             yield None
