@@ -12,6 +12,31 @@ import re
 from collections.abc import Callable, Iterator
 
 from datasets_scripts.words import CLOSED_CLASS, words
+from distinctad.shorten_words import (
+    ADJECTIVE,
+    ADJECTIVES,
+    ADVERBS,
+    BE,
+    CLAUSES,
+    DEGREES,
+    DETERMINERS,
+    HANGING,
+    JOINERS,
+    NEEDY,
+    NO_ADJECTIVES,
+    NO_ADVERBS,
+    NO_NOUN,
+    NOT_VERBS,
+    OBJECTS,
+    PARTICLES,
+    PARTS,
+    PREPOSITIONS,
+    QUANTITIES,
+    RELATIVES,
+    REVERSING,
+    SEEMING,
+    SUBJECTS,
+)
 
 _MOST_VARIANTS = 400
 _QUOTED = r""""[^"]*"|“[^”]*”|(?<!\w)['‘](?:[^'’"]|['’](?=\w))*['’](?!\w)"""
@@ -20,69 +45,6 @@ _UNCLEAR = re.compile(r"[()\[\]{}:–—]|\s-+\s")  # a part whose ends no rule 
 _SHORT_FORM = re.compile(
     r"\b(?:Mrs?|Ms|Dr|St|Prof|Capt|Lt|Sgt|Gen|Col|Maj|Cpl|Cmdr|Det|Insp|Rev|Hon|Sen|Gov|Jr|Sr|Mt|vs|etc|[^\W\d_])\.$"
 )
-_DETERMINERS = frozenset("a an the his her their its this that these those some one two three four".split())
-_QUANTITIES = frozenset("several many few all most more other five six seven eight nine ten both no every each".split())
-_PREPOSITIONS = frozenset(
-    "about above across after against along among around at atop before behind below beneath beside between beyond by "
-    "despite during from in inside into like near of on onto outside over past through to toward towards under "
-    "underneath until upon with within without for out like".split()
-)
-_PARTICLES = frozenset("about along in off on out over through".split())
-_JOINERS = frozenset("as while when where who which that because although though until if whose".split())
-_RELATIVES = frozenset("who which that whose where".split())
-_CLAUSES = frozenset("as while when where because although though until if".split())  # of the whole sentence
-_SUBJECTS = _DETERMINERS | frozenset("he she they it someone somebody everyone both".split())
-_OBJECTS = _SUBJECTS | frozenset("him them me us you himself herself itself themselves".split())
-_BE = frozenset("is are am was were be been being".split())
-_NEEDY = _BE | frozenset(  # verbs that say nothing, or something else, without what follows
-    "has have seems appears remains becomes stays belongs puts sets lays places gets heads makes keeps bursts breaks "
-    "finds depends relies consists".split()
-)
-_SEEMING = frozenset("looks feels seems sounds smells tastes acts".split())
-# A sentence without one of these says the opposite, or more than it did.
-_REVERSING = frozenset(
-    "almost nearly barely hardly scarcely rarely seldom not never no cannot nobody none nothing neither nor only "
-    "merely seemingly apparently supposedly allegedly virtually practically partly partially falsely".split()
-)
-_DEGREES = frozenset("very so too as more most less quite rather how all just even right".split())
-_ADVERBS = frozenset("now still again instantly twice once suddenly just also even simply often".split())
-_NO_ADVERBS = frozenset(
-    "family belly bully jelly lily assembly anomaly butterfly holly reply apply supply  imply comply multiply rally "
-    "tally italy elderly friendly unfriendly lonely lovely ugly silly early daily weekly  deadly lively curly ghostly "
-    "costly cowardly likely unlikely sickly chilly smelly".split()
-)
-_ADJECTIVE = re.compile(r"[^\W\d_A-Z][\w-]*(?:ful|ous|ish|less|ive|able|ible|some|ical|iant|ent|ese|ic|y|ed)$")
-_ADJECTIVES = frozenset(
-    "red blue green yellow black white grey gray brown pink purple orange golden silver turquoise teal slate crimson "
-    "navy beige violet scarlet amber old new young big small large little long short tall thick thin dark light "
-    "bright pale heavy soft hard warm cold wet dry clean broken modern quaint odd plain bizarre beloved exotic "
-    "unusual favourite weathered battered second wooden".split()
-)
-# Nouns with an adjective's ending, and adjectives without which a thing is another ("a toy gun").
-_NO_ADJECTIVES = frozenset(
-    "boy lady baby body city party enemy army navy deputy cowboy secretary sentry attorney country county story study "
-    "lobby hallway alley valley chimney key monkey donkey pony puppy daddy mummy mommy buddy family guy day birthday "
-    "way subway doorway runway tray play display money honey jury duty beauty century library gallery factory battery "
-    "bakery memory history victory mystery ferry berry candy penny copy entry ceremony balcony sky  ray turkey music "
-    "fabric mechanic comic attic clinic critic picnic panic topic traffic medic cleric logic magic  student agent "
-    "client patient parent president resident moment event tent scent accent content present cement  document "
-    "instrument apartment department garment pavement basement monument servant fish dish wish finish cheese  geese "
-    "table cable vegetable detective captive fugitive olive bed shed seed weed  wounded injured toy dummy imaginary "
-    "stuffed alleged supposed attempted failed wooden second".split()
-)
-_NO_NOUN = frozenset(
-    "high low up down out off away back overhead aside forward open together home here there aloft closer and then but "
-    "or behind carefully next later longer again too ahead apart instead enough first today tonight yet".split()
-)
-_NOT_VERBS = frozenset(
-    "as is his its this us thus always perhaps across yes whereas besides towards afterwards sometimes upstairs "
-    "downstairs backwards forwards upwards downwards sideways indoors outdoors others hers ours theirs yours".split()
-)
-_HANGING = _DETERMINERS | _JOINERS | _REVERSING | _BE | (_DEGREES - {"all", "right"})
-_HANGING |= frozenset(
-    "and then but or than of with to from at into by for against toward towards upon like between".split()
-)
-_PARTS = frozenset("lot last kind sort type couple number pair bunch rest bit".split())  # "a lot of"
 
 
 def shortened(text: str) -> list[str]:
@@ -176,7 +138,7 @@ def _sentence_cuts(tokens: list[str]) -> Iterator[list[str]]:
     start, verb = _start(tokens), _verb(tokens)
     if verb is None:
         return
-    relative = _RELATIVES & {token.lower() for token in tokens[start + 1 : verb]}
+    relative = RELATIVES & {token.lower() for token in tokens[start + 1 : verb]}
     if not relative:  # "the man who lies on the floor gets up"
         yield from _second_actions(tokens, verb)
         yield from _closing_cuts(tokens, start, verb)
@@ -190,10 +152,10 @@ def _is_introduction(before: list[str], rest: list[str]) -> bool:
         return False
     if "and" in rest[:verb] and (len(before) == 1 or "," in rest[:verb]):  # "Mara, Tom and Eva"
         return False
-    if len(before) == 2 and before[0].lower() in _DETERMINERS and _describes(before[1]):  # "The old, Irish policeman"
+    if len(before) == 2 and before[0].lower() in DETERMINERS and _describes(before[1]):  # "The old, Irish policeman"
         return False
-    subject = rest[0].lower() in _SUBJECTS or rest[0][0].isupper()
-    leads = before[0].lower() in _PREPOSITIONS | _JOINERS
+    subject = rest[0].lower() in SUBJECTS or rest[0][0].isupper()
+    leads = before[0].lower() in PREPOSITIONS | JOINERS
     return subject and (leads or not any(_finite(token) for token in before[1:]))
 
 
@@ -218,7 +180,7 @@ def _second_actions(tokens: list[str], verb: int) -> Iterator[list[str]]:
         subject = tokens[:verb]
         while subject and _is_adverb(subject[-1]):
             subject = subject[:-1]
-        if sure and subject and not reverses and not _JOINERS & set(before):
+        if sure and subject and not reverses and not JOINERS & set(before):
             yield subject + rest
 
 
@@ -235,8 +197,8 @@ def _is_action(before: list[str], rest: list[str], second: int) -> bool:
     return (
         (second == 1 and rest[0].endswith("ly"))
         or all(token in ",;" or token == last for token in before)  # "sniffs and sways"
-        or (last.lower() in _NO_NOUN or _is_adverb(last))  # "sits down and sways"
-        or bool(after and (after[0].lower() in _OBJECTS or after[0][0].isupper()))
+        or (last.lower() in NO_NOUN or _is_adverb(last))  # "sits down and sways"
+        or bool(after and (after[0].lower() in OBJECTS or after[0][0].isupper()))
     )
 
 
@@ -244,7 +206,7 @@ def _closing_cuts(tokens: list[str], start: int, verb: int) -> Iterator[list[str
     """Off with what closes the sentence: "... with a groan", "... as the boy runs"."""
     for i in range(verb + 1, len(tokens)):
         ahead = tokens[i].lower()
-        opens = ahead in _PREPOSITIONS | _JOINERS and tokens[i - 1].lower() not in _PREPOSITIONS
+        opens = ahead in PREPOSITIONS | JOINERS and tokens[i - 1].lower() not in PREPOSITIONS
         if not (opens or ahead in ",;") or not _is_closing(tokens, verb, i):
             continue
         if any(_reverses(token) for token in tokens[start:i]):  # "never smiles in public"
@@ -252,7 +214,7 @@ def _closing_cuts(tokens: list[str], start: int, verb: int) -> Iterator[list[str
         yield tokens[:i]
         following = _phrase_end(tokens, i)
         # Not before another preposition: "with a lump in her throat" is one phrase.
-        if ahead in _PREPOSITIONS and following < len(tokens) and tokens[following].lower() in _CLAUSES:
+        if ahead in PREPOSITIONS and following < len(tokens) and tokens[following].lower() in CLAUSES:
             yield tokens[:i] + tokens[following:]
 
 
@@ -261,32 +223,32 @@ def _is_closing(tokens: list[str], verb: int, i: int) -> bool:
     ahead, last = tokens[i].lower(), tokens[i - 1].lower()
     after = tokens[i + 1] if i + 1 < len(tokens) else ","
     for j in range(verb, i):
-        done = tokens[j + 1].lower() in ("up", "down", "off", "away") and tokens[j].lower() not in _BE  # "gets up"
-        if tokens[j].lower() in _NEEDY and not done:
+        done = tokens[j + 1].lower() in ("up", "down", "off", "away") and tokens[j].lower() not in BE  # "gets up"
+        if tokens[j].lower() in NEEDY and not done:
             between = {token.lower() for token in tokens[j + 1 : i]}
-            said = between - CLOSED_CLASS - _NO_NOUN - {",", ";"}
-            if not said or (ahead in _PREPOSITIONS - _JOINERS and not between & _PREPOSITIONS):
+            said = between - CLOSED_CLASS - NO_NOUN - {",", ";"}
+            if not said or (ahead in PREPOSITIONS - JOINERS and not between & PREPOSITIONS):
                 return False
-    clause = next((j for j in range(i - 1, verb, -1) if tokens[j].lower() in _CLAUSES), None)
+    clause = next((j for j in range(i - 1, verb, -1) if tokens[j].lower() in CLAUSES), None)
     if clause is not None and _verb(tokens[clause + 1 : i]) is None:  # "as the boy | with the hat leaves"
         return False
     if ahead in ",;":
         return after.lower() not in ("but", "or", "if", "except") and after[0] not in "\"“'‘"
-    told = ahead in _RELATIVES or (last in _SEEMING and ahead in ("as", "like", "for", "after"))
+    told = ahead in RELATIVES or (last in SEEMING and ahead in ("as", "like", "for", "after"))
     told = told or (last, ahead) == ("turns", "into")
     if ahead in ("that", "if") or (i == verb + 1 and told):  # "sees that she runs", "looks like a witch"
         return False
     if ahead == "as":
         return not {"as", "so", "such", "same"} & {token.lower() for token in tokens[max(0, i - 3) : i]}  # "as fast as"
-    if ahead not in _PREPOSITIONS or ahead in _JOINERS:
+    if ahead not in PREPOSITIONS or ahead in JOINERS:
         return True
     if ahead == "of":
         name = tokens[i - 1][0].isupper() and after[0].isupper()
-        return i > verb + 2 and tokens[i - 2].lower() in _DETERMINERS and last not in _PARTS and not name
-    if ahead == "to" and not (after[0].isupper() or re.split("['’]", after.lower())[0] in _OBJECTS):
+        return i > verb + 2 and tokens[i - 2].lower() in DETERMINERS and last not in PARTS and not name
+    if ahead == "to" and not (after[0].isupper() or re.split("['’]", after.lower())[0] in OBJECTS):
         return False  # "to open the door"
-    phrasal = ahead in _PARTICLES and (_finite(tokens[i - 1]) or last.endswith("ing"))  # "sticks out her tongue"
-    alone = after.lower() in _PREPOSITIONS | _JOINERS | {"and", "then", "but", "or", ",", ";"}  # "turns the light on"
+    phrasal = ahead in PARTICLES and (_finite(tokens[i - 1]) or last.endswith("ing"))  # "sticks out her tongue"
+    alone = after.lower() in PREPOSITIONS | JOINERS | {"and", "then", "but", "or", ",", ";"}  # "turns the light on"
     double = last in ("up", "down", "out", "back", "over", "all") and i > verb + 2  # "a flask up on the roof"
     return not (phrasal or alone or double or last.endswith(("self", "selves")))
 
@@ -302,11 +264,11 @@ def _word_cuts(tokens: list[str], verb: int) -> Iterator[list[str]]:
         lone = i == 0 and len(tokens) > 2 and tokens[2] in ",;"  # "Still anxious, ...": the word is part of it
         if _is_adverb(token) and not lone and (i != 0 or len(tokens) > 2) and _is_loose(tokens, i):
             yield tokens[:i] + tokens[i + 1 :]
-        if 1 < i < len(tokens) - 1 and i > verb and before in _DETERMINERS | _ADJECTIVES:
+        if 1 < i < len(tokens) - 1 and i > verb and before in DETERMINERS | ADJECTIVES:
             follows = tokens[i + 1].lower()
             verbal = _finite(follows) or follows.endswith("ing")  # "as the angry runs": no noun is left
-            other = follows in _NO_NOUN | _PREPOSITIONS | _JOINERS | CLOSED_CLASS | {",", ";"} or _is_adverb(follows)
-            if _describes(token) and token.lower() not in _NO_ADJECTIVES and not (verbal or other):
+            other = follows in NO_NOUN | PREPOSITIONS | JOINERS | CLOSED_CLASS | {",", ";"} or _is_adverb(follows)
+            if _describes(token) and token.lower() not in NO_ADJECTIVES and not (verbal or other):
                 yield _article(tokens[:i] + tokens[i + 1 :], i - 1)
 
 
@@ -314,9 +276,9 @@ def _is_loose(tokens: list[str], i: int) -> bool:
     """Whether an adverb can go: no word before it belongs to it, and it opens nothing ("once he sleeps")."""
     before = tokens[i - 1].lower() if i else ""
     after = tokens[i + 1] if i + 1 < len(tokens) else "."
-    if before in _DEGREES | _DETERMINERS | _PREPOSITIONS or before in _BE and after == ".":
+    if before in DEGREES | DETERMINERS | PREPOSITIONS or before in BE and after == ".":
         return False
-    opens = after.lower() in _SUBJECTS | _JOINERS | _DEGREES or after[0].isupper()
+    opens = after.lower() in SUBJECTS | JOINERS | DEGREES or after[0].isupper()
     return tokens[i].lower().endswith("ly") or not opens
 
 
@@ -331,7 +293,7 @@ def _article(tokens: list[str], at: int) -> list[str]:
 def _phrase_end(tokens: list[str], at: int) -> int:
     """Where the phrase that a preposition opens ends: before the next preposition, joiner, comma or "and"."""
     for i in range(at + 2, len(tokens)):
-        if tokens[i].lower() in _PREPOSITIONS | _JOINERS | {"and", "then", ",", ";"}:
+        if tokens[i].lower() in PREPOSITIONS | JOINERS | {"and", "then", ",", ";"}:
             return i
     return len(tokens)
 
@@ -339,12 +301,12 @@ def _phrase_end(tokens: list[str], at: int) -> int:
 def _finite(token: str) -> bool:
     """Whether a word may be a verb in the third person of the present: "runs", not "his", not "Thomas"."""
     low = token.lower()
-    return bool(re.fullmatch(r"[a-z-]{2,}s", token)) and low not in _NOT_VERBS and not low.endswith(("ss", "us", "'s"))
+    return bool(re.fullmatch(r"[a-z-]{2,}s", token)) and low not in NOT_VERBS and not low.endswith(("ss", "us", "'s"))
 
 
 def _start(tokens: list[str]) -> int:
     """Where the main clause starts: behind an introduction and its comma."""
-    if tokens and tokens[0].lower() in _JOINERS | _PREPOSITIONS:
+    if tokens and tokens[0].lower() in JOINERS | PREPOSITIONS:
         return next((i + 1 for i, token in enumerate(tokens) if token in ",;"), 0)
     return 0
 
@@ -352,7 +314,7 @@ def _start(tokens: list[str]) -> int:
 def _verb(tokens: list[str]) -> int | None:
     """Where the main verb stands: the first finite word after a subject, outside of the introduction."""
     start = _start(tokens)
-    after = 1 + (len(tokens) > start and tokens[start].lower() in _DETERMINERS)
+    after = 1 + (len(tokens) > start and tokens[start].lower() in DETERMINERS)
     for i in range(start + after, len(tokens)):
         if tokens[i].lower() in ("is", "are", "has", "does") or (_finite(tokens[i]) and not _is_plural(tokens, i)):
             return i
@@ -362,24 +324,24 @@ def _verb(tokens: list[str]) -> int | None:
 def _is_plural(tokens: list[str], i: int) -> bool:
     """Whether what stands before a word in -s makes it a noun: "the old ladies", "in jeans", "dogs and cats"."""
     before = tokens[i - 1].lower()
-    if before in _DETERMINERS | _QUANTITIES | _PREPOSITIONS | {"and", "or"}:
-        return not (before == "that" or before in _QUANTITIES and i > 1)
-    described = _describes(tokens[i - 1]) and before not in _NO_ADJECTIVES - _ADJECTIVES
-    return described and (i == 1 or tokens[i - 2].lower() in _DETERMINERS | _QUANTITIES | _ADJECTIVES)
+    if before in DETERMINERS | QUANTITIES | PREPOSITIONS | {"and", "or"}:
+        return not (before == "that" or before in QUANTITIES and i > 1)
+    described = _describes(tokens[i - 1]) and before not in NO_ADJECTIVES - ADJECTIVES
+    return described and (i == 1 or tokens[i - 2].lower() in DETERMINERS | QUANTITIES | ADJECTIVES)
 
 
 def _describes(token: str) -> bool:
     """Whether a word may be an adjective."""
-    return token.lower() in _ADJECTIVES or _ADJECTIVE.fullmatch(token) is not None
+    return token.lower() in ADJECTIVES or ADJECTIVE.fullmatch(token) is not None
 
 
 def _reverses(token: str) -> bool:
-    return token.lower() in _REVERSING or token.lower().replace("’", "'").endswith("n't")
+    return token.lower() in REVERSING or token.lower().replace("’", "'").endswith("n't")
 
 
 def _is_adverb(token: str) -> bool:
     low = token.lower()
-    return low in _ADVERBS or bool(re.fullmatch(r"[a-z]{3,}ly", token)) and low not in _NO_ADVERBS | _REVERSING
+    return low in ADVERBS or bool(re.fullmatch(r"[a-z]{3,}ly", token)) and low not in NO_ADVERBS | REVERSING
 
 
 def _is_sentence(tokens: list[str]) -> bool:
@@ -392,7 +354,7 @@ def _is_sentence(tokens: list[str]) -> bool:
     for i, token in enumerate(tokens[:-1]):  # "hurls the hat, winces": a list without its "and"
         if token == "," and i > verb and _finite(tokens[i + 1]) and not {"and", "then"} & set(tokens[i:]):
             return False
-    return tokens[-1].lower() not in _HANGING
+    return tokens[-1].lower() not in HANGING
 
 
 def _join(tokens: list[str]) -> str:
