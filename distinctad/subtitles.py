@@ -232,7 +232,8 @@ def parse_subtitles(text: str, name: str) -> tuple[list[Speech], list[str]]:
         raise UserError(f"the subtitles '{name}' cannot be parsed ({one_line(str(error), 120)})", fix) from error
     if kind == "srt":
         for event in events:
-            event.text = without_tags(_HTML, _STYLE.sub("{}", event.text), ">")
+            apart = _STYLE.sub("\0", event.text)  # no brace: it would close what an odd "{" opens, with all its words
+            event.text = without_tags(_HTML, apart, ">").replace("\0", "")
     speech, notes = _speech(events, name, fix)
     if negative:
         notes.append(f"the subtitles '{name}': {negative} time(s) below zero set to zero")
@@ -256,7 +257,7 @@ def _format_of(text: str) -> str | None:
 _ARROW = re.compile(r"^.*-->", re.MULTILINE)
 # pysubs2 reads these too, but in a time that grows with the square of a text of tags, or faster.
 _HTML = re.compile(r"< *(?:/ *)?[a-zA-Z][^>]*>")
-_STYLE = re.compile(r"< *(?:/ *)?[ibsu] *>")  # these first, as overrides: "x<y, <i>run" says "x<y, run"
+_STYLE = re.compile(r"< *(?:/ *)?[ibsu] *>")  # these first: "x<y, <i>run" says "x<y, run"
 _OVERRIDE = re.compile(r"\{[^}]*\}")
 _DRAWING = re.compile(r"\\(p[0-9]|r(?![a-zA-Z_0-9 ]))")  # on, off, back to the line's own style, which is off
 

@@ -283,11 +283,14 @@ def test_drawings_are_told_as_the_library_tells_them(words: str, drawn: bool) ->
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.sampled_from([*"{}<>/ ip01rhN\\\n", "b ", "<i>", "< / b >", "<x", "{\\p"])).map("".join))
+@given(
+    st.lists(st.sampled_from([*"{}</ ip01rhN\\\n", "b ", "<x", "{\\p"])).map("".join)
+    | st.lists(st.sampled_from([*"<>/ ip01rhN\\\n", "b ", "<i>", "< / b >", "<x"])).map("".join)
+)
 @example("<b <i>")
 @example("If x<y, <i>run, Mara!</i>")
 @example("<Will you come? <i>Now!</i>")
-@example("<<i>b>{<i>}")
+@example("<<i>b>{}")
 def test_words_are_those_of_the_library(words: str) -> None:
     import pysubs2
 
@@ -295,6 +298,16 @@ def test_words_are_those_of_the_library(words: str) -> None:
     events = [one for one in pysubs2.SSAFile.from_string(text, format_="srt").events if one.is_text]
     told = [" ".join(one.plaintext.split()) for one in events if one.plaintext.strip()]
     assert [line.text for line in parse_subtitles(text, "s.srt")[0]] == told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [("<i>{Hello there</i>", "{Hello there"), ("Set {1, 2 <i>now</i> there", "Set {1, 2 now there")],
+)
+def test_a_brace_that_nothing_closes_takes_no_words(words: str, told: str) -> None:
+    """The library makes braces of style tags, and they close it: a description could fall on what is said there."""
+    speech, _ = parse_subtitles(f"1\n00:00:01,000 --> 00:00:02,000\n{words}\n", "s.srt")
+    assert [line.text for line in speech] == [told]
 
 
 def test_a_line_in_a_line_of_ttml_is_one_of_its_own() -> None:
