@@ -126,16 +126,21 @@ def _front_matter(record: Mapping[str, Any], pocket: bool, repository: str) -> s
     from huggingface_hub import EvalResult, ModelCardData
 
     results = []
-    for name, value in record["metrics"].get("blind", {}).items():
-        if isinstance(value, Mapping) and "value" in value:
-            chance = record["metrics"]["blind"].get(f"{name}{CHANCE}")
+    for blind in blind_of(record["metrics"]).values():
+        preset = blind.get("provenance", {}).get("preset")
+        kind = "pocket films" if pocket else "films"
+        for name, value in blind.items():
+            if not (isinstance(value, Mapping) and "value" in value):
+                continue
+            chance = blind.get(f"{name}{CHANCE}")
             said = f"{name} ({INTERVAL} {figure(value['low'])} to {figure(value['high'])}"
             said += f"; chance {figure(chance)})" if chance is not None else ")"
             results.append(
                 EvalResult(
                     task_type=TASK,
                     dataset_type="distinctad-pocket-films" if pocket else "custom",
-                    dataset_name="held-out pocket films" if pocket else "held-out films",
+                    dataset_name=f"held-out {preset} {kind}" if preset else f"held-out {kind}",
+                    dataset_config=preset,  # the Hub joins results of one type and configuration
                     metric_type=name.split()[0].lower().replace("-", "_"),
                     metric_name=said,
                     metric_value=round(value["value"], 2),

@@ -127,6 +127,9 @@ def test_the_card_is_the_run_records(hub: Path) -> None:
     assert card.data.license == "apache-2.0" and card.data.pipeline_tag == "video-text-to-text"
     cider = next(result for result in card.data.eval_results or [] if result.metric_type == "cider")
     assert cider.metric_value == round(blind["CIDEr"]["value"], 2) and "chance" in str(cider.metric_name)
+    told = {str(r.dataset_name): r.metric_value for r in card.data.eval_results or [] if r.metric_type == "cider"}
+    crowded = round(record["metrics"]["blind crowded"]["CIDEr"]["value"], 2)
+    assert told == {"held-out clear pocket films": cider.metric_value, "held-out crowded pocket films": crowded}
     low, high, chance = (f"{n:.3g}" for n in (blind["CIDEr"]["low"], blind["CIDEr"]["high"], blind["CIDEr, chance"]))
     assert f"| CIDEr | {blind['CIDEr']['value']:.3g} | {low} to {high} | {chance} |" in card.text
     assert "unreviewed machine draft" in card.text and "must check and edit every line" in card.text
