@@ -32,6 +32,7 @@ Task = Literal["describe", "features"]
 FEATURES = "features.h5"
 FILM_LIMIT_S = 86_400.0  # a day
 LOOK_S = 5.0  # how often the time is looked at
+JOB_VERSION = 2  # a model's fingerprint was of its run record too
 MOST_WORKERS = 60 if os.name == "nt" else 256  # Windows waits for no more processes
 LIVES = 2  # workers that may die of a film before it is given up: one death may be the machine's fault
 
@@ -79,7 +80,8 @@ class Job:
             if not (folder / "config.json").is_file():
                 raise UserError(f"the model folder '{folder}' has no config.json", "Give a checkpoint folder.")
             model = model_sha256(folder)
-        return {"format": "distinctad.catalogue", "format_version": 1, "task": self.task, "model": model, "how": how}
+        kind = {"format": "distinctad.catalogue", "format_version": JOB_VERSION}
+        return {**kind, "task": self.task, "model": model, "how": how}
 
 
 @dataclass(frozen=True)

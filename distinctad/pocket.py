@@ -35,7 +35,8 @@ Progress = Callable[[int, int, int], None]  # seed, frames drawn, frames in all
 MANIFEST, LOCK = "pocket.json", ".pocket.lock"
 FORMAT_VERSION = 2  # of the files and pictures; a new one draws every film anew
 CHECK_FILMS = 40  # enough for the oracles' figures to stand within about two points
-MAX_FILMS, MAX_JOBS, MAX_SEED = 100_000, 60, 2**31 - 1  # Windows waits for no more processes
+MAX_FILMS, MAX_JOBS, MAX_SEED = 100_000, 64, 2**31 - 1
+MOST_PROCESSES = 60  # Windows waits for no more
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ def _draw(
         return
     import multiprocessing
 
-    crew = min(jobs, len(seeds), MAX_JOBS)
+    crew = min(jobs, len(seeds), MOST_PROCESSES)
     # spawn: the parent may hold threads (progress bar), which a forked child would inherit half-alive
     with ProcessPoolExecutor(crew, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         running = {pool.submit(_draw_one, seed, out, kind): seed for seed in seeds}

@@ -166,6 +166,6 @@ def test_films_are_drawn_by_no_more_processes_either(tmp_path: Path, monkeypatch
         seeds = list(range(films))
         assert sorted(seed for seed, _ in pocket._draw(seeds, tmp_path, TEXT_ONLY, jobs, None)) == seeds
     assert asked == [60, 3, 2]  # Windows' executor takes 61 at most
-    for number, said in (("60", "--out is missing"), ("62", "--jobs")):  # what is missing is said after what is wrong
+    for number, said in (("64", "--out is missing"), ("65", "--jobs")):  # what is missing is said after what is wrong
         done = CliRunner().invoke(cli.app, ["pocket", "--jobs", number])
         assert done.exit_code == 2 and said in done.output

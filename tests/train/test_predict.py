@@ -177,6 +177,7 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
 
     class FakeCache:
         def __init__(self, model: Any, folder: Any) -> None:
+            assert isinstance(model, Model) and folder == tmp_path
             self.rows, self.meta, self.frames = cache_rows, {"tower": "t"}, torch.zeros(2 * count, 8, 4)
             self.films = {"eval/a": list(range(count)), "eval/b": list(range(count, 2 * count))}
 
@@ -209,7 +210,7 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
     class Pipe:
         model, processor = Model(), FakeProcessor()
 
-    monkeypatch.setattr("modeling_distinctad.towers_distinctad.weights_sha256", lambda tower: "t")
+    monkeypatch.setattr("modeling_distinctad.towers_distinctad.weights_sha256", lambda whole: "t")
     monkeypatch.setattr("train.features.cache_of", FakeCache)
     options = {name: default for name, (default, _) in CACHE_OPTIONS.items()} | {"characters": "none"}
     predict_cache(Pipe(), tmp_path, "eval", tmp_path / "p.csv", options, Share())
