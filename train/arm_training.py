@@ -77,8 +77,8 @@ def search(
         search_steps: of each training that chooses; 0: `steps`, and the chosen one is the model.
 
     Returns:
-        The best model, and its learning_rate, validation and final loss; of several, validation_RATE of each that
-        did not diverge too, so that a reader sees whether the best lies at an edge.
+        The best model, and its learning_rate, validation and final loss; of several rates, validation_RATE of each
+        that did not diverge too, so that a reader sees whether the best lies at an edge.
 
     Raises:
         ValueError: no learning rate, or none with a finite loss.
@@ -94,7 +94,7 @@ def search(
     for rate in learning_rates:
         model = build()
         loss = fit(model, batch_of, steps, rate, bf16=bf16)
-        value = validate(model) if len(learning_rates) > 1 else 0.0
+        value = validate(model)  # of one rate too: runs of other rates can be held against it
         if not math.isfinite(loss + value):
             continue
         tried[f"validation_{rate:g}"] = value

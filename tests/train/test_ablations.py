@@ -132,6 +132,7 @@ def test_equal_seeds_train_equal_models_and_the_search_takes_the_best(language: 
     model, chosen = search(build, batch_of, 2, [1e-3, 1e-2], lambda m: len(built), search_steps=1)
     assert model is built[2] and chosen["learning_rate"] == 1e-2 and len(built) == 3  # two short ones, then one whole
     assert torch.equal(again.projection.weight, model.projection.weight)
+    assert search(build, batch_of, 1, [1e-3], lambda m: 7.0)[1]["validation"] == 7.0  # of one rate too
 
 
 def test_a_rate_that_diverges_never_wins() -> None:
