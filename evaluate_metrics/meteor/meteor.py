@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import datasets
@@ -45,14 +45,19 @@ class Meteor(evaluate.Metric):
     def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
         """As the library's, which reads every reference by the kind of the first: a text becomes a list of one.
 
-        A gap of a pandas column (NaN, NA) is no text, as None is.
+        A gap (None, NaN, NA) is no text, of the predictions silence.
         """
 
         def read(column: Any) -> list[Any]:  # by place too: rows of a filtered frame keep the numbers that they had
+            if isinstance(column, str | Mapping | Set):  # the library would take letters or keys for texts
+                raise ValueError(f"a column is a {type(column).__name__}; expected a list of texts; make it one")
             return [None if not isinstance(item, Iterable) and pandas.isna(item) else item for item in column]
 
+        told = read(predictions)
+        if all(isinstance(item, str | None) for item in told):
+            told = [item or "" for item in told]  # the library refuses a column whose first item is None
         lists = [[item] if isinstance(item, str) else item for item in read(references)]
-        super().add_batch(predictions=read(predictions), references=lists, **kwargs)
+        super().add_batch(predictions=told, references=lists, **kwargs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """As the library's: one item."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import datasets
 import evaluate
+import pandas
 
 from .pair_f1 import PairF1
 from .recall import Similarity, recall_at_k_within_n
@@ -48,6 +50,27 @@ class RecallAtKWithinN(evaluate.Metric):
             features=datasets.Features({"predictions": text, "references": text}),
             reference_urls=["https://arxiv.org/abs/2310.06838"],
         )
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """As the library's, but by place: rows of a filtered frame keep the numbers that they had.
+
+        A gap (None, NaN, NA) of the predictions is silence (the library refuses None in the first row and takes NaN for
+        a word), one of the references is None.
+        """
+
+        def read(column: Any, gap: str | None) -> list[Any]:
+            if isinstance(column, str | Mapping | Set):  # the library would take letters or keys for texts
+                raise ValueError(f"a column is a {type(column).__name__}; expected a list of texts; make it one")
+            rows = [None if not isinstance(item, Iterable) and pandas.isna(item) else item for item in column]
+            texts = all(isinstance(row, str | None) for row in rows)
+            return [gap if row is None else row for row in rows] if texts else rows
+
+        super().add_batch(predictions=read(predictions, ""), references=read(references, None), **kwargs)
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """As the library's: one item."""
+        item = {"predictions": prediction, "references": reference, **kwargs}  # `evaluate.combine` says the plural
+        self.add_batch(**{name: [value] for name, value in item.items()})
 
     def _compute(
         self,

@@ -133,14 +133,74 @@ def test_texts_and_lists_of_texts_may_be_mixed(name, monkeypatch):
         left, right = (pandas.Series(texts, index=[5, 6], dtype=object) for texts in (["a", "b"], ["one", gap]))
         first, second = metric.compute(predictions=left, references=right, **options)["true"]
         assert first == ["one"] and not second
-        assert metric.compute(predictions=right, references=left, **options)["told"] == ["one", None]
+        assert metric.compute(predictions=right[::-1], references=left, **options)["told"] == ["", "one"]
+        assert metric.compute(predictions=right, references=left, **options)["told"] == ["one", ""]
+        with pytest.raises(ValueError, match="expected format"):
+            metric.compute(predictions=[gap, 3.0], references=["one", "two"], **options)
     with pytest.raises(ValueError, match="expected format"):
         metric.compute(predictions=["a"], references=[3], **options)
+    for wrong in (
+        {"predictions": "abc", "references": told},
+        {"predictions": told, "references": dict.fromkeys("abc")},
+    ):
+        with pytest.raises(ValueError, match="expected a list of texts"):
+            metric.compute(**wrong, **options)
     both = evaluate.combine([kind(keep_in_memory=True), kind(keep_in_memory=True)])
     both.add("a", "one")
     both.add("b", ["one", "two"])
     found = both.compute(**options)
     assert [value for key, value in found.items() if key.endswith("true")] == [[["one"], ["one", "two"]]] * 2
+
+
+ONE_TEXT = (
+    "bertscore", "critic", "distinctiveness", "length", "llm_ad_eval", "name_accuracy", "recall_at_k_within_n",
+    "repetition",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*ONE_TEXT, "slot_accuracy"])
+def test_a_gap_is_silence_and_rows_are_read_by_place(name, monkeypatch):
+    """`evaluate` took a gap (NaN) for the word "nan", refused None in the first row and rows of a filtered frame."""
+    evaluate, pandas = pytest.importorskip("evaluate"), pytest.importorskip("pandas")
+    module = importlib.import_module(f"evaluate_metrics.{name}.{name}")
+    pure = {"length": "lengths"}.get(name, name)
+    kept = dict.fromkeys(("k", "n", "protocol", "ties", "order", "group"))
+    monkeypatch.setattr(module, pure, lambda told, true, *args, **options: {**kept, "told": told, "true": true})
+    [kind] = [
+        value for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, evaluate.Metric) and value is not evaluate.Metric
+    ]  # fmt: skip
+    options = {
+        "bertscore": {"pair_scores": None.__eq__}, "llm_ad_eval": {"judge": None.__eq__},
+        "recall_at_k_within_n": {"similarity": None.__eq__}, "slot_accuracy": {"casts": {}},
+    }.get(name, {})  # fmt: skip
+    metric, slots = kind(keep_in_memory=True), name == "slot_accuracy"
+    true = [{"text": text} if slots else text for text in ("one", "two", "three")]
+    for gap in (float("nan"), None, pandas.NA, pandas.NaT):
+        for texts in (["a", gap, "nan"], [gap, gap, "c"]):
+            expected = [text if isinstance(text, str) else "" for text in texts]
+            table = pandas.DataFrame({"told": texts, "true": true}, index=[7, 5, 6], dtype=object)
+            for told, truths in ((texts, true), (table.told, table.true)):
+                found = metric.compute(predictions=told, references=truths, **options)
+                assert (found["told"], found["true"]) == (expected, true)
+            metric.add(prediction=texts[0], reference=true[0])
+            metric.add_batch(predictions=table.told[1:], references=table.true[1:])
+            assert metric.compute(**options)["told"] == expected
+        if not slots:  # there a truth must be an object
+            found = metric.compute(predictions=["a", "b"], references=["one", gap], **options)
+            assert found["true"] == ["one", None]
+        for wrong, truths in (([gap, 3.0], true[:2]), (["a", "b"], [gap, true[1]])):
+            with pytest.raises(ValueError, match="expected format"):
+                kind(keep_in_memory=True).compute(predictions=wrong, references=truths, **options)
+    for wrong in ([3, "b", "c"], [{"a": "b"}, "b", "c"]):
+        with pytest.raises(ValueError, match="expected format"):
+            kind(keep_in_memory=True).compute(predictions=wrong, references=true, **options)
+    for column in ("abc", {"a", "b", "c"}, dict.fromkeys("abc")):  # no letters, no keys
+        with pytest.raises(ValueError, match=f"a column is a {type(column).__name__}; expected a list of texts"):
+            metric.compute(predictions=column, references=true, **options)
+    both = evaluate.combine([kind(keep_in_memory=True), kind(keep_in_memory=True)])
+    both.add(None, true[0])
+    assert [value for key, value in both.compute(**options).items() if key.endswith("told")] == [[""]] * 2
 
 
 @pytest.mark.parametrize("name", METRICS)
