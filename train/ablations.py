@@ -9,13 +9,16 @@ train/ablations.py table5 train/configs/ablations_synthetic.yaml --tables runs/t
 none else is named, are refused to runs of another configuration, other weights included. Finished runs are kept on a
 restart; `--part 0/2` and `--part 1/2` share the work between two processes; a run that another table of the same folder
 has already is copied, not repeated, and one that the table's JSON file has, of equal settings, features and language
-model, is taken from there: a table goes on from a clone, and one with `--arms` keeps its other rows.
+model, is taken from there: a table goes on from a clone, and one with `--arms` keeps its other rows. `--rates_from`
+another table's JSON gives each arm the learning rate that its search there, on other seeds, found best.
 """
 
 from __future__ import annotations
 
 import datetime
+import functools
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +34,17 @@ from train.ablation_tables import TABLES, Table
 from train.arguments import RunArguments, parse_run
 from train.arm_training import numbers, search, split_overrides
 from train.experiments.film_sets import film_sets
-from train.experiments.report import Column, Report, held_runs, log_text, plot_arms, plot_sweep, with_held, write_table
+from train.experiments.report import (
+    Column,
+    Report,
+    held_runs,
+    log_text,
+    plot_arms,
+    plot_sweep,
+    read_runs,
+    with_held,
+    write_table,
+)  # fmt: skip
 from train.experiments.runs import Arm, Figures, Record, RunOne, key_of, missing, parse_part, run_arms
 from train.experiments.summary import summarise
 from train.features import FEATURES, ROWS, parse_seeds
@@ -48,6 +61,9 @@ class AblationArguments:
     seeds: str = field(default="1-3", metadata={"help": "seeds of every arm"})
     steps: int = field(default=600, metadata={"help": "optimiser steps of every run"})
     learning_rates: str = field(default="0.001,0.003", metadata={"help": "searched for every arm and seed"})
+    rates_from: str = field(
+        default="", metadata={"help": "JSON of a table: each arm takes the rate that validated best there"}
+    )
     search_steps: int = field(default=0, metadata={"help": "steps of a training that chooses the rate; 0: all"})
     window_size: int = field(default=8, metadata={"help": "N clips in a window"})
     novelty: float = field(default=1.0, metadata={"help": "synthetic: 1, or 0 for the control"})
@@ -142,7 +158,10 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
     columns = SYNTHETIC_COLUMNS if synthetic else POCKET_COLUMNS
     told = [replace(column, paper=paper.get(column.metric)) for column in columns]
     rate = f"the learning rate {asked.learning_rates}, which was not searched"
-    if len(numbers(asked.learning_rates)) > 1:
+    if asked.rates_from:
+        chosen = ", ".join(f"{arm} {rate}" for arm, rate in rates_of(asked.rates_from).items())
+        rate = f"the learning rate that validated best for it in {asked.rates_from} ({chosen})"
+    elif len(numbers(asked.learning_rates)) > 1:
         rate = f"the best of the learning rates {asked.learning_rates} on validation windows"
         rate += f", chosen by trainings of {asked.search_steps} steps" if asked.search_steps else ""
     length = f"{asked.steps} steps of {run.batch_size} windows of {asked.window_size} clips"
@@ -170,7 +189,7 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
 def settings_of(asked: AblationArguments, run: RunArguments) -> dict[str, Any]:
     """What decides what a run finds, beside its arm and seed."""
     settings: dict[str, Any] = {**vars(asked), "batch_size": run.batch_size}
-    for left in ("seeds", "tables", "arms", "part", "quick"):
+    for left in ("seeds", "tables", "arms", "part", "quick", "rates_from"):
         settings.pop(left)  # decide which runs there are and where
     if asked.source == "pocket":
         settings["inputs"] = inputs_of(asked)
@@ -240,31 +259,82 @@ def runs_folder(name: str, asked: AblationArguments, run: RunArguments) -> Path:
     return Path(run.output_dir) / asked.source / name
 
 
-def held_of(name: str, asked: AblationArguments, run: RunArguments, settings: dict[str, Any]) -> list[Record]:
+def rates_of(path: str) -> dict[str, str]:
+    """Arm -> the rate that validated best in a table's runs, on the mean over its seeds.
+
+    Raises:
+        ValueError: no table, or an arm whose runs did not search.
+    """
+    found: dict[str, str] = {}
+    runs = read_runs(Path(path))
+    for arm in dict.fromkeys(record.arm for record in runs):
+        of_arm = [next(iter(record.figures.values())) for record in runs if record.arm == arm]
+        tried = set.intersection(*({key for key in run if key.startswith("validation_")} for run in of_arm))
+        if not tried:
+            raise ValueError(f"{path}: {arm} tried no learning rates; expected a table of a search; give another")
+        best = max(sorted(tried), key=lambda key: sum(run[key] for run in of_arm))
+        found[arm] = best.removeprefix("validation_")
+    if not found:
+        raise ValueError(f"{path} holds no runs; expected the JSON of a table that searched; mend --rates_from")
+    return found
+
+
+def groups_of(arms: Sequence[Arm], asked: AblationArguments) -> list[tuple[list[Arm], AblationArguments]]:
+    """Arms with what they are run with: all with the same, or each with the rate of its search elsewhere.
+
+    Raises:
+        ValueError: an arm that was not searched there.
+    """
+    if not asked.rates_from:
+        return [(list(arms), asked)]
+    rates = rates_of(asked.rates_from)
+    if strange := [arm.name for arm in arms if arm.name not in rates]:
+        raise ValueError(f"{asked.rates_from} holds no run of {strange[0]}; expected all of --arms; search it there")
+    return [
+        ([arm for arm in arms if rates[arm.name] == rate], replace(asked, learning_rates=rate))
+        for rate in sorted({rates[arm.name] for arm in arms})
+    ]
+
+
+def held_of(name: str, asked: AblationArguments, run: RunArguments) -> list[Record]:
     """The runs that a table's file has already.
 
     Raises:
         ValueError: they are of another configuration.
     """
-    keys = {arm.name: key_of(bare(arm, asked.window_size), settings) for arm in TABLES[name].arms}
+    every = TABLES[name].arms
+    if asked.rates_from:
+        every = tuple(arm for arm in every if arm.name in rates_of(asked.rates_from))
+    keys = {
+        arm.name: key_of(bare(arm, asked.window_size), settings_of(own, run))
+        for arms, own in groups_of(every, asked)
+        for arm in arms
+    }
     target = runs_folder(name, asked, run) if asked.quick else Path(asked.tables)
     return held_runs(target / f"{name}_{asked.source}.json", keys)
 
 
 def run_table(
-    name: str, asked: AblationArguments, run: RunArguments, run_one: RunOne, settings: dict[str, Any]
+    name: str, asked: AblationArguments, run: RunArguments, runner: Callable[[str], RunOne]
 ) -> list[tuple[str, int]]:
     """Runs, writes and prints one table; returns the runs that are missing.
+
+    Args:
+        name: of the table.
+        asked: what is run.
+        run: batch size and folders.
+        runner: learning rates -> what does one run with them.
 
     Raises:
         ValueError: finished runs of another configuration, an impossible part or an unknown arm.
     """
     table, seeds = chosen_arms(TABLES[name], asked.arms), parse_seeds(asked.seeds)
     part, folder = parse_part(asked.part), runs_folder(name, asked, run)
-    arms = [bare(arm, asked.window_size) for arm in table.arms]
     target = folder if asked.quick else Path(asked.tables)
-    held = held_of(name, asked, run, settings)
-    records = run_arms(arms, seeds, run_one, folder, settings, part, held)
+    held = held_of(name, asked, run)
+    records: list[Record] = []
+    for arms, own in groups_of([bare(arm, asked.window_size) for arm in table.arms], asked):
+        records += run_arms(arms, seeds, runner(own.learning_rates), folder, settings_of(own, run), part, held)
     if records:
         report, records = with_held(make_report(name, table, asked, run), records, held, TABLES[name].arms)
         write_results(f"{name}_{asked.source}", report, records, table, target)
@@ -295,13 +365,17 @@ def main(argv: list[str] | None = None) -> int:
     if asked.source == "pocket":
         from train.pocket_arms import pocket_run
 
-        run_one = pocket_run(asked, run)  # refuses what the features lack
-    settings = settings_of(asked, run)
+        pocket_run(asked, run)  # refuses what the features lack
     for name in names:
-        held_of(name, asked, run, settings)
-    if asked.source == "synthetic":  # last: it trains a language model
-        run_one = synthetic_run(asked, run)
-    lost = [pair for name in names for pair in run_table(name, asked, run, run_one, settings)]
+        groups_of(chosen_arms(TABLES[name], asked.arms).arms, asked)
+        held_of(name, asked, run)
+
+    @functools.cache  # arms of one rate share their batches; the synthetic one trains a language model
+    def runner(rates: str) -> RunOne:
+        own = replace(asked, learning_rates=rates)
+        return pocket_run(own, run) if asked.source == "pocket" else synthetic_run(own, run)
+
+    lost = [pair for name in names for pair in run_table(name, asked, run, runner)]
     return 1 if lost else 0
 
 

@@ -219,6 +219,44 @@ def test_a_table_goes_on_from_its_file_and_keeps_the_rows_that_were_not_asked(
     assert len(calls) == 8 and (tmp_path / "tables" / "table5_synthetic.json").read_bytes() == held
 
 
+def test_arms_take_the_rates_that_another_tables_search_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refused: Any
+) -> None:
+    made: list[str] = []
+
+    def runner(asked: Any, run: Any) -> Any:
+        def run_one(arm: Any, seed: int, folder: Path) -> Any:
+            made.append(f"{arm.name} {seed} {asked.learning_rates}")
+            best = {"A0": "0.001", "C3": "0.01"}.get(arm.name)
+            tried = {f"validation_{rate}": float(rate == best) for rate in asked.learning_rates.split(",")}
+            found = {"recall": 10.0 * seed, "constant": 1.0, "repeated": 2.0, "foreign": 3.0}
+            return {"all": found | (tried if "," in asked.learning_rates else {})}
+
+        return run_one
+
+    monkeypatch.setattr(ablations, "synthetic_run", runner)
+    (tmp_path / "c.yaml").write_text(f"output_dir: {tmp_path / 'runs'}\n", encoding="utf-8")
+
+    def told(tables: str, *words: str) -> list[str]:
+        runs = ["--output_dir", str(tmp_path / f"{tables}_runs"), "--arms", "C3"]
+        return ["table5", str(tmp_path / "c.yaml"), "--tables", str(tmp_path / tables), *runs, *words]
+
+    search, own = (str(tmp_path / name / "table5_synthetic.json") for name in ("search", "own"))
+    assert ablations.main(told("search", "--seeds", "1-2", "--learning_rates", "0.001,0.01")) == 0
+    assert ablations.rates_of(search) == {"A0": "0.001", "C3": "0.01"}
+    alone = told("own", "--seeds", "3", "--learning_rates", "0.01", "--part", "1/2")  # C3, by itself
+    made.clear()
+    assert ablations.main(alone) == 1 and made == ["C3 3 0.01"]
+    assert ablations.main(told("own", "--seeds", "3-4", "--rates_from", search)) == 0
+    assert made[1:] == ["A0 3 0.001", "A0 4 0.001", "C3 4 0.01"]  # one rate's run is the same run
+    text = (tmp_path / "own" / "table5_synthetic.md").read_text(encoding="utf-8")
+    assert f"the learning rate that validated best for it in {search} (A0 0.001, C3 0.01)" in text
+    lost = told("third", "--seeds", "3", "--rates_from")
+    assert "A0 tried no learning rates; expected a table of a search" in refused(ablations.main, [*lost, own])
+    assert "holds no run of C2" in refused(ablations.main, [*lost, search, "--arms", "C2"])
+    assert "holds no runs" in refused(ablations.main, [*lost, str(tmp_path / "none.json")])
+
+
 def test_seeds_that_would_train_on_the_tests_windows_are_refused(refused: Any, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(f"output_dir: {tmp_path / 'runs'}\n", encoding="utf-8")
     told = ["table5", str(tmp_path / "c.yaml"), "--tables", str(tmp_path / "tables"), "--seeds"]
