@@ -23,6 +23,7 @@ Overlaps = Literal["refuse", "keep"]
 
 MAX_FILM_S = 100_000  # more than a day; intervals and memory grow with it
 MAX_FRAME_PIXELS = 40_000_000  # 8K has 33 million
+SOUND_SLACK_S = 0.2  # encoders fill their last frame of sound, up to 0.13 s: the film is as long as its pictures
 TRUNCATION_SLACK_S = 2.0  # containers round their length and streams end apart; a broken copy lacks more
 
 
@@ -169,7 +170,7 @@ def probe_film(path: Path) -> VideoInfo:
         path: the file.
 
     Returns:
-        Its length and kind.
+        Its length, until its pictures and its own sound have ended, and its kind.
 
     Raises:
         UserError: if there is no such file, it is no video, has no length, or lacks its end (a broken copy).
@@ -197,6 +198,9 @@ def probe_film(path: Path) -> VideoInfo:
         info = replace(info, duration_s=end_s)
     if not (math.isfinite(info.duration_s) and info.duration_s >= 0.1):
         raise UserError(f"the film '{path.name}' has no moving picture (length {info.duration_s:.2f} s)", fix)
+    sound_s = min(_sound_end_s(path), end_s) if info.has_audio else 0.0
+    if sound_s > info.duration_s + SOUND_SLACK_S:
+        info = replace(info, duration_s=sound_s)
     if info.duration_s > MAX_FILM_S or info.width * info.height > MAX_FRAME_PIXELS:
         said = f"{info.duration_s:.0f} s of {info.width}x{info.height}"
         bounds = f"Give at most {MAX_FILM_S} s and {MAX_FRAME_PIXELS} pixels a frame."
@@ -207,6 +211,17 @@ def probe_film(path: Path) -> VideoInfo:
         )
         raise UserError(message, "Copy or download it again.")
     return info
+
+
+def _sound_end_s(path: Path) -> float:
+    """When a film's own sound ends as the file says, in seconds; 0.0 where it does not say."""
+    from distinctad.audio.sound import opened, origin_of, own_sound
+
+    with opened(path) as container:
+        sound = own_sound(container)
+        if sound is None or not sound.duration:
+            return 0.0
+        return float(((sound.start_time or 0) + sound.duration) * sound.time_base) - origin_of(container)
 
 
 def _data_end_s(path: Path, duration_s: float) -> float:

@@ -173,9 +173,8 @@ class _Line:
     def __init__(self, cue: Mapping[str, Any], is_new: bool = False) -> None:
         self._draft, self.is_new, self.index = cue, is_new, int(cue["index"])
         provenance = cue["provenance"]
-        self.values: dict[str, Any] = {"text": cue["text"]}
-        self.values |= {name: float(cue[name]) for name in ("start_s", "end_s")}
-        self.values |= {"reviewed": bool(provenance.get("reviewed", False)), "removed": False}
+        self.values: dict[str, Any] = {"text": cue["text"], "reviewed": bool(provenance.get("reviewed"))}
+        self.values |= {name: float(cue[name]) for name in ("start_s", "end_s")} | {"removed": False}
 
     def is_unmeasured(self) -> bool:
         """Whether its end is not known, since nobody measured its new text; it gives way to the next line."""
@@ -207,6 +206,9 @@ class _Line:
         if end_s - start_s < SHORTEST_S or end_s > duration_s + 0.5:
             said = f"cue {made['index']} would last from {start_s:g} to {end_s:g} s in a film of {duration_s:g} s"
             raise UserError(said, "Correct its start or end.")
+        free = free_around(before) if "moved" in provenance.get("fit", "") else None
+        if free and not free[0] - 1e-3 <= start_s < end_s <= free[1] + 1e-3:
+            del provenance["fit"]  # it would say that nobody speaks between the room and the person's place
         made.update(text=values["text"], start_s=round(start_s, 3), end_s=round(end_s, 3))
         return made
 
@@ -280,8 +282,7 @@ def read_log(text: str, draft: dict[str, Any]) -> list[Edit]:
     try:
         log = json.loads(text)
         kind, version = log["format"], log["format_version"]
-        hashes = log["draft_sha256"], log["final_sha256"]
-        entries = log["edits"]
+        hashes, entries = (log["draft_sha256"], log["final_sha256"]), log["edits"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise UserError(f"the edit log is no JSON of ours ({type(error).__name__})", _FIX) from error
     if (kind, version) != (FORMAT, VERSION):

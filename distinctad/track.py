@@ -16,7 +16,7 @@ from distinctad.formats.script import Script, script_of
 from distinctad.introduce import Naming, introduce, reveals
 from distinctad.plan import PathLike, Plan, name_of
 from distinctad.planner import find_gaps, hear, slots
-from distinctad.planner_fit import BREATH_S, Fitted, Room, between_lines, fit, rooms
+from distinctad.planner_fit import BREATH_S, Fitted, Room, fit, rooms
 from distinctad.planner_rate import Rate, assumed, calibrate
 from distinctad.subtitles import Speech
 from distinctad.unsaid import UNSAID, is_unsaid
@@ -32,7 +32,6 @@ FOR_ALL = ("voice", "duck", "candidates")  # options of command lines that only 
 TEXT_FILES = ("descriptions.dapt.xml", "transcript.txt", "script-for-narrator.txt", "player.html")
 MEDIA_FILES = ("narration.wav", "mix.wav", "described.mp4", "extended.mp4")
 CAPTION_FILES = ("described.captions.vtt", "extended.captions.vtt")  # of films whose dialogue is known
-_END_S = 0.1  # the last pause comes so long before the end of the film
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ class Track:
     def _cue(self, document: Mapping[str, Any], cue: Mapping[str, Any], found: Fitted, place: Room) -> dict[str, Any]:
         from distinctad.audio.voice import label
 
-        end_s = max(place.end_s, found.start_s + 0.1) if found.how in ("extended", UNSAID) else found.end_s
+        end_s = _own_end_s(cue, place, found.start_s) if found.how in ("extended", UNSAID) else found.end_s
         spoken = {"fit": found.how, "spoken_s": round(found.spoken_s, 3), "voice": label(self.voice)}
         provenance = {
             **cue["provenance"],
@@ -231,7 +230,7 @@ class Track:
             how = "whole" if fits and start_s + spoken_s <= limit_s + 1e-3 else "extended"
             rest = tuple(before.get("alternatives", ()))
             self._fitted.append(Fitted(text, before.get("draft", text), start_s, spoken_s, how, rest))
-            end_s = start_s + spoken_s if how == "whole" else max(place.end_s, start_s + 0.1)
+            end_s = start_s + spoken_s if how == "whole" else _own_end_s(cue, place, start_s)
             measured = {"spoken_s": round(spoken_s, 3), "voice": label(self.voice), "fit": how}
             if not before.get("edited") and how == "whole" and before.get("fit") != "extended":
                 measured["fit"] = before.get("fit", how)  # what was shortened or moved stays known
@@ -353,36 +352,13 @@ class Track:
     def _spots(self, programme: Programme) -> tuple[list[Spot], list[Spot], list[Pause]]:
         """The descriptions as sound for the film's own time, and for the extended version with its pauses."""
         from distinctad.audio import mix, sound
+        from distinctad.audio.stops import placed
 
-        inline: list[Spot] = []
-        later: list[Spot] = []
-        pauses: list[Pause] = []
+        def say(text: str) -> Any:
+            return mix.levelled(sound.resample(self.voice.speak(text), self.voice.rate_hz, programme.rate_hz))
+
         told = [pair for pair in zip(self._fitted, self._rooms, strict=True) if pair[0].how != UNSAID]
-        order = sorted(told, key=lambda pair: pair[0].start_s)
-        delay_s = busy_s = 0.0
-        for i, (found, place) in enumerate(order):
-            said = sound.resample(self.voice.speak(found.text), self.voice.rate_hz, programme.rate_hz)
-            said = mix.levelled(said)
-            if found.how != "extended":
-                inline.append(mix.Spot(found.start_s, said))
-                later.append(mix.Spot(found.start_s + delay_s, said))
-                busy_s = found.end_s + BREATH_S
-                continue
-            following_s = order[i + 1][0].start_s - BREATH_S if i + 1 < len(order) else programme.duration_s
-            # Where somebody speaks throughout, the film does not stop in the middle of a sentence.
-            whole = place.end_s > place.start_s
-            wanted_s = found.start_s if whole else between_lines(found.start_s, self.speech)
-            start_s = min(max(wanted_s, busy_s), programme.duration_s - _END_S)
-            stop_s = min(max(start_s, min(place.end_s, following_s)), programme.duration_s - _END_S)
-            if start_s < place.start_s - 1e-3:
-                stop_s = start_s  # somebody speaks where it starts
-            later.append(mix.Spot(start_s + delay_s, said))
-            length_s = max(0.0, found.spoken_s + BREATH_S - (stop_s - start_s))
-            if length_s > 0:
-                pauses.append(mix.Pause(round(stop_s, 3), round(length_s, 3)))
-                delay_s += pauses[-1].length_s
-            busy_s = stop_s
-        return inline, later, pauses
+        return placed(told, say, self.speech, self.job.settings.gaps.guard_s, programme.duration_s)
 
 
 def _following_s(cues: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -393,6 +369,12 @@ def _following_s(cues: Sequence[Mapping[str, Any]]) -> list[float]:
         if not is_unsaid(cue["text"], cue["provenance"]):
             next_s = float(cue["start_s"])
     return found[::-1]
+
+
+def _own_end_s(cue: Mapping[str, Any], place: Room, start_s: float) -> float:
+    """When a cue ends that is not spoken in the film's own time: with its room, or as it did where it has none."""
+    end_s = place.end_s if place.end_s > place.start_s else float(cue["end_s"])
+    return max(end_s, start_s + 0.1)
 
 
 def _write_captions(lines: Sequence[Speech], path: Path) -> None:

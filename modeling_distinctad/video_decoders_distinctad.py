@@ -84,13 +84,15 @@ class Film(ABC):
 
     Attributes:
         path: the file.
-        declared_s: length in seconds as the file says, 0.0 where it does not.
+        declared_s: length of the pictures in seconds as the file says, 0.0 where it does not.
+        whole_s: length of the file, sound and all, as `declared_s`.
         rate_hz: average frames per second, 0.0 where the file does not say.
         has_audio: whether there is an audio stream that can be decoded (False where the decoder cannot tell).
     """
 
     path: str
     declared_s: float
+    whole_s: float = 0.0
     rate_hz: float
     has_audio: bool
 
@@ -140,6 +142,8 @@ class Film(ABC):
                 f"{self.path}: ends at {last_s:.2f} s but declares {self.declared_s:.2f} s (truncated?); "
                 "its last frame stands in for what is missing; fetch the file again"
             )
+        elif max(last_s, self.declared_s) + _SHORTFALL_S < asked_s <= self.whole_s:
+            self._report(f"{self.path}: ends in sound without pictures; the last one, of {last_s:.2f} s, stands in")
         elif max(last_s, self.declared_s) + _SHORTFALL_S < asked_s:
             self._report(
                 f"{self.path}: ends at {last_s:.2f} s and was asked for {asked_s:.7g} s; expected a time within the "
@@ -219,7 +223,7 @@ class AVFilm(Film):
         whole_s = (self.container.duration or 0) / 1e6
         if _LENGTH_FROM_ZERO in self.container.format.name:
             whole_s = max(0.0, whole_s - self.origin_s)
-        self.declared_s = own_s or whole_s
+        self.declared_s, self.whole_s = own_s or whole_s, whole_s
         self.rate_hz = float(self.stream.average_rate or self.stream.guessed_rate or 0.0)
         self._stretch = _stretch(float(self.stream.sample_aspect_ratio or 1))
         self.has_audio = any(s.codec_context is not None for s in self.container.streams.audio)

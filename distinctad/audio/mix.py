@@ -2,7 +2,7 @@
 
 The gain is a fixed envelope from the cues' times, no compressor: what is lowered, when and by how much can be
 computed, tested and written down (as DAPT's `tta:gain` does). The ramps lie before and after the cue, where the guard
-bands are, so that no dialogue is lowered.
+bands are (in the extended version rather in its pauses, see `stops`), so that no dialogue is lowered.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Pictures are never encoded again. In the described film the original sound is copied packet by packet, so it stays
 what it was, bit for bit; the new track is flagged for blind viewers (visual_impaired, descriptions), names its voice
 and says that it is an unreviewed draft while it is one. In the extended film a pause is a picture that stays: all later
-packets get later times, and because the delay only grows with time, decoding order stays what it was.
+packets get later times, and because the delay only grows with time, decoding order stays what it was. Both films keep
+the original's chapters and its time code, which says when the first picture is; a pause does not stop it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,7 @@ def write_described(film: Path, path: Path, sound: Iterator[np.ndarray], program
         for stream in kept:
             copies[stream.index].disposition = stream.disposition
             copies[stream.index].metadata.update(_tags(stream))
+        _mark(output, source, programme)
         track = _track(output, programme, tags)
         for packet in _packets(source, kept):
             _keep_pace(track, sound, programme, float(packet.dts * packet.time_base))
@@ -112,6 +115,7 @@ def write_extended(
         stream = _picture(source)
         copy = output.add_stream_from_template(stream)
         copy.metadata.update(_tags(stream))
+        _mark(output, source, programme, pauses)
         track = _track(output, programme, tags, EXTENDED)
         for packet in _paused(_packets(source, [stream]), pauses):
             _keep_pace(track, sound, programme, float(packet.dts * packet.time_base))
@@ -151,7 +155,34 @@ def _picture(source: Any) -> Any:
 
 
 def _tags(stream: Any) -> dict[str, str]:
-    return {name: text for name, text in stream.metadata.items() if name in ("language", "title", "handler_name")}
+    kept = ("language", "title", "handler_name")
+    # Matroska writes TIMECODE; the muxer takes either, and leaves out what is none.
+    return {name: text for name, text in stream.metadata.items() if name in kept or name.lower() == "timecode"}
+
+
+def _mark(output: Any, source: Any, programme: Programme, pauses: Sequence[Pause] = ()) -> None:
+    """Copy the chapters, in the time of the film that is written and within it.
+
+    In MP4 a chapter ends where the next one begins, the first one begins with the film, and none is without a title.
+    """
+    if not hasattr(output, "set_chapters"):  # an older PyAV
+        return
+    found = []
+    for chapter in source.chapters():
+        times_s = [
+            max(0.0, float(chapter[side] * chapter["time_base"]) - origin_of(source)) for side in ("start", "end")
+        ]
+        start, end = (round(1000 * min(time_s + delay(time_s, pauses), programme.duration_s)) for time_s in times_s)
+        if start < end:
+            found.append((start, end, chapter["metadata"].get("title", "")))
+    if found and min(found)[0] > 0:
+        found.append((0, min(found)[0], ""))
+    output.set_chapters(
+        [
+            {"id": number, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": title}}
+            for number, (start, end, title) in enumerate(sorted(found), 1)
+        ]
+    )
 
 
 def _packets(source: Any, streams: Sequence[Any]) -> Iterator[Any]:

@@ -48,7 +48,7 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
         f"Script for the narrator: {script.title or 'the film'}",
         *([script.note] if script.note else []),
         f"IN and OUT are the room there is, from the start of the film. PACE marks what needs more than {READ_TO_WPM}",
-        "words a minute.",
+        "words a minute, NO ROOM what starts where somebody speaks: it is for an extended film.",
         "",
     ]
     # By their ends; of lines that end together the first comes last.
@@ -58,9 +58,11 @@ def narrator_script(script: Script, speech: Sequence[Speech]) -> str:
         text = "" if is_unsaid(cue.text, cue.provenance) else cue.text
         seconds, count = (cue.end_ms - cue.start_ms) / 1000, spoken_words(text.split())
         pace = round(60 * count / seconds) if seconds > 0 else 0
-        fast = "  PACE" if pace > READ_TO_WPM else ""
+        room = _room_ms(cue)
+        mark = "  PACE" if pace > READ_TO_WPM else ""
+        mark = "  NO ROOM" if room and room[0] == room[1] else mark
         lines.append(
-            f"{number}.  IN {clock(cue.start_ms)}  OUT {clock(cue.end_ms)}  ({seconds:.1f} s, {count} words){fast}"
+            f"{number}.  IN {clock(cue.start_ms)}  OUT {clock(cue.end_ms)}  ({seconds:.1f} s, {count} words){mark}"
         )
         before = bisect.bisect_right(ends_ms, cue.start_ms)
         if before:
@@ -84,12 +86,18 @@ def in_rooms(script: Script) -> Script:
     following = {id(cue): later.start_ms for cue, later in zip(order, order[1:], strict=False)}
     longer = []
     for cue in script.cues:
-        room_s = (cue.provenance or {}).get("room_s")
-        # Provenance is what a file says: a script of another program may mean something else by that name.
-        times = room_s if isinstance(room_s, list | tuple) else ()
-        if len(times) == 2 and all(isinstance(at, int | float) and 0 <= at <= _MOST_S for at in times):
-            from_ms, to = (to_ms(at) for at in times)
-            if from_ms <= cue.start_ms <= to:
-                cue = replace(cue, end_ms=max(cue.end_ms, min(to, following.get(id(cue), to))))
+        room = _room_ms(cue)
+        if room and room[0] <= cue.start_ms <= room[1]:
+            cue = replace(cue, end_ms=max(cue.end_ms, min(room[1], following.get(id(cue), room[1]))))
         longer.append(cue)
     return replace(script, cues=tuple(longer))
+
+
+def _room_ms(cue: ScriptCue) -> tuple[int, int] | None:
+    """From when to when nobody speaks, as the provenance says: of another program it may mean something else."""
+    times = (cue.provenance or {}).get("room_s")
+    if not isinstance(times, list | tuple) or len(times) != 2:
+        return None
+    if not all(isinstance(at, int | float) and 0 <= at <= _MOST_S for at in times):
+        return None
+    return to_ms(times[0]), to_ms(times[1])

@@ -14,7 +14,7 @@ from distinctad.unsaid import is_unsaid
 if TYPE_CHECKING:
     from webvtt import WebVTT
 
-_TAG = re.compile(r"</?[a-z0-9][^>]*>")  # only ">" ends it: a voice may be named "Mara <3"
+_TAG = re.compile(r"</?[A-Za-z0-9][^>]*>")  # only ">" ends it: a voice may be named "Mara <3"
 _HUGE = re.compile(r"&#[0-9]{50,};?")  # the library would read a number of any length, and Python reads none so long
 _STAMP = r"(?:\d+:)?\d{1,2}:\d{1,2}\.\d{1,3}"
 _TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s|$)")

@@ -78,13 +78,13 @@ def test_a_line_moved_into_dialogue_is_never_spoken_over_it(made: Draft, film: P
     assert moved["provenance"]["fit"] == "extended"
 
 
-def test_the_film_stops_at_once_where_a_line_starts_in_dialogue(made: Draft, film: Path) -> None:
+def test_the_film_stops_behind_the_dialogue_that_a_line_starts_in(made: Draft, film: Path) -> None:
     cue = made.document["cues"][2]  # 8.15 to 8.81 s; somebody speaks until 8
     final = replay(made.document, [Edit(cue["index"], "start_s", cue["start_s"], 7.7)])
     track = voice_over(final, film, made.speech, TrackSettings())
     track.as_edited(final)
     _, later, pauses = track._spots(sound.programme_of(film, 12.0))
-    assert pauses == [mix.Pause(7.7, 0.86)] and later[-1].start_s == 7.7  # 0.66 s and a breath
+    assert pauses == [mix.Pause(8.0, 1.01)] and later[-1].start_s == 8.15  # the guard, 0.66 s and a breath
 
 
 @pytest.mark.parametrize(("text", "fit"), [("Mara runs.", "whole"), ("Mara runs on and on.", "extended")])
@@ -183,3 +183,20 @@ def test_of_unknown_dialogue_moved_bare_and_added_lines_have_their_own_places(ma
     final = replay(base, [Edit(3, "start_s", 8.15, 7.9), Edit(2, "start_s", 5.15, 6.0)])
     told = voice_over(final, film, None, TrackSettings(), base).as_edited(final)["cues"]
     assert [cue["provenance"]["fit"] for cue in told][1:] == ["extended", "extended"]
+
+
+@pytest.mark.parametrize(("start_s", "end_s", "heard"), [(5.6, 6.26, False), (8.25, 8.91, True), (8.15, 11.5, False)])
+def test_a_moved_line_that_a_person_puts_elsewhere_frees_no_time_there(
+    made: Draft, film: Path, start_s: float, end_s: float, heard: bool
+) -> None:
+    """Reopened alone, a script took all between such a line and its old room for free: dialogue from 6.5 to 8 s."""
+    base = copy.deepcopy(made.document)
+    third = base["cues"][2]
+    third["provenance"].update(room_s=[9.5, 11.0], fit="moved")  # put before its room, from 8.15 s on
+    third.update(start_s=8.15, end_s=8.81)
+    again = replay(base, [Edit(3, "start_s", 8.15, start_s), Edit(3, "end_s", 8.81, end_s)])
+    long = replay(again, [Edit(3, "text", third["text"], "Mara runs on and on and on there.")])
+    for final in (again, long):
+        told = voice_over(final, film, None, TrackSettings(), again).as_edited(final)["cues"]
+        assert (told[-1]["provenance"]["fit"] != "extended") is heard
+    assert replay(base, [Edit(3, "reviewed", False, True)])["cues"][2]["provenance"]["fit"] == "moved"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -271,6 +272,9 @@ def test_reading_by_hand() -> None:
     read = narrator_script(one, speech)
     assert "1.  IN 00:00:00.000  OUT 00:00:01.000  (1.0 s, 2 words)\n    Mara runs.\n" in read
     assert '(1.0 s, 7 words)  PACE\n    after: "Hello." (0.5 s before)\n' in read
+    for room_s, mark in (([5.0, 5.0], "  NO ROOM"), ([5.0, 6.0], "  PACE"), ([5, None], "  PACE")):
+        cues = (one.cues[0], replace(one.cues[1], provenance={"room_s": room_s}))
+        assert f"(1.0 s, 7 words){mark}\n" in narrator_script(replace(one, cues=cues), speech)
     assert clock(3_723_004) == "01:02:03.004"
 
 

@@ -61,7 +61,8 @@ def test_webvtt_is_written_by_its_rules(tmp_path: Path) -> None:
     ("words", "read"),
     [
         ("<v Mara <3>Hello.", "Hello."), ("<c.a<b>Hi</c>", "Hi"), ("<v Tom\n<x>hi</v> <3", "hi <3"),
-        ("a <b>b</b> < c > d", "a b < c > d"),
+        ("a <b>b</b> < c > d", "a b < c > d"), ("<I>Snow</I> <V Mara <3>falls.</V>", "Snow falls."),
+        ("<Br>A</BR> <C.Loud>b", "A b"),
     ],
 )  # fmt: skip
 def test_a_tag_of_webvtt_goes_to_its_end(words: str, read: str) -> None:

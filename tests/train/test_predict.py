@@ -177,7 +177,7 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
 
     class FakeCache:
         def __init__(self, model: Any, folder: Any) -> None:
-            assert isinstance(model, Model) and folder == tmp_path
+            assert (type(model), folder) == (Model, tmp_path)
             self.rows, self.meta, self.frames = cache_rows, {"tower": "t"}, torch.zeros(2 * count, 8, 4)
             self.films = {"eval/a": list(range(count)), "eval/b": list(range(count, 2 * count))}
 
@@ -215,9 +215,8 @@ def test_cached_sets_are_told_window_by_window(monkeypatch: pytest.MonkeyPatch, 
     options = {name: default for name, (default, _) in CACHE_OPTIONS.items()} | {"characters": "none"}
     predict_cache(Pipe(), tmp_path, "eval", tmp_path / "p.csv", options, Share())
     written = rows(tmp_path / "p.csv")
-    assert [row["film"] for row in written] == ["a"] * 5 + ["b"] * 5
+    assert [row["film"] for row in written] == ["a"] * 5 + ["b"] * 5 and written[4]["start"] == "8.0"
     assert [row["window"] + row["position"] for row in written[:5]] == ["00", "01", "02", "10", "11"]
-    assert written[4]["start"] == "8.0"
     predict_cache(Pipe(), tmp_path, "eval", tmp_path / "g.csv", options | {"window_group": "clip"}, Share())
     assert [row["window"] + row["position"] for row in rows(tmp_path / "g.csv")] == ["00", "01", "10", "11", "20"] * 2
     # predicted contexts: nothing at first, then the texts of the up to three clips before, also of the window before
