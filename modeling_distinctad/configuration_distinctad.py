@@ -182,9 +182,14 @@ class DistinctADConfig(PreTrainedConfig):
         self.vision_config = _sub_config(self.vision_config, "clip_vision_model")
         self.text_config = _sub_config(self.text_config, "gpt2")
         super().__post_init__(**kwargs)
-        self._check()
+        self.check()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """See that every field holds what the model can be built from: one may have been set since the start.
+
+        Raises:
+            ValueError: a field holds a value outside its choices or range.
+        """
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(allowed)}; choose one.")
@@ -228,8 +233,17 @@ class DistinctADConfig(PreTrainedConfig):
         Raises:
             ValueError: a field holds a value outside its choices or range.
         """
-        self._check()
+        self.check()
         super().save_pretrained(save_directory, *args, **kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as transformers writes them, without the folders of towers: they mean nothing elsewhere."""
+        fields = super().to_dict()
+        for part in (fields["vision_config"] or {}, fields["text_config"] or {}):
+            name = part.get("_name_or_path") or ""
+            if os.path.isabs(name) or os.path.isdir(name):
+                part["_name_or_path"] = ""
+        return fields
 
     @property
     def uses_em(self) -> bool:

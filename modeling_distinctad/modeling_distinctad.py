@@ -53,6 +53,9 @@ class DistinctADOutput(ModelOutput):
 class DistinctADForConditionalGeneration(DistinctADPreTrainedModel, GenerationMixin):
     """Frozen vision tower, Perceiver, contextual EM, projection, frozen language model.
 
+    A plain Trainer with `compute_metrics`, or its `predict`, cannot join batches of different L: evaluate by the loss
+    (`prediction_loss_only`), or pad L to a constant.
+
     Args:
         config: a `DistinctADConfig`.
         vision_tower: a loaded tower that fits `config.vision_config`; None builds one with random weights.
@@ -65,8 +68,9 @@ class DistinctADForConditionalGeneration(DistinctADPreTrainedModel, GenerationMi
         vision_tower: nn.Module | None = None,
         language_model: nn.Module | None = None,
     ) -> None:
-        """Assemble the model; loaded towers keep their weights."""
+        """Assemble the model; loaded towers keep their weights; what `config.check` refuses is a ValueError."""
         super().__init__(config)
+        config.check()  # what is given to from_pretrained is set after the configuration was made
         width, language_width = config.joint_size, config.language_size
         self.vision_tower = vision_tower if vision_tower is not None else build_vision_tower(config.vision_config)
         if language_model is None and not config.text_model_stored and torch.empty(0).is_meta:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.get_logger(__name__)
 # Keywords of `from_pretrained` that say how to fetch a model and run its attention.
 _FETCHING = ("token", "cache_dir", "local_files_only", "force_download", "proxies", "attn_implementation")
+_WRAPPED = (".lora_", ".base_layer.", "_orig_mod.")  # in names of weights: peft's adapters, what they left, a compiler
 _TOWERS = ("vision_tower", "language_model")
 _MODEL = "modeling_distinctad.DistinctADForConditionalGeneration"
 AUTO_MAP = {
@@ -170,7 +171,8 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         config.setdefault("text_model_sha256", fingerprint)
         whole = cls.config_class(
             vision_config=copy.deepcopy(tower.config), text_config=copy.deepcopy(model.config), **config
-        )
+        )  # of copies, as it writes into its parts; then it takes the towers' own, so that both always say the same
+        whole.vision_config, whole.text_config = tower.config, model.config
         assembled = cls(whole, vision_tower=tower, language_model=model)
         if fingerprint is not None:
             assembled._named_sha256 = weights_sha256(model, torch.bfloat16)
@@ -221,7 +223,7 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         state_dict: dict[str, Tensor] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Save weights, configuration and the code that loads them.
+        """Save weights, configuration and the code that loads them; with adapters by `add_adapter` these alone.
 
         Towers keep their dtype in the file, but the configuration records one dtype, that of the trained parts, and
         `from_pretrained` loads all in it.
@@ -238,12 +240,15 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             ValueError: the language model shall be named and has no name, or other weights than the named one; or it
                 carries adapters, or is compiled, and the folder could not be loaded.
         """
+        if getattr(self, "_hf_peft_config_loaded", False):
+            super().save_pretrained(save_directory, is_main_process, state_dict, **kwargs)
+            return
         config = self.config
         embeddings: Any = self.get_input_embeddings().weight
         config.text_config.vocab_size = embeddings.shape[0]  # it may have been resized
         stored = config.text_model_stored if save_language_model is None else save_language_model
-        if stored and state_dict is None:
-            self._check_plain_language_model()
+        if stored:
+            self._check_plain_language_model(state_dict)
         if not stored:
             if not config.text_model_name_or_path:
                 raise ValueError(
@@ -261,9 +266,10 @@ class DistinctADPreTrainedModel(PreTrainedModel):
         finally:
             config.text_model_stored = before
 
-    def _check_plain_language_model(self) -> None:
-        """See that the folder can be loaded: nobody knows the weights of a wrapper by these names."""
-        wrapped = [k for k in self.language_model.state_dict() if ".lora_" in k or k.startswith("_orig_mod.")]
+    def _check_plain_language_model(self, written: Iterable[str] | None = None) -> None:
+        """See that the folder can be loaded: nobody knows the weights of a wrapper by the names that are `written`."""
+        names = self.language_model.state_dict() if written is None else written
+        wrapped = [name for name in names if any(mark in name for mark in _WRAPPED)]
         if wrapped:
             raise ValueError(
                 f"the language model is wrapped (`{wrapped[0]}`), so that the folder could not be loaded; expected a "
@@ -302,14 +308,19 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             The model in eval mode (with `output_loading_info=True` a pair with the loading information).
 
         Raises:
-            ValueError: weights are missing, the named language model is not the one that was saved, or the parts that
-                train were quantised.
+            ValueError: weights are missing, the named language model is not the one that was saved, the parts that
+                train were quantised, or it is a folder of adapters for a model that names its language model.
         """
         with_info = kwargs.pop("output_loading_info", False)
         loaded: Any = super().from_pretrained(source, *args, output_loading_info=True, **kwargs)
         model, info = loaded
         model._check_own_parts()
         if not model.config.text_model_stored:
+            if getattr(model, "_hf_peft_config_loaded", False):  # those of the language model found nothing to adapt
+                raise ValueError(
+                    f"{source}: adapters for a model that names its language model; expected that model's own folder "
+                    f"or Hub id; load it, then load_adapter({str(source)!r}) on it."
+                )
             model._take_named_language_model({name: kwargs[name] for name in _FETCHING if name in kwargs})
         require_all_weights(info["missing_keys"], str(source))
         model._freeze()  # loading replaces parameters, and the new ones would train
@@ -331,6 +342,10 @@ class DistinctADPreTrainedModel(PreTrainedModel):
             )
 
     def _take_named_language_model(self, fetching: dict[str, Any]) -> None:
+        if isinstance(ways := fetching.get("attn_implementation"), dict):  # one for every part; this is the text's
+            fetching = {name: value for name, value in fetching.items() if name != "attn_implementation"}
+            if "text_config" in ways:
+                fetching["attn_implementation"] = ways["text_config"]
         config, dtype, device = self.config, self.perceiver.latents.dtype, self.perceiver.latents.device
         # Where accelerate has put the weights elsewhere (meta), its hook knows where they are computed.
         device = getattr(getattr(self.perceiver, "_hf_hook", None), "execution_device", device)
@@ -360,6 +375,14 @@ class DistinctADPreTrainedModel(PreTrainedModel):
                 f"{config.text_model_sha256}; fetch the revision that the checkpoint was trained with."
             )
         self.language_model = named.to(device)
+        self._share_text_config()
+
+    def _share_text_config(self) -> None:
+        """Let the configuration hold the language model's own, with what the checkpoint says of it."""
+        own, recorded = self.language_model.config, self.config.text_config
+        told = {name: value for name, value in vars(recorded).items() if not isinstance(value, PreTrainedConfig)}
+        vars(own).update({name: value for name, value in told.items() if not name.startswith("_")})
+        self.config.text_config = own
 
 
 def _scale(layer: nn.Linear, results: Tensor, target: Tensor) -> None:

@@ -12,6 +12,7 @@ import torch
 from transformers import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 
+from .inputs_distinctad import check_list, check_one, check_options, people_of, window_lengths, words_of
 from .prompt_distinctad import Part, PromptTokenizer, Row, Slot, check_template, fill, squeeze
 
 try:
@@ -151,12 +152,12 @@ class DistinctADProcessor(ProcessorMixin):
         Raises:
             ValueError: inputs that contradict each other or are malformed.
         """
-        _check_options(return_tensors, padding_side)
-        _check_one("frames", frames, "frame_features", frame_features)
-        _check_one("portraits", portraits, "portrait_features", portrait_features)
+        check_options(return_tensors, padding_side)
+        check_one("frames", frames, "frame_features", frame_features)
+        check_one("portraits", portraits, "portrait_features", portrait_features)
         video = frames if frames is not None else frame_features
         given = {"frames": video, "characters": characters, "texts": texts, "distinctive_words": distinctive_words}
-        counts = _window_lengths(**given, context=context)
+        counts = window_lengths(**given, context=context)
         clip_mask = torch.arange(max(counts)) < torch.tensor(counts)[:, None]
         data: dict[str, torch.Tensor] = {}
         if video is not None:
@@ -186,8 +187,9 @@ class DistinctADProcessor(ProcessorMixin):
             (n, 3, H, W) float32.
 
         Raises:
-            ValueError: an image that is neither.
+            ValueError: no list, or an image that is neither or has no pixels.
         """
+        check_list("images", images, "images")
         if not len(images):
             return torch.zeros(0, 3, *self.image_size)
         pictures = [self._fit(_rgb(image)) for image in images]
@@ -204,8 +206,9 @@ class DistinctADProcessor(ProcessorMixin):
             (T, 3, H, W) float32, or None where there is not one image.
 
         Raises:
-            ValueError: more than T images, or something that is no image.
+            ValueError: more than T images, or something that is no list or no image.
         """
+        check_list("a clip", clip, "images")
         kept = [i for i, image in enumerate(clip) if image is not None]
         if not kept:
             return None
@@ -237,6 +240,28 @@ class DistinctADProcessor(ProcessorMixin):
         if ids.ndim == 2:
             return flat
         return [flat[b * ids.shape[1] : (b + 1) * ids.shape[1]] for b in range(ids.shape[0])]
+
+    def decode(self, ids: Any, characters: Sequence[Any] | None = None, **kwargs: Any) -> Any:
+        """Turn the ids of one clip into a text, as `batch_decode` does those of many.
+
+        Args:
+            ids: (L,) integers, or one; of more axes they are those of `batch_decode`, `characters` too.
+            characters: with `person_slots` the names listed in the clip's prompt.
+            **kwargs: as of the tokenizer's `decode`.
+
+        Returns:
+            The text.
+        """
+        ids = torch.as_tensor(ids)
+        if ids.ndim > 1:
+            return self.batch_decode(ids, characters, **kwargs)
+        return self.batch_decode(ids.reshape(1, -1), None if characters is None else [characters], **kwargs)[0]
+
+    def post_process_image_text_to_text(
+        self, generated_outputs: Any, skip_special_tokens: bool = True, **kwargs: Any
+    ) -> Any:
+        """Turn what `generate` returned into texts: transformers' name for `decode`, whose keywords it takes."""
+        return self.decode(generated_outputs, skip_special_tokens=skip_special_tokens, **kwargs)
 
     def _fit(self, picture: Image.Image) -> Image.Image:
         """Bring a picture to the tower's size without its image processor's crop (unless that is asked for)."""
@@ -277,14 +302,14 @@ class DistinctADProcessor(ProcessorMixin):
     ) -> list[list[Row | None]]:
         """B x N rows, None for masked clips; `faces` counts the portraits of each window."""
         places = clip_mask.nonzero().tolist()
-        people = [characters[b][n] or () for b, n in places] if characters is not None else [()] * len(places)
+        people = people_of(characters, places)
         earlier = [squeeze(context[b][n]) if context is not None else "" for b, n in places]
         prompts = [
             self._context(said) + self._prompt(p, faces[b] if faces else 0)
             for said, p, (b, _) in zip(earlier, people, places, strict=True)
         ]
         ads = [squeeze(texts[b][n]) for b, n in places] if texts is not None else [""] * len(places)
-        wanted = [words[b][n] or () for b, n in places] if words is not None else [()] * len(places)
+        wanted = words_of(words, places)
         named = [[squeeze(person.get("name")) for person in clip] for clip in people]
         rows: list[list[Row | None]] = [[None] * clip_mask.shape[1] for _ in range(clip_mask.shape[0])]
         for (b, n), row in zip(places, self._writer.rows(prompts, ads, wanted, named), strict=True):
@@ -313,32 +338,6 @@ class DistinctADProcessor(ProcessorMixin):
         video: list[Part] = [Slot(ids["video_token_id"])] * self.num_prompt_vectors
         second = fill(self.prompt_describe, {"video": video, "ad_start": [Slot(ids["ad_start_token_id"])]})
         return (fill(self.prompt_characters, {"characters": listed}) if listed else []) + second
-
-
-def _check_options(return_tensors: str, padding_side: str | None) -> None:
-    if return_tensors != "pt":
-        raise ValueError(f"return_tensors is {return_tensors!r}; expected 'pt'; convert the tensors afterwards")
-    if padding_side not in (None, "left", "right"):
-        raise ValueError(f"padding_side is {padding_side!r}; expected 'left' or 'right'; choose one")
-
-
-def _check_one(first: str, one: Any, second: str, other: Any) -> None:
-    if one is not None and other is not None:
-        raise ValueError(f"{first} and {second} are both given; expected one of them; drop the other")
-
-
-def _window_lengths(**given: Any) -> list[int]:
-    """Clips in each window, on which all inputs must agree."""
-    counted = {name: [len(window) for window in windows] for name, windows in given.items() if windows is not None}
-    if not counted:
-        raise ValueError("no frames, features, characters or texts; expected at least one of them; pass it")
-    first, counts = next(iter(counted.items()))
-    for name, other in counted.items():
-        if other != counts:
-            raise ValueError(f"{name} has {other} clips a window, {first} {counts}; expected the same; align the lists")
-    if not counts or not all(counts):
-        raise ValueError(f"{first} has {counts} clips a window; expected at least one in each; leave empty ones out")
-    return counts
 
 
 def _nearest(kept: Sequence[int], length: int, num_frames: int) -> list[int]:
@@ -384,12 +383,13 @@ def _pad_faces(lists: Sequence[torch.Tensor]) -> torch.Tensor:
 
 def _rgb(image: Any) -> Image.Image:
     """An RGB picture of a PIL image or a uint8 array (H, W, 3)."""
-    if isinstance(image, Image.Image):
-        return image.convert("RGB")
-    array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
+    array = None if isinstance(image, Image.Image) else np.asarray(image)
+    if array is not None and (array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3):
         raise ValueError(f"image of {array.dtype} {array.shape}; expected PIL or uint8 (H, W, 3); convert it")
-    return Image.fromarray(array)
+    height, width = image.size[::-1] if array is None else array.shape[:2]
+    if not height or not width:  # some roads would make a black picture of it
+        raise ValueError(f"image of {width} x {height} pixels; expected 1 or more a side; leave it out")
+    return image.convert("RGB") if array is None else Image.fromarray(array)
 
 
 DistinctADProcessor.register_for_auto_class()

@@ -62,6 +62,92 @@ def test_a_wrapped_language_model_is_not_saved_where_it_could_not_be_loaded(tmp_
     assert torch.equal(again(**inputs()).logits, made(**inputs()).logits)
 
 
+@pytest.mark.parametrize("wrapped", ["adapters", "compiled"])
+def test_a_wrapped_language_model_is_not_saved_from_given_weights_either(tmp_path: Path, wrapped: str) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    made = model()
+    plain = made.state_dict()
+    if wrapped == "adapters":
+        get_peft_model(made.language_model, LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True))
+        weights = made.state_dict()
+    else:
+        weights = torch.compile(made).state_dict()  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="the language model is wrapped"):  # as accelerate hands them over
+        made.save_pretrained(tmp_path / "model", state_dict=weights)
+    assert not (tmp_path / "model").exists()
+    made.save_pretrained(tmp_path / "model", state_dict=plain)  # what is written counts, not what the model has become
+    again = DistinctADForConditionalGeneration.from_pretrained(tmp_path / "model")
+    assert torch.equal(again(**inputs()).logits, model()(**inputs()).logits)
+
+
+def adapted(folder: Path) -> Any:
+    """A model of a folder with adapters by transformers' own `add_adapter`, which do something."""
+    from peft import LoraConfig
+
+    made = DistinctADForConditionalGeneration.from_pretrained(folder)
+    made.add_adapter(LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True))
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if ".lora_B." in name:
+                parameter.normal_(generator=torch.Generator().manual_seed(0))
+    return made
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_adapters_of_transformers_are_saved_alone_and_loaded_again(tmp_path: Path, stored: bool) -> None:
+    plain = model()
+    plain.language_model.save_pretrained(tmp_path / "lm")
+    plain.config.text_model_name_or_path = str(tmp_path / "lm")
+    plain.save_pretrained(tmp_path / "base", save_language_model=stored)
+    made = adapted(tmp_path / "base")
+    made.save_pretrained(tmp_path / "adapters")
+    written = {file.name for file in (tmp_path / "adapters").iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors"} <= written
+    assert not written & {"config.json", "model.safetensors"}
+    again = DistinctADForConditionalGeneration.from_pretrained(tmp_path / "base")
+    again.load_adapter(str(tmp_path / "adapters"))
+    logits = made(**inputs()).logits
+    assert torch.equal(again(**inputs()).logits, logits) and not torch.equal(plain(**inputs()).logits, logits)
+    if stored:  # the folder names its base
+        loaded = DistinctADForConditionalGeneration.from_pretrained(tmp_path / "adapters")
+        assert torch.equal(loaded(**inputs()).logits, logits)
+    made.delete_adapter("default")  # peft's layers stay, so that the names are not yet the model's
+    with pytest.raises(ValueError, match="the language model is wrapped" if stored else "are not those of"):
+        made.save_pretrained(tmp_path / "whole")
+    assert not (tmp_path / "whole").exists()
+
+
+def test_adapters_never_miss_the_language_model_that_a_model_names(tmp_path: Path) -> None:
+    from peft import LoraConfig
+
+    plain = model()
+    plain.language_model.save_pretrained(tmp_path / "lm")
+    plain.config.text_model_name_or_path = str(tmp_path / "lm")
+    plain.save_pretrained(tmp_path / "base", save_language_model=False)
+    made = DistinctADForConditionalGeneration.from_pretrained(tmp_path / "base")
+    made.add_adapter(LoraConfig(r=2, target_modules=["c_attn", "mlp_in"]))  # of both, so that peft finds something
+    made.save_pretrained(tmp_path / "adapters")
+    with pytest.raises(ValueError, match=r"a model that names its language model; .* then load_adapter\("):
+        DistinctADForConditionalGeneration.from_pretrained(tmp_path / "adapters")
+
+
+def test_a_plain_trainer_saves_adapters(tmp_path: Path) -> None:
+    from transformers import Trainer, TrainingArguments
+
+    model().save_pretrained(tmp_path / "base")
+    made = adapted(tmp_path / "base")
+    window = {name: tensor[0] for name, tensor in inputs(batch=1).items()}
+    asked = TrainingArguments(
+        output_dir=str(tmp_path / "run"), max_steps=1, learning_rate=0.1, save_steps=1, report_to=[], use_cpu=True,
+        disable_tqdm=True,
+    )  # fmt: skip
+    Trainer(model=made, args=asked, train_dataset=[window]).train()
+    again = DistinctADForConditionalGeneration.from_pretrained(tmp_path / "run" / "checkpoint-1")
+    logits = [each.eval()(**inputs()).logits for each in (adapted(tmp_path / "base"), made, again)]
+    assert torch.equal(logits[1], logits[2]) and not torch.equal(logits[0], logits[1])
+
+
 def test_a_text_beyond_the_positions_is_one_sentence() -> None:
     made = model()
     with pytest.raises(ValueError, match=r"a prompt with its text has \d+ tokens and the language model 96 positions"):

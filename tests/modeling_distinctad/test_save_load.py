@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -197,6 +198,67 @@ def test_how_to_fetch_and_attend_holds_for_a_named_language_model(
     assert asked == {"attn_implementation": "eager", "local_files_only": True}
     assert loaded.language_model.config._attn_implementation == "eager"
     assert torch.allclose(logits_of(loaded), logits_of(model), atol=1e-5)
+
+
+def test_the_parts_of_a_configuration_are_those_of_the_towers(towers: tuple[Path, Path], tmp_path: Path) -> None:
+    clip, language = towers
+    vision = CLIPVisionModelWithProjection.from_pretrained(clip, attn_implementation="eager")
+    given = AutoModelForCausalLM.from_pretrained(language, attn_implementation="eager")
+    before = copy.deepcopy([vars(vision.config), vars(given.config)])
+    made: Any = Model.from_towers(vision, given, text_model_name_or_path=str(language), **fields())
+    assert [vars(vision.config), vars(given.config)] == before  # a caller's configurations are only looked at
+    made.config.text_config.pad_token_id = 3
+    made.save_pretrained(tmp_path / "named", save_language_model=False)
+    asked = {"text_config": "eager"}
+    named = Model.from_pretrained(tmp_path / "named", attn_implementation=asked)
+    assert named.language_model.config._attn_implementation == "eager"
+    assert named.config.text_config.pad_token_id == 3  # what the checkpoint says, as where it stores the model
+    named.save_pretrained(tmp_path / "again")
+    configs = [(tmp_path / name / "config.json").read_text("utf-8") for name in ("named", "again")]
+    assert configs[0] == configs[1]
+    other = Model.from_pretrained(tmp_path / "named", attn_implementation={"vision_config": "eager"})
+    assert other.vision_tower.config._attn_implementation == "eager" != other.language_model.config._attn_implementation
+    for model in (made, named):
+        assert model.config.text_config is model.language_model.config
+        assert model.config.vision_config is model.vision_tower.config
+        for way in ("sdpa", "eager"):
+            model.set_attn_implementation({"text_config": way})
+            assert model.language_model.config._attn_implementation == way
+        model.resize_token_embeddings(70)
+        assert model.language_model.config.vocab_size == 70
+        assert model.generate(**tiny_models.inputs(answer=0)).shape[:2] == (2, 3)  # beams count the vocabulary
+
+
+def test_a_folder_that_a_tower_came_from_is_not_written_down(towers: tuple[Path, Path], tmp_path: Path) -> None:
+    clip, language = towers
+    given = AutoModelForCausalLM.from_pretrained(language)
+    sources: tuple[Any, ...] = (str(language), given)
+    for number, source in enumerate(sources):
+        made: Any = Model.from_towers(str(clip), source, **fields())
+        made.save_pretrained(tmp_path / f"{number}")
+        Model.from_pretrained(tmp_path / f"{number}").save_pretrained(tmp_path / f"{number}_again")
+        for folder in (tmp_path / f"{number}", tmp_path / f"{number}_again"):
+            written = (folder / "config.json").read_text("utf-8")
+            assert json.loads(written)["text_config"]["_name_or_path"] == "" and str(tmp_path) not in written
+    assert given.config.name_or_path == str(language)  # the caller's own
+    given.config.name_or_path = "owner/model"  # a Hub id
+    made.save_pretrained(tmp_path / "hub")
+    assert json.loads((tmp_path / "hub" / "config.json").read_text("utf-8"))["text_config"]["_name_or_path"] == (
+        "owner/model"
+    )
+
+
+@pytest.mark.parametrize(("name", "value"), [("context_mixer", "non"), ("em_tau", 0), ("em_rounds", 0)])
+def test_a_field_given_to_from_pretrained_is_checked(name: str, value: Any, tmp_path: Path) -> None:
+    tiny_models.model().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=f"{name}={value!r}: ") as error:
+        Model.from_pretrained(tmp_path, **{name: value})
+    assert "\n" not in str(error.value)
+    assert Model.from_pretrained(tmp_path, alpha=2.0, context_mixer="em").config.alpha == 2.0
+    spoilt = tiny_models.config()
+    setattr(spoilt, name, value)
+    with pytest.raises(ValueError, match=f"{name}={value!r}: "):
+        Model(spoilt)
 
 
 def test_more_tokens_than_the_language_model_came_with(tmp_path: Path) -> None:
