@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import datasets
 import evaluate
-import pandas
 
 from .cider_d import cider
+from .columns import read_column
 
 _DESCRIPTION = """CIDEr-D (n = 1..4, sigma 6) with document frequencies from the references of the whole set, on the
 papers' scale (x100). A regular-expression tokeniser takes the place of the Java one. Nothing is ever dropped."""
@@ -46,17 +45,8 @@ class CiderD(evaluate.Metric):
 
         A gap (None, NaN, NA) is no text, of the predictions silence.
         """
-
-        def read(column: Any) -> list[Any]:  # by place too: rows of a filtered frame keep the numbers that they had
-            if isinstance(column, str | Mapping | Set):  # the library would take letters or keys for texts
-                raise ValueError(f"a column is a {type(column).__name__}; expected a list of texts; make it one")
-            return [None if not isinstance(item, Iterable) and pandas.isna(item) else item for item in column]
-
-        told = read(predictions)
-        if all(isinstance(item, str | None) for item in told):
-            told = [item or "" for item in told]  # the library refuses a column whose first item is None
-        lists = [[item] if isinstance(item, str) else item for item in read(references)]
-        super().add_batch(predictions=told, references=lists, **kwargs)
+        lists = [[item] if isinstance(item, str) else item for item in read_column(references, None)]
+        super().add_batch(predictions=read_column(predictions, ""), references=lists, **kwargs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """As the library's: one item."""

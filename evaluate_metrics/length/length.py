@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import datasets
 import evaluate
-import pandas
 
+from .columns import read_column
 from .lengths import lengths
 
 _DESCRIPTION = """Length ratio of generated to true audio descriptions, words per AD and words per second."""
@@ -45,15 +44,7 @@ class Length(evaluate.Metric):
         A gap (None, NaN, NA) of the predictions is silence (the library refuses None in the first row and takes NaN for
         a word), one of the references is None.
         """
-
-        def read(column: Any, gap: str | None) -> list[Any]:
-            if isinstance(column, str | Mapping | Set):  # the library would take letters or keys for texts
-                raise ValueError(f"a column is a {type(column).__name__}; expected a list of texts; make it one")
-            rows = [None if not isinstance(item, Iterable) and pandas.isna(item) else item for item in column]
-            texts = all(isinstance(row, str | None) for row in rows)
-            return [gap if row is None else row for row in rows] if texts else rows
-
-        super().add_batch(predictions=read(predictions, ""), references=read(references, None), **kwargs)
+        super().add_batch(predictions=read_column(predictions, ""), references=read_column(references, None), **kwargs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """As the library's: one item."""

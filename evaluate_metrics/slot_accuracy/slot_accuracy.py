@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 import evaluate
-import pandas
 
 # `evaluate` copies only the files that this one imports, hence the line for bootstrap.
 from .bootstrap import RESAMPLES
+from .columns import read_column
 from .slot_figures import slot_accuracy
 from .slots import Table
 
@@ -127,15 +127,8 @@ class SlotAccuracy(evaluate.Metric):
         Rows are read by place (a filtered frame's keep the numbers that they had), and a gap (None, NaN, NA) of the
         predictions is silence.
         """
-
-        def read(column: Any) -> list[Any]:
-            if isinstance(column, str | Mapping | Set):  # the library would take letters or keys for texts
-                raise ValueError(f"a column is a {type(column).__name__}; expected a list of texts; make it one")
-            rows = [None if not isinstance(item, Iterable) and pandas.isna(item) else item for item in column]
-            return [row or "" for row in rows] if all(isinstance(row, str | None) for row in rows) else rows
-
         lines = [_line(row) if isinstance(row, Mapping) else row for row in references]
-        super().add_batch(predictions=read(predictions), references=lines, **kwargs)
+        super().add_batch(predictions=read_column(predictions, ""), references=lines, **kwargs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """As the library's: one item."""

@@ -330,4 +330,5 @@ def test_copies_of_shared_files_are_equal():
     for name in ("name_accuracy", "critic"):
         assert (ROOM / name / "people.py").read_bytes() == people, name
     pairs = [(ROOM / name / "pair_f1.py").read_bytes() for name in ("recall_at_k_within_n", "bertscore")]
+    assert len({(ROOM / name / "columns.py").read_bytes() for name in METRICS}) == 1
     assert pairs[0] == pairs[1]
