@@ -34,7 +34,7 @@ from evaluate_metrics.slot_accuracy.bootstrap import film_interval
 from modeling_distinctad.towers_distinctad import weights_sha256
 from train.arguments import RunArguments, latest_checkpoint, parse_run, training_arguments
 from train.experiments.people import slot_names
-from train.experiments.report import table_row, write_whole
+from train.experiments.report import table_row
 from train.features import parse_seeds
 from train.film_splits import refuse_blind, refuse_overlap
 from train.reconstruction import (
@@ -49,7 +49,7 @@ from train.reconstruction import (
     schedule,
     stack_states,
 )
-from train.run_record import RunRecord, fingerprint
+from train.run_record import RunRecord, fingerprint, write_whole
 from train.stops import plain_refusals
 
 METRICS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")

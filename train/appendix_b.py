@@ -273,8 +273,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="picture to write; the record lies beside it (.json)")
     asked = parser.parse_args(argv)
     from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
-    from train.experiments.report import write_whole
     from train.features import parse_seeds
+    from train.run_record import write_whole
 
     if bool(asked.features) != bool(asked.features_ad) or bool(asked.features) == bool(asked.clip_ad):
         raise ValueError(

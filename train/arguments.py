@@ -202,7 +202,7 @@ def training_arguments(run: RunArguments, **more: Any) -> TrainingArguments:
         ddp_find_unused_parameters=False,
         ddp_timeout=LONGEST_WAIT_S,
     )
-    if run.use_cpu and int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.distributed.is_initialized():
+    if run.use_cpu and launched_ranks() > 1 and not torch.distributed.is_initialized():
         # transformers hands the timeout to ranks on accelerators only
         torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(seconds=LONGEST_WAIT_S))
     made = TrainingArguments(**{**settings, **more})
@@ -213,6 +213,11 @@ def training_arguments(run: RunArguments, **more: Any) -> TrainingArguments:
             "or set CUDA_VISIBLE_DEVICES=0"
         )
     return made
+
+
+def launched_ranks() -> int:
+    """Ranks of this run, as launchers announce them, to data workers too and before the processes have met."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _readable(path: Path) -> bool:
@@ -237,7 +242,7 @@ def resume_point(folder: str, settings: Mapping[str, Any], unknown: Sequence[str
         ValueError: the checkpoints there are another configuration's.
     """
     asked = json.loads(json.dumps({k: v for k, v in settings.items() if k not in SAME_WEIGHTS}, default=str))
-    asked["ranks"] = int(os.environ.get("WORLD_SIZE", "1"))  # a step of more ranks takes other items
+    asked["ranks"] = launched_ranks()  # a step of more ranks takes other items
     limited = settings.get("max_steps", 0) > 0  # then the epochs do not say how long it is
     length = {name: settings[name] for name in LENGTH if name in settings and not (limited and name == "epochs")}
     path, found = Path(folder) / CONFIGURATION, latest_checkpoint(folder)

@@ -23,6 +23,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from train.arguments import launched_ranks
 from train.frame_cache import FrameCache
 from train.frame_squares import square_pixels, to_squares
 
@@ -74,7 +75,7 @@ class Failures:
         self.total, self.max_share = total, max_share
         if log is None:
             log = Path(tempfile.mkdtemp(prefix="clips_")) / "failed_clips.jsonl"
-        elif world_size() > 1:
+        elif launched_ranks() > 1:
             log = log.with_name(f"{log.stem}.rank{os.environ.get('RANK', '0')}{log.suffix}")
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("", encoding="utf-8")
@@ -169,7 +170,7 @@ class ClipSource(Dataset, abc.ABC):
             except ClipError as error:
                 failure = self._failed(index, str(error))
                 self.failures.add(failure)
-                if world_size() > 1:
+                if launched_ranks() > 1:
                     raise ClipError(
                         f"{failure.file}, {failure.row}: {error}; "
                         "ranks need equal batches: give a frame cache, which leaves the clip out on all of them"
@@ -355,8 +356,3 @@ class _Groups(Dataset):
 
     def __getitem__(self, number: int) -> list[Failure]:
         return self.source.store_group(self.groups[number])
-
-
-def world_size() -> int:
-    """Number of ranks, as launchers announce it to workers too."""
-    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -36,11 +36,10 @@ from train.arm_training import numbers, search
 from train.collators import Window, WindowCollator, consecutive_windows, scheduled_windows
 from train.describe_cache import describe_windows
 from train.experiments.film_sets import film_sets, shared_words
-from train.experiments.report import write_whole
 from train.experiments.runs import Arm, Figures, RunOne
 from train.features import FeatureCache, parse_seeds
 from train.film_splits import refuse_blind, refuse_overlap
-from train.run_record import fingerprint
+from train.run_record import fingerprint, write_whole
 from train.stage2 import Stage2Arguments, build_model, build_processor, window_options
 
 RECALLS = ((1, 5), (1, 16), (5, 16))

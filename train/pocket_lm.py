@@ -34,8 +34,7 @@ from datasets_scripts.pocket.phrases import ACTION_KEYWORDS
 from datasets_scripts.pocket.story import ONE_PERSON, TWO_PERSON, make_still
 from datasets_scripts.pocket.world import ACTIONS, COLOURS, LIGHTS, OBJECTS, PLACES, Fact
 from modeling_distinctad.towers_distinctad import weights_sha256
-from train.arguments import RunArguments, parse_run, resume_point, training_arguments
-from train.clip_items import world_size
+from train.arguments import RunArguments, launched_ranks, parse_run, resume_point, training_arguments
 from train.ordered_trainer import MuonTrainer
 from train.run_record import RunRecord, fingerprint
 from train.stops import plain_stops
@@ -306,7 +305,7 @@ def refuse_ranks() -> None:
     Raises:
         ValueError: it is one of several ranks.
     """
-    if (ranks := world_size()) > 1:
+    if (ranks := launched_ranks()) > 1:
         raise ValueError(
             f"{ranks} ranks were started; expected one process, as the pocket's own towers train; start it with python "
             "alone, and with CUDA_VISIBLE_DEVICES=0 where there are several accelerators"

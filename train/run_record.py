@@ -17,6 +17,13 @@ from typing import Any
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft", "evaluate", "safetensors", "av", "numpy")
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text so that what carries the name is whole."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
 def _commit() -> str:
     """This project's checked-out commit with "+changes" when the tree differs, or "unknown" outside a clone."""
     try:
@@ -91,9 +98,7 @@ class RunRecord:
         self.content["curve"] = curve or []
         self.content["wall_s"] = round(time.time() - self._started, 1)
         path = folder / "run_record.json"
-        partial = path.with_suffix(".json.partial")
-        partial.write_text(json.dumps(self.content, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, json.dumps(self.content, indent=1, ensure_ascii=False, default=str) + "\n")
         return path
 
 

@@ -24,7 +24,7 @@ from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
-from train.arguments import RunArguments, parse_run, resume_point, training_arguments
+from train.arguments import RunArguments, launched_ranks, parse_run, resume_point, training_arguments
 from train.collators import (
     SAMPLINGS,
     WINDOW_GROUPS,
@@ -296,7 +296,7 @@ def check_run(arguments: Stage2Arguments) -> None:
 
 def windows_a_step(arguments: Stage2Arguments, run: RunArguments) -> int:
     """Windows of one optimiser step, of this and all other ranks."""
-    return run.batch_size * int(os.environ.get("WORLD_SIZE", "1")) * arguments.accumulate
+    return run.batch_size * launched_ranks() * arguments.accumulate
 
 
 def optimiser_steps(windows: int, arguments: Stage2Arguments, run: RunArguments) -> int:

@@ -49,14 +49,13 @@ from train.experiments.report import (
     plot_arms,
     with_held,
     write_table,
-    write_whole,
 )
 from train.experiments.runs import Arm, Figures, key_of, missing, parse_part, run_arms
 from train.features import FeatureArguments, FeatureCache, build_cache, parse_seeds
 from train.film_splits import refuse_blind, refuse_overlap
 from train.reconstruction import TextTower, installed
 from train.retrieval import chance, ranks
-from train.run_record import fingerprint
+from train.run_record import fingerprint, write_whole
 from train.stops import plain_refusals
 
 PAPER_A = {"none": (6.7, 34.0), "L_g": (8.2, 36.6), "L_f": (7.7, 35.2), "L_g + L_f": (8.6, 36.9)}

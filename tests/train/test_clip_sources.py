@@ -23,7 +23,8 @@ from clip_films import jpeg, rows_of, write_film, write_rows
 
 from benchmarks.loader import loader_rate, plain_processor
 from modeling_distinctad.video_distinctad import frame_times, read_frames
-from train import clip_files, clip_items
+from train import clip_files
+from train.arguments import launched_ranks
 from train.clip_items import ClipError, ClipSource, Failures, TooManyFailures
 from train.clip_sources import KINDS, build_source
 from train.frame_cache import FrameCache
@@ -368,4 +369,4 @@ def test_a_full_cache_only_decodes_again(film: Path, processor: Any, tmp_path: P
     assert len(list((tmp_path / "cache").glob("??/*.npy"))) == 1
     plain = build(film, processor, rows=rows)
     assert all(torch.equal(source[i]["pixel_values"], plain[i]["pixel_values"]) for i in range(3))
-    assert clip_items.world_size() == 1
+    assert launched_ranks() == 1

@@ -10,6 +10,7 @@ from typing import Any
 
 from train.experiments.runs import Arm, Record, missing
 from train.experiments.summary import Estimate, paired_difference, summarise
+from train.run_record import write_whole
 
 COLOUR, SECOND = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion: safe for colour-blind readers
 
@@ -219,13 +220,6 @@ def with_held(
     shown = {arm.name for arm in report.arms} | {record.arm for record in found}
     arms = tuple(arm for arm in every if arm.name in shown)
     return replace(report, arms=arms, seeds=sorted({*report.seeds, *(record.seed for record in found)})), found
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text so that what carries the name is whole."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _save(figure: Any, path: Path) -> Path:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from train.run_record import RunRecord, fingerprint
+from train.run_record import RunRecord, fingerprint, write_whole
 
 RECORD, FAILURE = "run_record.json", "failure.txt"
 
@@ -178,9 +178,7 @@ def _copy_equal(folder: Path, arm: Arm, seed: int, settings: Mapping[str, Any] |
         own = run_folder(folder, arm, seed)
         shutil.copytree(path.parent, own, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
         content |= {"arm": arm.name, "copied_from": str(path.parent.relative_to(folder.parent))}
-        partial = own / (RECORD + ".partial")
-        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(own / RECORD)
+        write_whole(own / RECORD, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         return True
     return False
 
