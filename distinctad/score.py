@@ -184,17 +184,26 @@ def _counts(data: ScoredSet) -> dict[str, int]:
     }
 
 
+def _missing(data: ScoredSet) -> list[list[Any]]:
+    """Keys of the ADs without a prediction."""
+    return [[row.film, row.start_s, row.end_s] for row, text in zip(data.rows, data.texts, strict=True) if text is None]
+
+
 def _compared(
     names: Sequence[str], figures: Sequence[Figure], data: ScoredSet, other: Path, against: Path, options: Options,
     scorer: Any,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """The paired test against another file of predictions of the same rows."""
+) -> dict[str, Any]:  # fmt: skip
+    """The paired test against another file of predictions of the same rows, and what that file lacks.
+
+    A difference may be no more than ADs that one side did not have.
+    """
     from distinctad.score_compare import comparison
 
     placed = pair(other, data.rows, against)
     texts = [row.text if row is not None else None for row in placed]
     theirs = ScoredSet(texts, data.rows, data.truths, data.casts, data.actions)
-    return comparison(figures, _measure(names, theirs, options, scorer)[0], options.resamples, options.seed)
+    tests = comparison(figures, _measure(names, theirs, options, scorer)[0], options.resamples, options.seed)
+    return {"comparison": tests, "other_counts": _counts(theirs), "other_missing": _missing(theirs)}
 
 
 def score(
@@ -215,7 +224,7 @@ def score(
         `figures` (each name, label, value, lower, upper, chance, chance_is, lower_over_chance, reference, n,
         n_expected, unit), `recall` (details), `counts`, `missing` (keys of ADs without a prediction), `not_run`,
         `warnings`, `signature`; as far as they were scored `by_film`, `by_length`, `repeats_by_place`; with `other`,
-        `comparison`.
+        `comparison`, and `other_counts` and `other_missing` of that file.
 
     Raises:
         UserError: for anything wrong with the files or options.
@@ -227,13 +236,12 @@ def score(
     _check_casts(names, skipped, data, options)
     scorer = load_encoder(options) if {"recall", *ENCODED} & set(names) else None
     figures, details, signatures = _measure(names, data, options, scorer)
-    missing = [row for row, text in zip(data.rows, data.texts, strict=True) if text is None]
     result = {
         "format_version": 1,
         "figures": [_written(figure, options) for figure in figures],
         "recall": details,
         "counts": _counts(data),
-        "missing": [[row.film, row.start_s, row.end_s] for row in missing],
+        "missing": _missing(data),
         "not_run": skipped,
         "warnings": data.notes,
         "signature": {
@@ -251,5 +259,5 @@ def score(
     }
     if other is not None:
         against = annotations or Path(str(truth))
-        result["comparison"] = _compared(names, figures, data, other, against, options, scorer)
+        result |= _compared(names, figures, data, other, against, options, scorer)
     return result

@@ -74,15 +74,27 @@ def table_rows(scores: dict[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
+def _silence(counts: dict[str, int]) -> str:
+    return (
+        f"{counts['n_predicted']} of {counts['n_expected']} ADs predicted, {counts['n_missing']} missing and "
+        f"{counts['n_empty']} empty ones scored as silence"
+    )
+
+
 def notes(scores: dict[str, Any]) -> list[str]:
     """What a reader must know beside the figures: what was assumed, silent rows, few films, what was not run."""
     counts, signature = scores["counts"], scores["signature"]
     lines = [
         *(f"Warning: {warning}." for warning in scores["warnings"]),
-        f"{counts['n_predicted']} of {counts['n_expected']} ADs predicted, {counts['n_missing']} missing and "
-        f"{counts['n_empty']} empty ones scored as silence ({' and '.join(MISSING)} alone count as empty); "
-        f"{counts['n_films']} film(s).",
+        f"{_silence(counts)} ({' and '.join(MISSING)} alone count as empty); {counts['n_films']} film(s).",
     ]
+    if (other := scores.get("other_counts")) is not None:
+        lines.append(f"The other file: {_silence(other)}.")
+        if other["n_missing"] != counts["n_missing"]:
+            lines.append(
+                f"Warning: {counts['n_missing']} ADs are missing here and {other['n_missing']} in the other file; the "
+                "differences hold that silence too."
+            )
     if counts["n_films"] < 2:
         lines.append("One film only: no interval over films can be given.")
     if "recall" in signature:

@@ -186,6 +186,23 @@ def test_comparison_of_two_files(cmd, tmp_path):
     assert "compare" in scores["signature"]["inputs_sha256"]
 
 
+def test_what_the_other_file_lacks_is_told(cmd, tmp_path):
+    """Else a system that lost a film's clips seems to be a worse one."""
+    path, rows = cmd
+    all_of_them = told(rows, imdbid="imdbid", start="start", end="end")
+    mine, part = write(tmp_path / "p.csv", all_of_them), write(tmp_path / "o.csv", all_of_them[3:])
+    scores = score(mine, annotations=path, options=QUICK, other=part)
+    assert (scores["counts"]["n_missing"], scores["missing"]) == (0, [])
+    assert scores["other_counts"]["n_missing"] == 3 == len(scores["other_missing"])
+    lost = [[row["imdbid"], float(row["start"]), float(row["end"])] for row in all_of_them[:3]]
+    assert sorted(scores["other_missing"]) == sorted(lost)
+    report = markdown(scores)
+    assert f"The other file: {len(rows) - 3} of {len(rows)} ADs predicted, 3 missing and 0 empty" in report
+    assert "Warning: 0 ADs are missing here and 3 in the other file" in report
+    alike = markdown(score(part, annotations=path, options=QUICK, other=part))
+    assert "3 missing" in alike and "in the other file;" not in alike
+
+
 def test_p_values_are_fair():
     """Two systems that differ by noise alone: about one in ten p-values is at most 0.1."""
     rng, low = np.random.default_rng(0), 0
