@@ -68,6 +68,9 @@ class AnnotationReader:
 
     Attributes:
         report: counts and findings of the films read so far.
+        video_ends_s: video, with its ending -> seconds at which its pictures end, or why it cannot be read; a row that
+            begins after them, or of such a video, is refused. Set it before the first film is read; empty: not looked
+            at.
 
     Raises:
         TableError: no row of the file can be read.
@@ -93,6 +96,7 @@ class AnnotationReader:
             raise ValueError(f"order is {order!r}, expected time or file; choose one")
         self.path, self.characters_of, self.order, self.root = path, characters, order, root
         self.lengths_s = lengths_s
+        self.video_ends_s: Mapping[str, float | str] = {}
         self.report = Report(path.name)
         self._texts: set[int] = set()
         self._clips: set[str] = set()
@@ -194,13 +198,25 @@ class AnnotationReader:
         raise NotImplementedError(f"{type(self).__name__} has no columns of its own; use MADReader, CMDADReader, ...")
 
     def _find_video(self, draft: Draft) -> None:
-        """Refuse a row whose video is not there; put the ending on that the file has."""
+        """Refuse a row whose video is not there or does not reach it; put the ending on that the file has."""
         if self.root is None or not draft.video:
             return
         found = find_media(self.root, draft.video)
         if found is None:
             raise RowRefused("missing_video", f"{short(draft.video)} is not there, with no ending that is known")
         draft.video = found
+        end_s = self.video_ends_s.get(found)
+        if isinstance(end_s, str):
+            raise RowRefused("unreadable_video", f"{short(found)}: {end_s}")
+        start_s, until_s = draft.start_s, draft.end_s
+        if draft.video_start_s is not None and draft.video_end_s is not None:
+            start_s, until_s = draft.video_start_s, draft.video_end_s
+        if end_s is not None and start_s >= end_s:
+            raise RowRefused(
+                "no_frames",
+                f"{short(found)} ends at {end_s:.2f} s, the AD is from {start_s} to {until_s} s; "
+                "fetch the whole film, or the cut that was annotated",
+            )
 
     def _find_features(self, film: str, draft: Draft) -> None:
         """Refuse a row that the film's features do not reach."""

@@ -18,8 +18,11 @@ from datasets_scripts.archives import ArchiveError, TarIndex
 from datasets_scripts.mad_features import MAD_FPS, MAX_SPAN, FeatureError, MadFeatures, whole
 from datasets_scripts.repairs import short
 from datasets_scripts.schema import ADRow
-from modeling_distinctad.video_distinctad import frame_times, read_frames
+from modeling_distinctad.video_decoders_distinctad import open_film
+from modeling_distinctad.video_distinctad import VideoError, frame_times, read_frames, video_warnings
 
+CUT_OFF_S = 1.0  # pictures that end so much before the file's own length: cut off, as the decoder counts it
+BACK_OFF_S = (0.2, 15.0, 120.0)  # before a video's end: where its last pictures are looked for, one after the other
 MAX_PIXELS = 40_000_000
 PICTURES = ("JPEG", "PNG", "WEBP")  # no others: Pillow hands PostScript to a program of its own
 
@@ -128,6 +131,34 @@ class FilmFeatures(MadFeatures):
                     out[first] = np.stack([data[i] for i in table[first]])
             first = last
         return out
+
+
+def video_end_s(path: Path) -> float:
+    """When the pictures of a video end: where the file says so, earlier where it is cut off (a broken download).
+
+    Decodes from the last key frame on; all of it where the container cannot jump or where it is cut off.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        VideoError: no such file, not a video, or not one frame in it.
+    """
+    with video_warnings(), open_film(path) as film:  # the frames that damage hits will say so when they are read
+        last_s = None
+        for back_s in BACK_OFF_S:
+            if last_s is None and film.seek(max(0.0, film.declared_s - back_s)):
+                last_s = max((time_s for time_s, _ in film.frames()), default=None)
+        if last_s is None:
+            film.reopen()
+            last_s = max((time_s for time_s, _ in film.frames()), default=None)
+        if last_s is None:
+            raise VideoError(f"{path}: not one frame can be decoded; expected a whole video file; fetch it again")
+        end_s = last_s + (1 / film.rate_hz if film.rate_hz else 0.0)
+        return end_s if end_s + CUT_OFF_S < film.declared_s else max(end_s, film.declared_s)
 
 
 def row_frames(row: ADRow, root: Path, num_frames: int, mode: str = "midpoint") -> list[np.ndarray]:

@@ -207,7 +207,7 @@ class MadFeatures:
         if tower_sha256 is not None and made_by is None and not trust_unnamed:
             raise FeatureError(
                 f"{self.path} names no tower; expected {tower_sha256[:12]}; "
-                "pass trust_unnamed=True where it is known to be that one"
+                "pass trust_unnamed (--trust_unnamed true) where it is known to be that one"
             )
         if tower_sha256 is not None and made_by not in (None, tower_sha256):
             raise FeatureError(

@@ -66,9 +66,13 @@ RULES: dict[str, tuple[str, str]] = {
     "frame_count": (REFUSED, "not 16 frame numbers"),
     "face_without_box": (KEPT, "a predicted face that the boxes do not hold"),
     "missing_video": (REFUSED, "the video, folder of frames or feature is not there"),
+    "unreadable_video": (REFUSED, "the video is there, but no frame of it can be decoded"),
     "unsafe_path": (REFUSED, "a path that leaves the data's folder"),
     "few_frames": (REPAIRED, "the features end up to a second before the AD: the last ones are repeated"),
-    "no_frames": (REFUSED, "the AD begins after the last feature or ends over a second after it"),
+    "no_frames": (
+        REFUSED,
+        "the AD begins after the last frame or feature, or ends over a second after the last feature",
+    ),
     "excluded_unavailable": (REFUSED, "the paper had no video of this film (Appendix E)"),
     "excluded_duration": (REFUSED, "the film's length disagrees with its metadata (Appendix E)"),
     # characters

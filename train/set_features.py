@@ -1,9 +1,10 @@
 """Caches what Stage II reads of MAD, CMD-AD and TV-AD: frame features, portraits, casts and recognised people.
 
 The rows come from the data room's readers, with their rules for every quirk; the frames from MAD's features (h5, as
-`distinctad features` writes them too) or from videos and frame folders through CLIP_AD. The cache has the layout of
-`train/features.py`, its rows also hold clip, times, split, the film's whole bank in billing order, whom the AD names
-and, where the annotations know it, who was recognised.
+`distinctad features` writes them too) or from videos and frame folders through CLIP_AD. Each video is opened once
+before the first is encoded: rows that begin after its end, or of one that cannot be read, are refused. The cache has
+the layout of `train/features.py`, its rows also hold clip, times, split, the film's whole bank in billing order, whom
+the AD names and, where the annotations know it, who was recognised.
 
 Run: `python train/set_features.py CONFIG.yaml [--key value]`. Finished films are kept on a restart with equal inputs;
 what became of every row is printed and stands in the cache's meta.json.
@@ -14,6 +15,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,15 +31,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from datasets_scripts.annotations import source_of
 from datasets_scripts.banks import names_person
 from datasets_scripts.builders import BUILDERS, contents_sha256
-from datasets_scripts.frames import row_frames
-from datasets_scripts.mad_features import MadFeatures
+from datasets_scripts.frames import row_frames, video_end_s
+from datasets_scripts.mad_features import MAD_FPS, MadFeatures
 from datasets_scripts.repairs import OUTCOMES, REFUSED, RULES, Report
 from datasets_scripts.schema import ADRow
+from datasets_scripts.tables import TableError
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import embed_images, load_vision, weights_sha256
+from modeling_distinctad.video_distinctad import VideoError
 from train.arguments import parse_run
 from train.features import META, join_chunks, load_images
 from train.stops import plain_refusals
+
+TOLD = 20  # lines on what is wrong with videos, of each rule
 
 
 @dataclass
@@ -60,6 +67,7 @@ class SetArguments:
         },
     )
     trust_unnamed: bool = field(default=False, metadata={"help": "MAD's own h5 names no tower: it is vanilla CLIP"})
+    fps: float = field(default=0.0, metadata={"help": "rows a second of a feature_file that does not say; 0: MAD's 5"})
     recognised: bool = field(default=False, metadata={"help": "the files hold pred_ids (each set's with faces)"})
     num_frames: int = field(default=8, metadata={"help": "T frames a clip"})
     frame_fit: str = field(default="crop", metadata={"help": "crop | pad | squash"})
@@ -77,33 +85,68 @@ class FilmEncoder:
     """
 
     def __init__(self, asked: SetArguments) -> None:
+        if asked.set not in BUILDERS:
+            raise ValueError(f"set is {asked.set!r}; expected one of {', '.join(BUILDERS)}; choose one")
         self.asked = asked
         self.tower = load_vision(asked.clip).eval()
         self.sha256 = weights_sha256(self.tower)
         self.tower.to(asked.device)
         tokenizer = AutoTokenizer.from_pretrained(asked.clip)
         self.processor = DistinctADProcessor(load_images(asked.clip), tokenizer, frame_fit=asked.frame_fit)
-        self.features = None
-        if asked.feature_file:
-            trusted = asked.trust_unnamed
-            self.features = MadFeatures(asked.feature_file, tower_sha256=self.sha256, trust_unnamed=trusted)
+        self.features = self._features() if asked.feature_file else None
         self.source = source_of(asked.source, asked.root or ".", asked.feature_file)
         self.files = {name: path for name, path in (("train", asked.train), ("eval", asked.eval)) if path}
         if not self.files:
             raise ValueError("train and eval are both empty; expected an annotation file; name one")
+        self.video_ends_s: dict[str, float | str] = {}
+        if asked.root and self.features is None:
+            self.video_ends_s = self._measure()
         self.readers = self._readers("cast" if asked.bank else "none")
         self.reports: dict[str, Report] = {split: reader.read_all() for split, reader in self.readers.items()}
         self.seen = self._recognition() if asked.recognised else {}
 
+    def _features(self) -> MadFeatures:
+        """The feature file.
+
+        Raises:
+            ValueError: it is another tower's, or has another rate than was told.
+        """
+        path, fps = self.asked.feature_file, self.asked.fps
+        found = MadFeatures(path, self.sha256, fps=fps or MAD_FPS, trust_unnamed=self.asked.trust_unnamed)
+        if fps not in (0, found.fps):
+            raise ValueError(f"{path} says {found.fps} rows a second, fps is {fps}; expected one rate; leave fps out")
+        return found
+
+    def _measure(self) -> dict[str, float | str]:
+        """Video -> seconds at which its pictures end, or why it cannot be read; each is opened once."""
+        names = set[str]()
+        for reader in self._readers("none").values():
+            with suppress(TableError):  # a file that breaks off: `read_all` tells
+                names.update(row.video for film in reader.films for row in reader.read(film) if not row.frame_numbers)
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(self._video_end_s, sorted(names))
+            ends = tqdm(found, total=len(names), unit="video", desc="videos", disable=not names)
+            return dict(zip(sorted(names), ends, strict=True))
+
+    def _video_end_s(self, name: str) -> float | str:
+        path = Path(self.asked.root) / name
+        try:
+            return video_end_s(path)
+        except VideoError as error:
+            return str(error).removeprefix(f"{path}: ")
+
     def _readers(self, characters: str) -> dict[str, Any]:
         asked = self.asked
         optional = {"bank": asked.bank, "keys": asked.keys, "portraits": asked.portraits, "root": asked.root,
-                    "feature_file": asked.feature_file}  # fmt: skip
+                    "feature_file": asked.feature_file, "rate_hz": asked.fps}  # fmt: skip
         builder: Any = BUILDERS[asked.set](
             annotations=self.files, characters=characters, top=None, source=self.source, num_frames=asked.num_frames,
             **{key: value for key, value in optional.items() if value},
         )  # fmt: skip
-        return {split: builder.reader(split) for split in self.files}
+        readers = {split: builder.reader(split) for split in self.files}
+        for reader in readers.values():
+            reader.video_ends_s = self.video_ends_s
+        return readers
 
     def _recognition(self) -> dict[str, Any]:
         """Readers of whom recognition found, none of a training file that does not say; their findings join the others.
@@ -227,6 +270,16 @@ def _say(split: str, counts: dict[str, Any]) -> str:
     return f"{split}: {counts['file']}, {counts['rows']} rows in = {outcomes}" + (f"; {told}" if told else "")
 
 
+def _say_videos(split: str, report: Report) -> list[str]:
+    """Lines on the videos behind a split's refused rows: which, why, and what to do."""
+    lines = []
+    for rule in ("unreadable_video", "no_frames"):
+        told = list(dict.fromkeys(report.found[rule].details)) if rule in report.found else []
+        lines += [f"{split}: {rule}: {detail}" for detail in told[:TOLD]]
+        lines += [f"{split}: {rule}: and more"] if len(told) > TOLD else []
+    return lines
+
+
 def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
     """Encodes all films of a set and joins them.
 
@@ -244,12 +297,16 @@ def build_set_cache(asked: SetArguments, output_dir: str) -> Path:
     """
     folder, encoder = Path(output_dir), FilmEncoder(asked)
     options = {name: value for name, value in vars(asked).items() if name != "device"}
+    if not asked.fps:
+        del options["fps"]  # said only where it is told: other caches stay valid
     made_from = {"tower": encoder.sha256, **options, "source": encoder.source, "inputs": encoder.inputs()}
     read = {split: _counts(report) for split, report in encoder.reports.items()}
     rate = None if encoder.features is None else encoder.features.fps
     noted = {"image_size": [*encoder.processor.image_size], "fps": rate}  # follow from what the cache is made from
     meta = {**made_from, "read": read, **noted}
     print("\n".join(_say(split, counts) for split, counts in meta["read"].items()))
+    for split, report in encoder.reports.items() if encoder.features is None else ():
+        print("".join(f"{line}\n" for line in _say_videos(split, report)), end="")
     if (folder / META).is_file() and {**noted, **json.loads((folder / META).read_text(encoding="utf-8"))} == meta:
         return folder  # older caches note neither
     parts = folder / f"parts_{_digest(made_from)[:12]}"

@@ -16,7 +16,14 @@ from public_files import CMD, MAD, TV, cmd, mad, table, tv
 
 from datasets_scripts import writers
 from datasets_scripts.builders import CMDADBuilder, MADBuilder, PocketBuilder, TVADBuilder
-from datasets_scripts.frames import FilmFeatures, FrameError, feature_index_table, listed_numbers, row_frames
+from datasets_scripts.frames import (
+    FilmFeatures,
+    FrameError,
+    feature_index_table,
+    listed_numbers,
+    row_frames,
+    video_end_s,
+)
 from datasets_scripts.mad_features import write_features
 from datasets_scripts.pocket.layouts import LAYOUTS, write_annotations
 from datasets_scripts.pocket.story import make_film
@@ -24,6 +31,7 @@ from datasets_scripts.pocket_set import open_pocket
 from datasets_scripts.schema import ADRow
 from datasets_scripts.stream import ADStream, StreamError
 from datasets_scripts.writers import WriteError, upload_folder, write_folder
+from modeling_distinctad.video_distinctad import VideoError
 
 FILMS = ("1_A", "2_B", "3_C")
 
@@ -275,6 +283,24 @@ def test_frames_from_a_clip(tmp_path: Path) -> None:
     frames = row_frames(next(iter(made.reader("test"))), tmp_path, 4)
     for frame, time_s in zip(frames, (1.5, 2.5, 3.5, 4.5), strict=True):  # frame 10 t has the grey 40 t
         assert abs(float(frame.mean()) - 40 * time_s) < 4
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4", "ts"])
+def test_when_the_pictures_of_a_video_end(tmp_path: Path, ending: str) -> None:
+    path, noise = tmp_path / f"a.{ending}", np.random.default_rng(1)
+    with av.open(str(path), "w", options={"movflags": "faststart"} if ending == "mp4" else {}) as file:
+        stream = file.add_stream("libx264", rate=10, options={"g": "20"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(80):
+            image = noise.integers(0, 255, (48, 64, 3), np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode())
+    assert video_end_s(path) == pytest.approx(8.0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])  # a download that broke off
+    assert 2.5 < video_end_s(path) < 5
+    path.write_bytes(b"no film")
+    with pytest.raises(VideoError, match="cannot be read as a video"):
+        video_end_s(path)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -54,6 +54,28 @@ def test_missing_and_unsafe_videos(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_after_their_video_or_of_one_that_cannot_be_read(tmp_path: Path) -> None:
+    rows = [
+        cmd(1001, 1004, "A b.", scaled_start=1, scaled_end=4),
+        cmd(1005, 1009, "C d.", scaled_start=5.9, scaled_end=9),  # merely runs over the end
+        cmd(1006, 1010, "E f.", scaled_start=6, scaled_end=10),
+        cmd(2001, 2004, "G h.", 2),
+        cmd(3001, 3004, "I j.", 3),  # not measured
+    ]
+    (tmp_path / "2014").mkdir()
+    for clip in (1, 2, 3):
+        (tmp_path / "2014" / f"clip{clip}.mkv").touch()
+    reader = CMDADReader(table(tmp_path / "a.csv", CMD, rows), root=tmp_path)
+    reader.video_ends_s = {"2014/clip1.mkv": 6.0, "2014/clip2.mkv": "holds audio; give the film"}
+    assert [r.text for r in reader] == ["A b.", "C d.", "I j."]
+    assert reader.report.outcomes == {"kept": 3, "repaired": 0, "refused": 2} and reader.report.rows == 5
+    found = {rule: (list(f.rows), f.details) for rule, f in reader.report.found.items() if rule.endswith(("s", "o"))}
+    assert found["unreadable_video"] == ([3], ["'2014/clip2.mkv': holds audio; give the film"])
+    assert found["no_frames"][0] == [2] and found["no_frames"][1][0].startswith(
+        "'2014/clip1.mkv' ends at 6.00 s, the AD is from 6.0 to 10.0 s; fetch the whole film"
+    )
+
+
 def test_a_video_is_found_by_any_ending_that_the_commands_take(tmp_path: Path) -> None:
     for ending in VIDEO_ENDINGS:
         (tmp_path / f"a{ending}").touch()

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPImageProcessorPil, ResNetConfig, ResNetModel
 
-from datasets_scripts.mad_features import write_features
+from datasets_scripts.mad_features import FeatureError, write_features
 from datasets_scripts.repairs import Report
 from datasets_scripts.schema import ADRow, Character, Provenance
 from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
@@ -50,7 +50,7 @@ class FakeReader:
     def read(self, film: str) -> list[ADRow]:
         if film.endswith("empty"):
             return []
-        people = {"cast": (MARA, TOM), "predicted": (TOM,)}[self.characters]
+        people = {"none": (), "cast": (MARA, TOM), "predicted": (TOM,)}[self.characters]
         return [row(film, index, people) for index in range(3)]
 
 
@@ -125,6 +125,7 @@ def cmd(towers: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         return [np.full((4, 6, 3), 9 * i, np.uint8) for i in range(count)]
 
     monkeypatch.setattr(set_features, "row_frames", frames)
+    monkeypatch.setattr(set_features, "video_end_s", lambda path: 60.0)
     with (tmp_path / "cmd.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow("text start end scaled_start scaled_end cmd_filename imdbid cmd_clip_idx".split())
@@ -238,6 +239,7 @@ def test_appendix_e_leaves_films_out_of_pixels_and_of_own_features(
     kind: str, source: str, found: str, towers: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(set_features, "row_frames", lambda row, root, count: [np.zeros((4, 6, 3), np.uint8)] * count)
+    monkeypatch.setattr(set_features, "video_end_s", lambda path: 60.0)
     texts = {"4797": "Mara runs.", "10": "Tom sits.", "5634": "Ann waves."}  # the first and the last are of Appendix E
     entries = {f"id{film}": {"movie": film, "ext_timestamps": [1, 3], "sentence": text} for film, text in texts.items()}
     (tmp_path / "train.json").write_text(json.dumps(entries))
@@ -312,3 +314,41 @@ def test_without_predicted_ids_nobody_is_taken_for_recognised(
     assert read["train"]["rules"]["no_predictions"] == 4 and read["eval"]["rules"]["unknown_character"] == 2
     told = capsys.readouterr().out
     assert "no_predictions x 4 (kept)" in told and "unknown_character x 2 (kept)" in told
+
+
+@pytest.fixture
+def unnamed(towers: dict[str, str], tmp_path: Path) -> SetArguments:
+    """MAD's layout: 10 rows a second, each holding its number; the file does not say so."""
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["10"] = np.repeat(np.arange(80, dtype=np.float16)[:, None], 16, 1)
+    entries = {"id": {"movie": "10", "ext_timestamps": [2, 4], "sentence": "Tom sits."},
+               "late": {"movie": "10", "ext_timestamps": [9, 11], "sentence": "Tom runs."}}  # fmt: skip
+    (tmp_path / "train.json").write_text(json.dumps(entries))
+    return SetArguments(set="mad-eval", clip=towers["clip"], train=str(tmp_path / "train.json"), num_frames=2,
+                        feature_file=str(tmp_path / "f.h5"), trust_unnamed=True)  # fmt: skip
+
+
+def test_the_rate_of_a_file_that_does_not_say_it_can_be_told(unnamed: SetArguments, tmp_path: Path) -> None:
+    made = FeatureCache(build_set_cache(replace(unnamed, fps=10.0), str(tmp_path / "cache")))
+    assert made.frames[:, :, 0].tolist() == [[25.0, 35.0]] and made.meta["fps"] == 10.0
+    assert made.meta["read"]["train"]["rules"] == {"no_frames": 1}  # eight seconds, of 5 fps it would be sixteen
+    made = FeatureCache(build_set_cache(unnamed, str(tmp_path / "mads")))
+    assert made.frames[:, 0, 0].tolist() == [12.0, 47.0] and made.meta["fps"] == 5.0
+
+
+def test_a_rate_that_is_not_the_files_is_refused(unnamed: SetArguments, tmp_path: Path) -> None:
+    settings = {"tower_sha256": weights_sha256(load_vision(unnamed.clip)), "fps": 5.0}
+    write_features(tmp_path / "own.h5", settings, {"10": (np.zeros((40, 16), np.float16), {})})
+    asked = replace(unnamed, feature_file=str(tmp_path / "own.h5"), fps=10.0)
+    with pytest.raises(ValueError, match=r"own.h5 says 5.0 rows a second, fps is 10.0; expected one rate; leave fps"):
+        build_set_cache(asked, str(tmp_path / "cache"))
+
+
+def test_a_file_without_a_tower_is_refused_in_the_commands_words(unnamed: SetArguments, tmp_path: Path) -> None:
+    with pytest.raises(FeatureError, match="names no tower; .*--trust_unnamed true"):
+        build_set_cache(replace(unnamed, trust_unnamed=False), str(tmp_path / "cache"))
+
+
+def test_an_unknown_set_is_refused(unnamed: SetArguments, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="set is 'cmdad'; expected one of mad-eval, cmd-ad, tv-ad"):
+        build_set_cache(replace(unnamed, set="cmdad"), str(tmp_path / "cache"))
