@@ -30,7 +30,7 @@ SAME_WEIGHTS = frozenset({
 LENGTH = ("epochs", "max_steps", "warmup_share")  # of these, what the learning rate's schedule follows
 LATER = (
     "ranks", "clips_sha256", "listed_clips", "frame_sampling", "window_group", "noisy_recall", "noisy_precision",
-    "recognised_people",
+    "recognised_people", "cache_sha256",
 )  # fmt: skip
 """Not noted by every earlier version, and then not compared."""
 LEAST = {
@@ -87,13 +87,16 @@ def parse_run(kind: type[T], argv: list[str] | None = None) -> tuple[T, RunArgum
     defaults: dict[str, Any] = {}
     if argv and argv[0].endswith((".yaml", ".yml")):
         defaults = _read_yaml(Path(argv.pop(0)))
-    known = {f.name for group in (kind, RunArguments) for f in fields(group)}  # type: ignore[arg-type]
+    known = {f.name: str(f.type) for group in (kind, RunArguments) for f in fields(group)}  # type: ignore[arg-type]
     unknown = sorted(str(key) for key in defaults if key not in known)
     if unknown:
         sys.exit(_refuse(f"unknown config keys {unknown}; known are {sorted(known)}"))
     if strange := [key for key, value in defaults.items() if not _plain(value)]:
         first = f"{strange[0]} is {str(defaults[strange[0]])[:80]}"
         sys.exit(_refuse(f"{first}; expected a text, a number, true or false, or a list of them; mend the config"))
+    if several := [key for key, value in defaults.items() if isinstance(value, list) and "list[" not in known[key]]:
+        first = f"{several[0]} is the list {str(defaults[several[0]])[:80]}"
+        sys.exit(_refuse(f"{first}; expected one value; mend the config"))
     given = {word[2:].split("=")[0].replace("-", "_") for word in argv if word.startswith("--")}
     told = {key: value for key, value in defaults.items() if key not in given and value is not None}  # null: default
     words = [str(w) for key, value in told.items() for w in (f"--{key}", *_words(value))]
@@ -229,7 +232,9 @@ def _readable(path: Path) -> bool:
     return True
 
 
-def resume_point(folder: str, settings: Mapping[str, Any], unknown: Sequence[str] = ()) -> str | None:
+def resume_point(
+    folder: str, settings: Mapping[str, Any], unknown: Sequence[str] = (), places: Sequence[str] = ()
+) -> str | None:
     """The newest complete checkpoint of this very run, or None; notes in the folder which run its checkpoints are of.
 
     Args:
@@ -237,11 +242,14 @@ def resume_point(folder: str, settings: Mapping[str, Any], unknown: Sequence[str
         settings: all that decides the weights, JSON-ready; `SAME_WEIGHTS` are left out.
         unknown: names of further settings that cost time to find: they are not compared and nothing is noted, so that
             another run is refused early; call again with all of them.
+        places: names of settings that only say where something lies, whose content another setting names: neither
+            compared nor noted, as earlier versions did.
 
     Raises:
         ValueError: the checkpoints there are another configuration's.
     """
-    asked = json.loads(json.dumps({k: v for k, v in settings.items() if k not in SAME_WEIGHTS}, default=str))
+    left = {*SAME_WEIGHTS, *places}
+    asked = json.loads(json.dumps({k: v for k, v in settings.items() if k not in left}, default=str))
     asked["ranks"] = launched_ranks()  # a step of more ranks takes other items
     limited = settings.get("max_steps", 0) > 0  # then the epochs do not say how long it is
     length = {name: settings[name] for name in LENGTH if name in settings and not (limited and name == "epochs")}
@@ -249,7 +257,7 @@ def resume_point(folder: str, settings: Mapping[str, Any], unknown: Sequence[str
     if found is not None and path.is_file():
         begun = {**{k: asked[k] for k in LATER if k in asked}, **json.loads(path.read_text(encoding="utf-8"))}
         before = begun.pop("length", length)
-        changed = [k for k in sorted({*begun, *asked} - {*unknown}) if begun.get(k) != asked.get(k)]
+        changed = [k for k in sorted({*begun, *asked} - {*unknown, *places}) if begun.get(k) != asked.get(k)]
         if changed:
             told = ", ".join(f"{k} was {begun.get(k)!r} and is {asked.get(k)!r}" for k in changed[:3])
             raise ValueError(

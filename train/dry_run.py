@@ -1,8 +1,9 @@
-"""`--dry_run true`: resolves a Stage II run, builds it on the meta device, checks its paths and people, says its cost.
+"""`--dry_run true`: resolves a Stage II run, builds it on the meta device, holds it against what is here, counts it.
 
-No weight is loaded and no model is run. Shapes of towers that are not at hand come from a table of their published
-configurations; memory and hours are counted, not measured, and say so. Where the cache and the tokenizer are at hand,
-steps are those of the run's own windows, and tokens those of its first batches.
+No model is run, and no weight loaded but the vision tower's, which tell whether the cache is its own. Shapes of towers
+that are not at hand come from a table of their published configurations; memory and hours are counted, not measured,
+and say so. Where the cache and the tokenizer are at hand, steps are those of the run's own windows, and tokens those of
+its first batches.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from typing import Any
 import torch
 from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, CLIPVisionConfig, GPT2Config, LlamaConfig
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 
 from datasets_scripts.banks import TOP
 from modeling_distinctad.configuration_distinctad import DistinctADConfig
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
+from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.arguments import RunArguments
+from train.cache_checks import cache_contradictions
 from train.collators import Window, WindowCollator, consecutive_windows, scheduled_windows
 from train.features import FEATURES, META, ROWS, FeatureCache
 from train.film_splits import split_films, trains
@@ -106,6 +110,13 @@ def at_hand(source: str, file: str) -> bool:
     if (Path(source) / file).is_file():
         return True
     return source in PUBLISHED and isinstance(try_to_load_from_cache(source, file), str)
+
+
+def tower_at_hand(source: str) -> str | None:
+    """Fingerprint of a vision tower; None where its weights are not at hand."""
+    if any(at_hand(source, file) for file in (SAFE_WEIGHTS_NAME, WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME)):
+        return weights_sha256(load_vision(source))
+    return None
 
 
 def measure_tokens(
@@ -240,12 +251,13 @@ def assumed_work(arguments: Stage2Arguments) -> Work:
     return Work(MAD_TRAIN_CLIPS, windows, _assumed(arguments), "assumed, MAD-train", _ASSUMED, [], [])
 
 
-def cached_work(arguments: Stage2Arguments, run: RunArguments, cache: FeatureCache) -> Work:
+def cached_work(arguments: Stage2Arguments, run: RunArguments, cache: FeatureCache, config: DistinctADConfig) -> Work:
     """That of a cache: its own windows, its people, and tokens of its first batches where the tokenizer is at hand.
 
     Raises:
-        ValueError: the cache does not serve the run.
+        ValueError: the cache does not hold the films of a run.
     """
+    wrong = cache_contradictions(arguments, cache, tower_at_hand(arguments.clip), config.joint_size)
     films, held_out = split_films(cache, arguments.held_out_from)
     size, group = arguments.window_size, arguments.window_group
     schedule = scheduled_windows(cache, films, size, run.seed, arguments.epochs, arguments.sampling, group)
@@ -254,12 +266,25 @@ def cached_work(arguments: Stage2Arguments, run: RunArguments, cache: FeatureCac
     if not lost:
         processor = build_processor(arguments, cache.frames.shape[1]) if here else None
         collator = WindowCollator(processor, cache, window_options(arguments, run.seed))
-        first, *lost = tell_people(collator, schedule, consecutive_windows(cache, held_out, size, group))
+        test = consecutive_windows(cache, held_out, size, group)
+        first, *lost = tell_people(collator, schedule, test)
         told = [first]
         if here:
             tokens, read = measure_tokens(collator, schedule, arguments, run), f"the first {MEASURED} batches, padded"
+            most = max(tokens[1], measure_tokens(collator, test, arguments, run)[1])
+            wrong += check_room(most, getattr(config.text_config, "max_position_embeddings", None))
     clips = sum(len(cache.films[film]) for film in films)
-    return Work(clips, len(schedule), tokens, "of the cache", read, told, lost)
+    return Work(clips, len(schedule), tokens, "of the cache", read, told, wrong + lost)
+
+
+def check_room(tokens: float, positions: int | None) -> list[str]:
+    """A line if measured prompts are longer than the language model has positions (None: it does not say)."""
+    if not positions or tokens <= positions:
+        return []
+    return [
+        f"language: in the first {MEASURED} batches a prompt with its text has {tokens:.0f} tokens and the language "
+        f"model {positions} positions; expected no more; list fewer people or fewer contextual ADs"
+    ]
 
 
 def _assumed(arguments: Stage2Arguments) -> tuple[float, float]:
@@ -268,7 +293,7 @@ def _assumed(arguments: Stage2Arguments) -> tuple[float, float]:
 
 
 def report(arguments: Stage2Arguments, run: RunArguments) -> int:
-    """Prints everything; returns 0, or 1 when a path is missing or a film's people cannot be told.
+    """Prints everything; returns 0, or 1 when a path is missing, or the run would refuse the cache or a film's people.
 
     Raises:
         ValueError: the run contradicts itself or the cache, or a tower is neither a folder nor known.
@@ -287,7 +312,7 @@ def report(arguments: Stage2Arguments, run: RunArguments) -> int:
     print(f"trained parameters: {trained:,} of {sum(p.numel() for p in model.parameters()):,}")
     lost, cached = check_paths(arguments, run), Path(arguments.features)
     if all((cached / name).is_file() for name in (META, FEATURES, ROWS)):
-        work = cached_work(arguments, run, FeatureCache(cached))
+        work = cached_work(arguments, run, FeatureCache(cached), model.config)
     else:
         work = assumed_work(arguments)
     steps = optimiser_steps(work.windows, arguments, run)

@@ -272,8 +272,8 @@ def pocket_run(asked: Any, run: RunArguments) -> RunOne:
         run: batch size and output folder.
 
     Raises:
-        ValueError: a film is trained on, chosen by or tested that must not be; or the cache is not there, lacks a film
-            or holds films of several presets.
+        ValueError: a film is trained on, chosen by or tested that must not be; or the cache is not there, is a
+            public set's, lacks a film or holds films of several presets.
     """
     learnt = {"films": parse_seeds(asked.films), "validation_films": parse_seeds(asked.validation_films)}
     tests = {f"film_sets, {name}": seeds for name, seeds in film_sets(asked.film_sets).items()}
@@ -281,6 +281,11 @@ def pocket_run(asked: Any, run: RunArguments) -> RunOne:
     refuse_overlap(**learnt, **tests)
     tell_slow_bf16(run.bf16, run.use_cpu)
     cache = FeatureCache(asked.features)
+    if any("split" in row for row in cache.rows):
+        raise ValueError(
+            f"{asked.features} is a cache of train/set_features.py; expected pocket films, of train/features.py; "
+            "ablations on a set are runs of Stage II, see docs/reproduce.md, section 5"
+        )
     if lost := [str(s) for seeds in (learnt | tests).values() for s in seeds if str(s) not in cache.films]:
         raise ValueError(f"{asked.features} lacks {len(lost)} films ({', '.join(lost[:3])}); encode them too")
     if cache.meta["preset"] not in PRESETS:

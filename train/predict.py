@@ -4,8 +4,9 @@ Of the annotations only the film and the interval are read, never a text. `--bla
 pictures nothing but the language is left; with two names swapped, a model that looks must swap them in its texts.
 
 Run: `python train/predict.py --model M --films DIR --out predictions.csv`, or from cached features of a public set
-`--set mad-eval --split eval --features CACHE`. Finished films are kept on a restart. Several processes share the films:
-start it under `torchrun`, or set RANK and WORLD_SIZE; whichever ends last joins the file, and no row is lost.
+`--set mad-eval --split eval --features CACHE`, with the people, contexts and windows of the model's run record where
+they are not given. Finished films are kept on a restart. Several processes share the films: start it under `torchrun`,
+or set RANK and WORLD_SIZE; whichever ends last joins the file, and no row is lost.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from train.trained_options import RECORDED, trained_options
 
 COLUMNS = ("film", "start", "end", "text_gen", "window", "position")
 FILM_COLUMNS = ("film", "movie")
@@ -36,7 +38,7 @@ CACHE_OPTIONS: dict[str, tuple[str | int, str]] = {
     "window_group": ("film", "film | clip: what a window lies inside, as in training"),
     "batch_windows": (4, "windows at a time"),
 }
-"""Options that only a feature cache reads: default, help."""
+"""Options that only a feature cache reads: default where the model's run record holds none, help."""
 
 
 @dataclass(frozen=True)
@@ -329,14 +331,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--features", type=Path, help="other sets: feature cache of train/set_features.py")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     for name, (default, told) in CACHE_OPTIONS.items():
-        parser.add_argument(f"--{name}", type=type(default), help=f"other sets: {told}; default {default}")
+        known = f"as the model's run record says, or {default}" if name in RECORDED else default
+        parser.add_argument(f"--{name}", type=type(default), help=f"other sets: {told}; default {known}")
     parser.add_argument("--black", action="store_true", help="pocket: black out every frame (control)")
     parser.add_argument("--swap", action="store_true", help="pocket: swap the names of the first two people (control)")
     return parser
 
 
 def check_options(asked: argparse.Namespace) -> None:
-    """Refuse what the chosen set would not read, and fill in what it reads.
+    """Refuse what the chosen set would not read, and fill in what it reads: as the model was trained, which is told.
 
     Raises:
         ValueError: an option of the other kind of set, or no folder.
@@ -349,9 +352,12 @@ def check_options(asked: argparse.Namespace) -> None:
     name = "films" if pocket else "features"
     if getattr(asked, name) is None:
         raise ValueError(f"--{name} is missing with --set {asked.set}; expected a folder; give it")
-    for option, (default, _) in CACHE_OPTIONS.items():
-        if getattr(asked, option) is None:
-            setattr(asked, option, default)
+    if not pocket:
+        given = {option: getattr(asked, option) for option in CACHE_OPTIONS}
+        options, told = trained_options(asked.model, given, {name: value for name, (value, _) in CACHE_OPTIONS.items()})
+        vars(asked).update(options)
+        if told and Share.of_environment().rank == 0:
+            print(*told, sep="\n", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

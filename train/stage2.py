@@ -25,6 +25,7 @@ from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGene
 from modeling_distinctad.processing_distinctad import DistinctADProcessor
 from modeling_distinctad.towers_distinctad import load_vision, weights_sha256
 from train.arguments import RunArguments, launched_ranks, parse_run, resume_point, training_arguments
+from train.cache_checks import cache_contradictions, cache_sha256
 from train.collators import (
     SAMPLINGS,
     WINDOW_GROUPS,
@@ -208,18 +209,12 @@ def build_trained(
     Raises:
         ValueError: the cache is another tower's, or its frames met the tower's square in another way.
     """
-    fit = cache.meta.get("frame_fit", arguments.frame_fit)  # older caches do not say
-    if fit != arguments.frame_fit:  # the saved processor would fit what is described in another way
-        raise ValueError(
-            f"frame_fit is {arguments.frame_fit!r} and {arguments.features} was made with {fit!r}; expected the same; "
-            f"set --frame_fit {fit}, or encode the films again"
-        )
-    model = build_model(arguments, processor, cache, films)
-    model.config.vision_sha256 = weights_sha256(model.vision_tower)
-    if model.config.vision_sha256 != cache.meta["tower"]:
-        raise ValueError(
-            f"{arguments.features} was made by another tower than {arguments.clip}; encode the films again"
-        )
+    vision = load_vision(arguments.clip)
+    sha256 = weights_sha256(vision)
+    if wrong := cache_contradictions(arguments, cache, sha256):
+        raise ValueError(wrong[0])
+    model = build_model(arguments, processor, cache, films, {"vision": vision, "language": arguments.language})
+    model.config.vision_sha256 = sha256
     if not arguments.lora_rank:
         return model, None
     return model, add_lora(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_targets)
@@ -341,7 +336,7 @@ def train(arguments: Stage2Arguments, run: RunArguments) -> dict[str, Any]:
     data, work = fingerprint(cache.meta, arguments.held_out_from), f"{Path(run.output_dir)}.training"
     model, lora = build_trained(arguments, processor, cache, films)
     begun = {**vars(arguments), **vars(run), "data": data, "language_sha256": model.config.text_model_sha256}
-    start = resume_point(work, begun)
+    start = resume_point(work, begun | {"cache_sha256": cache_sha256(arguments.features)}, places=("clip", "features"))
     collator = WindowCollator(processor, cache, window_options(arguments, run.seed))
     size, group = arguments.window_size, arguments.window_group
     schedule = scheduled_windows(cache, films, size, run.seed, arguments.epochs, arguments.sampling, group)

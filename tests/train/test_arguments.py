@@ -23,6 +23,7 @@ from train.arguments import (
     training_arguments,
 )
 from train.features import FeatureArguments
+from train.pocket_clip import PocketCLIPArguments
 from train.run_record import RunRecord
 from train.stage1 import Stage1Arguments
 from train.stage2 import Stage2Arguments
@@ -151,6 +152,9 @@ def test_a_config_that_is_no_yaml_is_one_line(
         ("batch_size: 0", "batch_size is 0; expected 1 or more"),
         ("output_dir: ''", "output_dir is ''; expected a folder"),
         ("save_steps: -5", "save_steps is -5; expected 1 or more"),
+        ("learning_rate: [0.0001, 0.001]", "learning_rate is the list [0.0001, 0.001]; expected one value"),
+        ("features: [a, b]", "features is the list ['a', 'b']; expected one value"),
+        ("em_rounds: []", "em_rounds is the list []; expected one value"),
     ],
 )  # fmt: skip
 def test_keys_kinds_and_ranges_that_cannot_be_are_one_line(
@@ -174,6 +178,12 @@ def test_a_config_that_cannot_be_opened_is_one_line(
         parse_run(Stage2Arguments, [str(tmp_path / name), "--output_dir", "x"])
     (line,) = capsys.readouterr().err.splitlines()
     assert stopped.value.code == 2 and line.startswith("error: no such config: ")
+
+
+def test_a_list_is_read_where_one_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("widths: [8, 16]\ndepths:\n- 1\n- 2\n", encoding="utf-8")
+    asked, _ = parse_run(PocketCLIPArguments, [str(tmp_path / "a.yaml"), "--output_dir", "x"])
+    assert (asked.widths, asked.depths) == ([8, 16], [1, 2])
 
 
 def test_a_null_leaves_the_default(tmp_path: Path) -> None:
@@ -245,6 +255,17 @@ def test_a_folder_goes_on_with_its_own_run_only(tmp_path: Path, capsys: pytest.C
     assert "is of a run of {'epochs': 2}, now {'epochs': 9}" in capsys.readouterr().err
     (tmp_path / "run_configuration.json").unlink()  # checkpoints of before this file existed
     assert resume_point(str(tmp_path), asked) == str(checkpoint)
+
+
+def test_places_are_not_compared_and_earlier_notes_of_them_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-3").mkdir()
+    (tmp_path / "checkpoint-3" / "trainer_state.json").write_text("{}", encoding="utf-8")
+    resume_point(str(tmp_path), {"features": "here", "seed": 1})  # as earlier versions noted it
+    for place in ("there", "elsewhere"):
+        found = resume_point(str(tmp_path), {"features": place, "seed": 1, "cache_sha256": "a"}, places=("features",))
+        assert found == str(tmp_path / "checkpoint-3")
+    with pytest.raises(ValueError, match="cache_sha256 was 'a' and is 'b'"):
+        resume_point(str(tmp_path), {"features": "here", "seed": 1, "cache_sha256": "b"}, places=("features",))
 
 
 def test_one_process_drives_one_accelerator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

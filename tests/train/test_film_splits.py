@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,15 @@ from train.stage2 import split_films
 from train.table4 import Table4Arguments, main
 
 CONFIGS = Path(__file__).resolve().parents[2] / "train" / "configs"
+
+
+def with_splits(features: Path, folder: Path, split: str) -> Path:
+    """A copy of a cache whose rows are of one split, as those of a public set are."""
+    shutil.copytree(features, folder, ignore=shutil.ignore_patterns("parts_*"))
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [json.dumps({**row, "film": f"{split}/{row['film']}", "split": split}) + "\n" for row in rows]
+    (folder / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
+    return folder
 
 
 def test_the_first_common_film_is_named() -> None:
@@ -54,6 +65,23 @@ def test_ablations_refuse_them(changes: dict[str, str], said: str, tmp_path: Pat
     asked = AblationArguments(source="pocket", features=str(tmp_path), **given)
     with pytest.raises(ValueError, match=said):
         pocket_run(asked, RunArguments(output_dir=str(tmp_path)))
+
+
+def test_ablations_refuse_the_cache_of_a_set(features: Path, tmp_path: Path) -> None:
+    with_splits(features, tmp_path / "set", "train")
+    asked = AblationArguments(
+        source="pocket", features=str(tmp_path / "set"), films="1-2", validation_films="3", film_sets="5;7"
+    )
+    with pytest.raises(ValueError, match=r"set is a cache of train/set_features\.py; .*runs of Stage II.*reproduce"):
+        pocket_run(asked, RunArguments(output_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+def test_a_cache_of_one_split_is_told_in_the_sets_words(features: Path, tmp_path: Path, split: str) -> None:
+    cache = FeatureCache(with_splits(features, tmp_path / "set", split))
+    with pytest.raises(ValueError, match="make the cache with --train and --eval") as refused:
+        split_films(cache, 800_000)
+    assert "seed" not in str(refused.value)
 
 
 def test_table4_refuses_them(refused: Any, tmp_path: Path) -> None:

@@ -249,3 +249,114 @@ def test_films_of_one_name_are_refused(films: Path) -> None:
             (films / "again" / path.name).write_bytes(path.read_bytes())
     with pytest.raises(ValueError, match="have one name"):
         find_films(films)
+
+
+TRAINED = {
+    "test_characters": "none", "context_ads": "predicted", "context_count": 5, "max_people": 3,
+    "recognised_people": None, "window_group": "clip", "train_characters": "ground_truth",
+}  # fmt: skip
+
+
+def predicted_with(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *words: str
+) -> tuple[dict[str, Any], str]:
+    """The options that a prediction of a set's cache is made with, and the split."""
+    found: list[Any] = []
+    monkeypatch.setattr("train.predict.load_pipeline", lambda *_: None)
+    monkeypatch.setattr("train.predict.predict_cache", lambda *given: found.extend(given))
+    argv = ["--model", str(model), "--set", "cmd-ad", "--features", "f", "--out", str(tmp_path / "p.csv"), *words]
+    assert main(argv) == 0
+    return found[4], found[2]
+
+
+def recorded(folder: Path, config: Any) -> Path:
+    """A model's folder with a run record."""
+    folder.mkdir(exist_ok=True)
+    (folder / "run_record.json").write_text(json.dumps({"stage": "stage2", "config": config}), encoding="utf-8")
+    return folder
+
+
+def test_what_is_not_given_is_as_the_model_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = recorded(tmp_path / "m", TRAINED)
+    options, split = predicted_with(model, tmp_path, monkeypatch, "--max_people", "3", "--context_count", "2")
+    assert options == {
+        "characters": "none", "context_ads": "predicted", "context_count": 2, "max_people": 3,
+        "recognised_people": None, "window_group": "clip", "batch_windows": 4,
+    }  # fmt: skip
+    assert split == "eval"
+    taken, other = capsys.readouterr().err.splitlines()
+    assert "run_record.json" in taken and "characters none, context_ads predicted, recognised_people all" in taken
+    assert "max_people" not in taken
+    assert "context_count 2 (there 5)" in other and "max_people" not in other
+    monkeypatch.setenv("RANK", "1")  # one rank tells it
+    assert predicted_with(model, tmp_path, monkeypatch)[0]["max_people"] == 3 and not capsys.readouterr().err
+
+
+def test_a_model_without_a_record_is_described_by_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    defaults = {name: default for name, (default, _) in CACHE_OPTIONS.items() if name != "split"}
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "file").touch()
+    for model in (tmp_path / "bare", tmp_path / "file", Path("lab/model")):
+        assert predicted_with(model, tmp_path, monkeypatch) == (defaults, "eval")
+    assert predicted_with(recorded(tmp_path / "m", {"alpha": 1.0}), tmp_path, monkeypatch) == (defaults, "eval")
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["test_characters", "context_ads"])
+def test_the_truth_is_never_taken_from_a_record(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, option = recorded(tmp_path / "m", {key: "ground_truth"}), key.removeprefix("test_")
+    assert "ground_truth" not in predicted_with(model, tmp_path, monkeypatch)[0].values()
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"{option} ground_truth" in said and "must be asked for" in said
+    options, _ = predicted_with(model, tmp_path, monkeypatch, f"--{option}", "ground_truth")
+    assert options[option] == "ground_truth" and not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'"config"', b"{}", b'{"config": []}', b"\x80", b"[" * 100_000, b'{"config": ' + b"9" * 9999],
+)
+def test_a_damaged_record_stops_no_prediction(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "run_record.json").write_bytes(content)
+    options, _ = predicted_with(tmp_path / "m", tmp_path, monkeypatch, "--max_people", "7")
+    defaults = {name: default for name, (default, _) in CACHE_OPTIONS.items() if name != "split"}
+    assert options == {**defaults, "max_people": 7}
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "run_record.json" in said and "defaults" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("test_characters", "everybody"), ("test_characters", ["none"]), ("context_ads", None), ("context_count", -1),
+        ("max_people", "3"), ("max_people", True), ("max_people", 2.0), ("max_people", None),
+        ("recognised_people", 0), ("window_group", "noisy"), ("window_group", {}),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_left_to_the_default(
+    key: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option = key.removeprefix("test_")
+    options, _ = predicted_with(recorded(tmp_path / "m", {key: value}), tmp_path, monkeypatch)
+    assert options[option] == CACHE_OPTIONS[option][0]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"{option} {json.dumps(value)}" in said and f"(now {options[option]})" in said
+
+
+def test_pocket_films_read_no_record(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("train.predict.load_pipeline", lambda *_: FakePipeline())
+    monkeypatch.setattr("train.predict.about", lambda pipe: "m")
+    model = recorded(tmp_path / "m", TRAINED)
+    assert main(["--model", str(model), "--films", str(films), "--out", str(tmp_path / "p.csv")]) == 0
+    assert "run_record" not in capsys.readouterr().err

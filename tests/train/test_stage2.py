@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import sys
@@ -21,7 +20,7 @@ from tiny_stage2 import arguments, losses, run
 
 from modeling_distinctad.modeling_distinctad import DistinctADForConditionalGeneration
 from train.arguments import RunArguments
-from train.collators import WindowCollator, consecutive_windows, scheduled_windows
+from train.collators import WindowCollator, consecutive_windows
 from train.features import FeatureCache
 from train.stage2 import (
     build_model,
@@ -107,6 +106,28 @@ def test_a_language_model_made_anew_in_its_folder_is_another_run(
     first = sorted(weights)[0]
     save_file(weights | {first: weights[first] + 1}, tmp_path / "lm" / "model.safetensors", {"format": "pt"})
     with pytest.raises(ValueError, match="another run: language_sha256 was"):
+        train(asked, run(folder))
+
+
+def test_a_run_goes_on_where_its_tower_and_its_cache_were_moved(
+    towers: dict[str, str], features: Path, trained: Path, tmp_path: Path
+) -> None:
+    folder, left = tmp_path / "model", shutil.ignore_patterns("parts_*")
+    shutil.copytree(f"{trained}.training", f"{folder}.training")
+    shutil.copytree(towers["clip"], tmp_path / "clip")
+    moved = Path(shutil.copytree(features, tmp_path / "features", ignore=left))
+    asked = arguments({**towers, "clip": str(tmp_path / "clip")}, moved)
+    train(asked, run(folder))
+    assert losses(folder) == losses(trained)
+    tensors = load_file(moved / "features.safetensors")
+    tensors["frames"][0, 0, 0] += 1
+    save_file(tensors, moved / "features.safetensors")  # another cache that says the same of itself
+    with pytest.raises(ValueError, match="another run: cache_sha256 was"):
+        train(asked, run(folder))
+    tower = load_file(tmp_path / "clip" / "model.safetensors")
+    tower["visual_projection.weight"] += 1
+    save_file(tower, tmp_path / "clip" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match="made by another tower than"):
         train(asked, run(folder))
 
 
@@ -260,85 +281,6 @@ def test_the_papers_prompt_holds_names_and_needs_no_person_slots(towers: dict[st
     assert " ".join(row["text"].split()) in processor.tokenizer.decode(batch["input_ids"][0, 0])
     with pytest.raises(ValueError, match="prompt is"):
         build_processor(arguments(towers, features, prompt="odd"))
-
-
-def test_a_dry_run_counts_and_names_what_is_missing(
-    towers: dict[str, str], features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from train.dry_run import meta_model, report
-
-    assert report(arguments(towers, features), run(tmp_path / "model")) == 0
-    assert "paths: all there" in capsys.readouterr().out
-    missing = arguments(towers, features, clip=str(tmp_path / "clipad_b16"), language="meta-llama/Meta-Llama-3-8B")
-    assert report(missing, run(tmp_path / "model")) == 1
-    told = capsys.readouterr().out
-    assert "clip: " in told and "shape of openai/clip-vit-base-patch16" in told and "predicted: " in told
-    model, _ = meta_model(missing)
-    assert all(p.is_meta for p in model.parameters())
-    assert 8.0e9 < sum(p.numel() for p in model.language_model.parameters()) < 8.1e9
-    with pytest.raises(ValueError, match="nowhere/unknown"):
-        report(arguments(towers, features, language="nowhere/unknown"), run(tmp_path / "model"))
-
-
-def test_a_dry_run_counts_the_steps_and_tokens_of_the_run(
-    towers: dict[str, str], features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from train.dry_run import measure_tokens, report
-
-    asked, how = arguments(towers, features, max_steps=-1, language_chunk=3), run(tmp_path / "model")
-    assert report(asked, how) == 0
-    told = capsys.readouterr().out
-    cache = FeatureCache(features)
-    schedule = scheduled_windows(cache, ["1", "2"], 8, how.seed, 2)
-    steps, clips = len(schedule) // how.batch_size, len(cache.films["1"] + cache.films["2"])
-    assert steps > clips * 2 / 8 / how.batch_size  # windows that are cut short at a film's ends
-    assert f"{clips:,} clips an epoch (of the cache), {steps} steps, " in told
-    assert "people listed a clip: training " in told
-    collator = WindowCollator(build_processor(asked), cache, window_options(asked, 1))
-    mean, most = measure_tokens(collator, schedule, asked, how)
-    assert f"{mean:.0f} tokens a clip, at most {most} (the first 4 batches, padded)" in told
-    batch = collator([*schedule[: how.batch_size]])
-    lengths = batch["attention_mask"].sum(-1)[(batch["labels"] != -100).any(-1)]
-    first, _ = measure_tokens(collator, schedule[: how.batch_size], asked, how)
-    assert first == pytest.approx(sum(int(c.max()) * len(c) for c in lengths.split(3)) / len(lengths))
-    assert float(lengths.float().mean()) < first <= int(lengths.max()) <= most
-
-
-def test_a_dry_run_speaks_to_a_console_of_few_characters(
-    towers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from train.dry_run import report
-
-    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
-    monkeypatch.setattr("sys.stdout", console)
-    assert report(arguments(towers, tmp_path / "\u0444"), run(tmp_path / "model")) == 1
-    console.flush()
-    assert rb"\u0444" in console.buffer.getvalue()  # type: ignore[attr-defined]
-
-
-def test_a_dry_run_asks_for_no_file_of_a_hub_tower(towers: dict[str, str], features: Path, tmp_path: Path) -> None:
-    from train.dry_run import check_paths
-
-    asked = arguments(towers, features, clip="openai/clip-vit-base-patch32")
-    assert check_paths(asked, run(tmp_path / "model")) == []
-    (lost,) = check_paths(arguments(towers, features, clip="runs/no_clipad_b32"), run(tmp_path / "model"))
-    assert lost == "clip: runs/no_clipad_b32/config.json is not there"
-
-
-@pytest.mark.parametrize("who", ["predicted", "all"])
-def test_a_dry_run_names_films_whose_people_cannot_be_told(
-    towers: dict[str, str], features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], who: str
-) -> None:
-    from train.dry_run import report
-
-    blind = Path(shutil.copytree(features, tmp_path / "features", ignore=shutil.ignore_patterns("parts_*")))
-    rows = [json.loads(line) for line in (blind / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
-    lines = [json.dumps({**row, "portraits": [False] * len(row["names"])}) + "\n" for row in rows]
-    (blind / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
-    asked = arguments(towers, blind, train_characters="noisy", test_characters=who)
-    assert report(asked, run(tmp_path / "model")) == (1 if who == "predicted" else 0)
-    said = "test_characters: predicted, but 1 of 1 films (first 800001) have no predictions and nobody's portrait"
-    assert (said in capsys.readouterr().out) == (who == "predicted")
 
 
 def test_the_fsdp_settings_are_read_by_accelerate() -> None:
