@@ -27,6 +27,30 @@ for cue in pipe("film.mp4", intervals=[(3.0, 6.5), (9.0, 12.0)], cast=[{{"name":
 `intervals` are the gaps in the dialogue, in seconds; names come from the portraits of `cast` alone. It needs `torch`,
 `transformers`, `safetensors`, `pillow` and `av`. `trust_remote_code=True` runs the Python files of this repository:
 read them first, and pin a `revision`. `dtype` is for a CPU, where bfloat16 is slow; an accelerator does without it.
+The task's name is `audio-description`, whatever the page's button says: the Hub has no name for it.
+
+What `config.json` calls `decode_num_beams`, `decode_contrast` and so on are keywords of a call without `decode_`:
+`pipe(..., num_beams=1, contrast=0)`. `max_new_tokens`, `do_sample` and the other settings of `generate` are too, and
+`characters`, `max_people`, `batch_windows` of the pipeline itself.
+
+The model alone, here with a window of one clip; give it the neighbouring clips too, which is what it was trained for:
+
+```python
+from PIL import Image
+from transformers import AutoModel, AutoProcessor
+
+model = AutoModel.from_pretrained("{repository}", trust_remote_code=True, dtype="float32")
+processor = AutoProcessor.from_pretrained("{repository}", trust_remote_code=True)
+clip = [Image.open(f"frame_{{i}}.png") for i in range(processor.num_frames)]
+cast = [{{"name": "Mara", "portrait": 0}}]  # the first of the portraits
+inputs = processor(frames=[[clip]], characters=[[cast]], portraits=[[Image.open("mara.png")]])
+ids = model.generate(**inputs)
+print(processor.batch_decode(ids, [[["Mara"]]])[0][0])
+```
+
+`pipeline` itself wants this repository or a folder. For a loaded model save it and its processor into one folder, or
+take the class, `get_class_from_dynamic_module("pipeline_distinctad.DistinctADPipeline", "{repository}")` of
+`transformers.dynamic_module_utils`, with `model=` and `processor=`.
 """
 
 LIMITS = """

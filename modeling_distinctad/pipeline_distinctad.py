@@ -21,7 +21,7 @@ from transformers.pipelines.base import ChunkPipeline
 from .film_formats_distinctad import PORTRAIT_FORMATS
 from .generation_distinctad import own_settings
 from .recognition_distinctad import POOLS, recognise
-from .video_distinctad import frame_times, iter_clip_frames
+from .video_distinctad import end_before, frame_times, iter_clip_frames
 
 try:
     from PIL import Image, ImageOps
@@ -111,7 +111,7 @@ class DistinctADPipeline(ChunkPipeline):
 
         Raises:
             ValueError: no film or no intervals given, a malformed one, a cast or a keyword that cannot be used; all but
-                generation's are checked before the film is opened.
+                generation's are checked before the film is opened. An interval that starts at or after the film's end.
             VideoError: the film cannot be read.
         """
         if not isinstance(film, (str, os.PathLike)):
@@ -191,7 +191,18 @@ class DistinctADPipeline(ChunkPipeline):
 
         Returns:
             For each interval up to T images.
+
+        Raises:
+            ValueError: an interval starts when the film has ended: its last picture would be described.
+            VideoError: the film cannot be read.
         """
+        end_s = end_before(film, intervals[-1][0]) if len(intervals) else None
+        if end_s is not None:
+            late = next(interval for interval in intervals if interval[0] >= end_s)
+            raise ValueError(
+                f"intervals: {late}; expected a start before the film's end, {end_s:.7g} s; correct the times or leave "
+                "it out"
+            )
         return iter_clip_frames(film, intervals, self.processor.num_frames)
 
     def preprocess(  # type: ignore[override]

@@ -20,6 +20,8 @@ from transformers import AddedToken, PreTrainedTokenizerBase
 from .persons_distinctad import PersonSlots
 
 VIDEO_TOKEN, FACE_TOKEN, AD_START_TOKEN = "<video>", "<face>", "<ad_start>"
+# `pipeline` hands these on to whatever it loads; a tokenizer would keep them, and `save_pretrained` stops at the first.
+_OF_THE_MODEL = ("dtype", "torch_dtype", "quantization_config", "attn_implementation")
 
 # Words as the project counts them: runs of letters, marks and digits with ' or - inside; one at an edge is punctuation.
 _MARKS = "".join(char for char in map(chr, range(0x300, 0x1F000)) if unicodedata.category(char)[0] == "M")
@@ -175,6 +177,8 @@ class PromptTokenizer:
                 f"tokenizer is {type(tokenizer).__name__}; expected a fast tokenizer (character offsets mark the "
                 "distinctive words) with an end token; load the fast one and set its eos_token"
             )
+        for name in _OF_THE_MODEL:
+            tokenizer.init_kwargs.pop(name, None)
         self.tokenizer = tokenizer
         self.token_ids = add_slot_tokens(tokenizer)
         self.pad_id = int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)

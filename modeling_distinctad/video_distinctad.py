@@ -23,7 +23,7 @@ except ImportError as error:
 from .video_decoders_distinctad import Film, VideoError, VideoWarning, open_film, video_warnings, warn_of_video
 
 __all__ = [
-    "VideoError", "VideoInfo", "VideoWarning", "frame_times", "iter_clip_frames", "probe", "read_frames",
+    "VideoError", "VideoInfo", "VideoWarning", "end_before", "frame_times", "iter_clip_frames", "probe", "read_frames",
     "video_warnings", "warn_of_video",
 ]  # fmt: skip
 
@@ -114,6 +114,34 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             raise VideoError(f"{film.path}: {_NO_FRAME}")
         height, width = film.to_rgb(frame).shape[:2]
         return VideoInfo(film.declared_s, film.rate_hz, width, height, film.has_audio)
+
+
+def end_before(path: str | os.PathLike[str], time_s: float) -> float | None:
+    """Find out whether a film has ended by a time.
+
+    What the file declares is believed where it lies after the time; where it does not, it may be wrong, and the film is
+    decoded up to there.
+
+    Args:
+        path: the file.
+        time_s: the time in seconds.
+
+    Returns:
+        When its pictures and its sound have ended, in seconds, at most `time_s`; None where it goes on, or does not say
+        how long it is.
+
+    Raises:
+        VideoError: as `read_frames`.
+    """
+    with open_film(path) as film, video_warnings():  # the shortfall is what is asked about
+        end_s = max(film.declared_s, film.whole_s)
+        if not 0.0 < end_s <= time_s < math.inf:
+            return None
+        cursor = _Cursor(film)
+        cursor.nearest(time_s)
+        if cursor.after is not None or cursor.before is None:
+            return None
+        return max(end_s, cursor.before[0])
 
 
 def read_frames(

@@ -61,5 +61,11 @@ class Critic(evaluate.Metric):
         item = {"predictions": prediction, "references": reference, **kwargs}  # `evaluate.combine` says the plural
         self.add_batch(**{name: [value] for name, value in item.items()})
 
-    def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
-        return critic(list(predictions), list(references), **{"resolver": resolve, **options})
+    def _compute(
+        self, predictions: Any, references: Any, films: Any = None, casts: Any = None, **options: Any
+    ) -> dict[str, Any]:
+        if films is None:
+            raise ValueError("films is None; expected the film of each row; pass films=, one an item")
+        if casts is None:
+            raise ValueError("casts is None; expected the names of each film's people; pass casts={film: [names]}")
+        return critic(list(predictions), list(references), films, casts, **{"resolver": resolve, **options})

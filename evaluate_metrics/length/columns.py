@@ -21,8 +21,11 @@ def read_column(column: Any, gap: str | None) -> list[Any]:
         Its rows.
 
     Raises:
-        ValueError: one text, a mapping or a set, of which the library would take letters or keys for texts.
+        ValueError: none was given; or one text, a mapping or a set, of which the library would take letters or keys for
+            texts.
     """
+    if column is None:
+        raise ValueError("a column is missing; expected texts; pass predictions= and references=, one of each an item")
     if isinstance(column, str | Mapping | Set):
         raise ValueError(f"a column is a {type(column).__name__}; expected a list of texts; make it one")
     rows = [None if not isinstance(item, Iterable) and pandas.isna(item) else item for item in column]

@@ -127,7 +127,7 @@ class SlotAccuracy(evaluate.Metric):
         Rows are read by place (a filtered frame's keep the numbers that they had), and a gap (None, NaN, NA) of the
         predictions is silence.
         """
-        lines = [_line(row) if isinstance(row, Mapping) else row for row in references]
+        lines = [_line(row) if isinstance(row, Mapping) else row for row in read_column(references, None)]
         super().add_batch(predictions=read_column(predictions, ""), references=lines, **kwargs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
@@ -139,10 +139,12 @@ class SlotAccuracy(evaluate.Metric):
         self,
         predictions: Any,
         references: Any,
-        casts: Mapping[str, Sequence[str]],
+        casts: Mapping[str, Sequence[str]] | None = None,
         table: Table | str | Path | None = None,
         resamples: int = RESAMPLES,
         seed: int = 0,
     ) -> dict[str, Any]:
+        if casts is None:
+            raise ValueError("casts is None; expected the names of each film's people; pass casts={film: [names]}")
         truths = [_truth(row, place) for place, row in enumerate(references)]
         return slot_accuracy(list(predictions), truths, casts, read_table(table), resamples, seed)

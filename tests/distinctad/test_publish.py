@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pyarrow.parquet
 import pytest
+from PIL import Image
 from safetensors import safe_open
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "modeling_distinctad"))
@@ -138,6 +141,19 @@ def test_the_card_is_the_run_records(hub: Path) -> None:
         assert f"\n## {heading}\n" in card.text
 
 
+def test_the_card_says_how_to_use_the_model() -> None:
+    from distinctad.publish_card import model_card
+
+    record = json.loads((CHECKPOINT / "run_record.json").read_text(encoding="utf-8"))
+    config = json.loads((CHECKPOINT / "config.json").read_text(encoding="utf-8"))
+    card = model_card(record, config, "lab/model")
+    use = " ".join(card.split("\n## Use\n")[1].split("\n## Results\n")[0].split())
+    assert "The task's name is `audio-description`, whatever the page's button says" in use  # it says the tag's
+    assert "without `decode_`: `pipe(..., num_beams=1, contrast=0)`" in use
+    assert use.count("```python") == 2 and "model.generate(**inputs)" in use
+    assert 'get_class_from_dynamic_module("pipeline_distinctad.DistinctADPipeline", "lab/model")' in use
+
+
 def test_the_card_says_how_the_blind_figures_were_decoded_and_measured() -> None:
     from distinctad.publish_card import model_card
 
@@ -180,6 +196,45 @@ def test_a_model_of_one_part_from_elsewhere_is_none_of_drawn_films(part: str) ->
     assert "license: apache-2.0" in model_card(record, config, "lab/model")
     record["config"][part] = "openai/clip-vit-base-patch32"  # and the prompt's form is the default, "pocket"
     assert "license: other" in model_card(record, config, "lab/model")
+
+
+CARD = """
+import json, re
+from pathlib import Path
+from transformers import pipeline
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
+made = {}
+for block in re.findall(r"```python\\n(.*?)```", Path("model/README.md").read_text(encoding="utf-8"), re.DOTALL):
+    exec(block, made)
+pipe, model, processor = (made[name] for name in ("pipe", "model", "processor"))
+pipe.save_pretrained("saved")
+again = pipeline("audio-description", model="saved", trust_remote_code=True, device="cpu", dtype="float32")
+kind = get_class_from_dynamic_module("pipeline_distinctad.DistinctADPipeline", "model")
+cast = [{"name": "Mara", "portrait": "mara.png"}]
+asked = {"intervals": [(3.0, 6.5)], "cast": cast, "num_beams": 1, "contrast": 0, "max_new_tokens": 8}
+rows = [one("film.mp4", **asked) for one in (pipe, again, kind(model=model, processor=processor, device="cpu"))]
+print(json.dumps({"rows": rows, "text": processor.batch_decode(made["ids"], [[["Mara"]]])}))
+"""
+
+
+@pytest.mark.slow
+def test_the_cards_own_lines_run_and_what_they_load_can_be_saved(tmp_path: Path) -> None:
+    there = empty(tmp_path / "there")
+    publish_parts.write_model(CHECKPOINT, there / "model", "model")  # the card's repository is this folder
+    noise = np.random.default_rng(0).integers(0, 255, (9, 48, 64, 3), np.uint8)
+    Image.fromarray(noise[8]).save(there / "mara.png")
+    for i in range(8):
+        Image.fromarray(noise[i]).save(there / f"frame_{i}.png")
+    with av.open(str(there / "film.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(120):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise[i // 15], format="rgb24")))
+        container.mux(stream.encode())
+    found = far(CARD, there)
+    first, again, by_class = found["rows"]
+    assert first == again == by_class and first[0]["text"].strip()
+    assert found["text"][0][0].strip()
 
 
 METRICS = """

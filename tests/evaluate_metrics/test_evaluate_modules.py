@@ -173,6 +173,7 @@ def test_a_gap_is_silence_and_rows_are_read_by_place(name, monkeypatch):
     options = {
         "bertscore": {"pair_scores": None.__eq__}, "llm_ad_eval": {"judge": None.__eq__},
         "recall_at_k_within_n": {"similarity": None.__eq__}, "slot_accuracy": {"casts": {}},
+        "critic": {"films": [], "casts": {}},
     }.get(name, {})  # fmt: skip
     metric, slots = kind(keep_in_memory=True), name == "slot_accuracy"
     true = [{"text": text} if slots else text for text in ("one", "two", "three")]
@@ -201,6 +202,30 @@ def test_a_gap_is_silence_and_rows_are_read_by_place(name, monkeypatch):
     both = evaluate.combine([kind(keep_in_memory=True), kind(keep_in_memory=True)])
     both.add(None, true[0])
     assert [value for key, value in both.compute(**options).items() if key.endswith("told")] == [[""]] * 2
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_what_is_missing_is_said_in_a_sentence(name):
+    """One column alone was a TypeError about None, a film's cast left out one about positional arguments."""
+    evaluate = pytest.importorskip("evaluate")
+    module = importlib.import_module(f"evaluate_metrics.{name}.{name}")
+    [kind] = [
+        value for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, evaluate.Metric) and value is not evaluate.Metric
+    ]  # fmt: skip
+    options = {"films": ["f"], "casts": {"f": ["Mara"]}} if name == "critic" else {}
+    options |= {"casts": {"f": ["Mara"]}} if name == "slot_accuracy" else {}
+    row = {"film": "f", "character": "Mara"} if name == "slot_accuracy" else "Mara waves."
+    for column in ({"predictions": ["Mara waves."]}, {"references": [row]}):
+        with pytest.raises(
+            ValueError, match=r"^a column is missing; expected texts; pass predictions= and references="
+        ):
+            kind(keep_in_memory=True).compute(**column, **options)
+    both = {"predictions": ["Mara waves."], "references": [row]}
+    for left_out in options:
+        rest = {option: value for option, value in options.items() if option != left_out}
+        with pytest.raises(ValueError, match=rf"^{left_out} is None; expected .*; pass {left_out}="):
+            kind(keep_in_memory=True).compute(**both, **rest)
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -270,6 +270,17 @@ def test_errors(pipe: DistinctADPipeline, film: Path, changes: dict[str, Any], m
     assert "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
+@pytest.mark.parametrize("late", [(4.0, 4.5), (100.0, 104.0)])
+def test_a_clip_after_the_films_end_is_refused(pipe: DistinctADPipeline, film: Path, late: tuple[float, float]) -> None:
+    """Its last picture was described instead, with a warning of Python's."""
+    done: list[Any] = []
+    with pytest.raises(ValueError) as error:
+        pipe(film, [*INTERVALS, late], progress=lambda *at: done.append(at), **GREEDY)
+    said = f"intervals: {late}; expected a start before the film's end, 4 s; correct the times or leave it out"
+    assert str(error.value) == said and not done
+    assert len(pipe(film, [(3.9, 4.5)], **GREEDY)) == 1
+
+
 def test_one_film_a_call_and_no_batch_size_at_construction(pipe: DistinctADPipeline, film: Path) -> None:
     with pytest.raises(ValueError, match=r"film is \[.*; expected the path of one video file"):
         pipe([film, film], INTERVALS)  # type: ignore[arg-type]
@@ -306,7 +317,7 @@ LOAD = (
 import json, sys
 from transformers import AutoProcessor, pipeline
 folder, film, intervals, cast, greedy, again = sys.argv[1], sys.argv[2], *map(json.loads, sys.argv[3:6]), sys.argv[6]
-pipe = pipeline(model=folder, trust_remote_code=True, device="cpu")
+pipe = pipeline(model=folder, trust_remote_code=True, device="cpu", dtype="float32")  # as the card says
 first = pipe(film, intervals=intervals, cast=cast, **greedy)
 processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
 pipe.save_pretrained(again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,3 +105,14 @@ def test_without_person_tokens_the_special_ones_are_gone_too() -> None:
     row = [*tokenizer(" Mara lifts the lamp.")["input_ids"], tokenizer.eos_token_id, tokenizer.pad_token_id]
     assert processor.decode(row) == processor.post_process_image_text_to_text([row])[0] == "Mara lifts the lamp."
     assert processor.decode(row, skip_special_tokens=False).endswith("</s><pad>")
+
+
+def test_what_a_pipeline_says_of_its_model_is_not_saved_with_the_tokenizer(tmp_path: Path) -> None:
+    """`pipeline(dtype=...)` hands the model's keywords on to the processor, whose tokenizer kept them: no JSON can."""
+    make().save_pretrained(tmp_path / "made")
+    of_the_model = {"dtype": torch.float32, "torch_dtype": torch.float32, "quantization_config": object()}
+    for name, said in (("plain", {}), ("piped", of_the_model)):
+        DistinctADProcessor.from_pretrained(tmp_path / "made", **said).save_pretrained(tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "plain").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "piped").iterdir())
+    assert all((tmp_path / "plain" / name).read_bytes() == (tmp_path / "piped" / name).read_bytes() for name in files)

@@ -18,6 +18,7 @@ from modeling_distinctad.video_decoders_distinctad import AVFilm, Film, OpenCVFi
 from modeling_distinctad.video_distinctad import (
     VideoError,
     VideoWarning,
+    end_before,
     frame_times,
     iter_clip_frames,
     probe,
@@ -150,6 +151,28 @@ def test_a_time_far_past_the_end_is_told(tmp_path: Path) -> None:
         warnings.simplefilter("error")
         (last,) = read_frames(path, [probe(path).duration_s + 0.5])  # a clip's end may lie a little beyond
     assert np.array_equal(frame, last)
+
+
+def test_a_film_has_ended_where_neither_its_word_nor_its_pictures_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "v.mp4", list(range(20)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert end_before(path, 1.99) is None
+        assert end_before(path, 2.0) == end_before(path, 1e300) == 2.0
+        assert end_before(path, float("inf")) is None and end_before(path, float("nan")) is None  # others' to refuse
+        reopen, said_s = AVFilm.reopen, [1.0]
+
+        def declare(film: AVFilm) -> None:
+            reopen(film)
+            film.declared_s = film.whole_s = said_s[0]
+
+        monkeypatch.setattr(AVFilm, "reopen", declare)  # a recorder that wrote another length, or none
+        assert end_before(path, 1.5) is None
+        assert end_before(path, 2.5) == pytest.approx(1.9)  # its last picture
+        said_s[0] = 0.0
+        assert end_before(path, 2.5) is None
 
 
 def test_truncated_file_under_seeking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
