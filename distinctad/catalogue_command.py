@@ -18,6 +18,7 @@ from distinctad.errors import UserError, one_line
 from distinctad.feature_tower import FeatureSettings, Fit
 from distinctad.intervals import GapRules
 from distinctad.introduce import Naming
+from distinctad.loading import MODEL, POCKET_ONLY, is_pocket
 from distinctad.plan import Characters, Overlaps, Settings, probe_film
 from distinctad.track import CANDIDATES, Export, TrackSettings, refuse_unread
 
@@ -126,7 +127,10 @@ def catalogue_command(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help=FILMS)],
     task: Annotated[Task, typer.Option(help="What is done with each film.")] = "describe",
-    out: Annotated[Path | None, typer.Option(help="Output folder; a run goes on with what it holds.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Output folder; a run goes on with what it holds; needed unless --dry-run."),
+    ] = None,
     shard: Annotated[str, typer.Option(help="i/n: only the i-th of n parts; parts may run at once.")] = "1/1",
     workers: Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="Films at once.")] = 1,
     engine: Annotated[Engine, typer.Option(help="local: processes; ray: actors of Ray Data.")] = "local",
@@ -134,9 +138,7 @@ def catalogue_command(
         float, typer.Option(min=0.001, help="Seconds that a film may take (local engine); then it has failed.")
     ] = FILM_LIMIT_S,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be done, and how long.")] = False,
-    model: Annotated[
-        str | None, typer.Option(help="Checkpoint folder or hub id (default: the pocket checkpoint).")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     seed: Annotated[int, typer.Option(help="describe: of every random number.")] = 0,
     num_beams: Annotated[int | None, typer.Option(help="describe: beams (default: the checkpoint's).")] = None,
@@ -194,6 +196,8 @@ def catalogue_command(
             folder, job, shard=part, workers=workers, engine=engine, film_limit_s=film_limit_s, progress=step
         )
     _print_report(report, job.out)
+    if task == "describe" and report.done and is_pocket(model):
+        typer.echo(f"Warning: {POCKET_ONLY}", err=True)
     if report.unwritten:
         raise UserError(report.unwritten, "Close what has it open and run this again: what is done stays done.")
     if report.failed:

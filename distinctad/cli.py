@@ -30,11 +30,13 @@ from distinctad.features_command import features_command
 from distinctad.formats.convert import convert_command
 from distinctad.intervals import GapRules
 from distinctad.introduce import Naming
+from distinctad.loading import MODEL, POCKET_ONLY, is_pocket
 from distinctad.plan import Characters, Overlaps, Plan, Settings
 from distinctad.planner_command import plan_command
 from distinctad.pocket import pocket_command
 from distinctad.publish_command import publish_command
 from distinctad.score_command import score_command
+from distinctad.show_table import on_terminal, show_table
 from distinctad.track import CANDIDATES, Export, TrackSettings, refuse_unread
 from distinctad.words import words_command
 
@@ -50,6 +52,13 @@ _OPTIONS = {
 _FIELDS = {"export"}.union(
     f.name for kind in (Settings, GapRules, TrackSettings, FeatureSettings) for f in fields(kind)
 )
+
+
+EXAMPLES = {
+    "describe": "Example: distinctad describe film.mp4 --subtitles film.srt --out drafts",
+    "convert": "Example: distinctad convert drafts/descriptions.vtt script.dapt.xml",
+    "score": "Example: distinctad score told.csv --annotations films.csv --out scores",
+}
 
 
 class _Group(TyperGroup):
@@ -102,12 +111,13 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # `main` frames the help where there is a terminal
     help="Draft audio description for a film. Every draft needs a person's review.",
 )
 app.command("pocket")(pocket_command)
-app.command("score")(score_command)
+app.command("score", epilog=EXAMPLES["score"])(score_command)
 app.command("plan")(plan_command)
-app.command("convert")(convert_command)
+app.command("convert", epilog=EXAMPLES["convert"])(convert_command)
 app.command("features")(features_command)
 app.command("words")(words_command)
 app.command("catalogue")(catalogue_command)
@@ -130,11 +140,14 @@ def _root(
     pass
 
 
-@app.command("describe")
+@app.command("describe", epilog=EXAMPLES["describe"])
 def describe_command(
     context: typer.Context,
     film: Annotated[Path, typer.Argument(help="A video file.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for descriptions.csv, .json, .srt and .vtt.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for descriptions.csv, .json, .srt and .vtt; needed unless --dry-run."),
+    ] = None,
     subtitles: Annotated[
         Path | None, typer.Option(help="SubRip, WebVTT, ASS or TTML: the gaps between its lines are described.")
     ] = None,
@@ -142,9 +155,7 @@ def describe_command(
         Path | None, typer.Option(help="JSON or CSV: id, name, actor, portrait (a path beside the file).")
     ] = None,
     intervals: Annotated[Path | None, typer.Option(help="CSV with columns start and end: what to describe.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Checkpoint folder or hub id (default: the pocket checkpoint).")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL)] = None,
     characters: Annotated[
         Characters, typer.Option(help="Names in a prompt: those recognised in the clip, or all.")
     ] = "recognised",
@@ -204,18 +215,17 @@ def describe_command(
             film, out, **given, model=model, overwrite=overwrite,
             progress=lambda done, total: show("describing clips", done, total),
         )  # fmt: skip
-    _print_described(described)
+    _print_described(described, is_pocket(model))
 
 
-def _print_described(described: Described) -> None:
-    _warn(described.document["warnings"])
+def _print_described(described: Described, by_pocket: bool) -> None:
+    _warn([*described.document["warnings"], *([POCKET_ONLY] if by_pocket else [])])
     rows = [
         [str(cue["index"]), _clock(cue["start_s"]), _clock(cue["end_s"]), cue["text"], ", ".join(cue["characters"])]
         for cue in described.cues
     ]
-    _print_table(
-        described.document["film"]["name"], ["#", "start", "end", "description", "in the prompt"], rows, REVIEW
-    )
+    columns = ["#", "start", "end", "description", "in the prompt"]
+    show_table(described.document["film"]["name"], columns, rows, columns[3:], REVIEW)
     typer.echo("\n".join(str(path) for path in described.files))
 
 
@@ -237,20 +247,7 @@ def _print_plan(job: Plan) -> None:
     caption = (
         f"{len(rows)} interval(s), {total_s:.1f} of {job.info.duration_s:.1f} s; {len(job.cast)} people in the cast"
     )
-    _print_table(job.film.name, ["#", "start", "end", "length (s)", "from"], rows, caption)
-
-
-def _print_table(title: str, columns: list[str], rows: list[list[str]], caption: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), caption=Text(caption))
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("description", "in the prompt", "from") else "right")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a model's brackets are no markup
-    Console(file=sys.stdout).print(table)
+    show_table(job.film.name, ["#", "start", "end", "length (s)", "from"], rows, ["from"], caption)
 
 
 def _warn(warnings: list[str]) -> None:
@@ -268,4 +265,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 gets "Dvo?ák", no traceback; JSON is ASCII
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    app.rich_markup_mode = "rich" if on_terminal() else None
     app(prog_name="distinctad", windows_expand_args=False)  # or "Show [1].mp4" would name "Show 1.mp4" there

@@ -19,7 +19,9 @@ PATTERNS = os.name == "nt"  # the shell of Windows leaves "*" and "?" to the com
 
 def features_command(
     films: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
-    out: Annotated[Path | None, typer.Option(help="The HDF5 file; films are added to one that is there.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The HDF5 file; films are added to one that is there; needed unless --dry-run.")
+    ] = None,
     fps: Annotated[float, typer.Option(help="Frames a second.")] = 5.0,
     model: Annotated[
         str | None, typer.Option(help="CLIP folder, DistinctAD checkpoint or hub id (default: the pocket checkpoint).")

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import torch
 
 CHECKPOINT = Path(__file__).with_name("checkpoint")
+MODEL = "Checkpoint folder or hub id (default: the pocket checkpoint, which knows the project's drawn films only)."
+POCKET_ONLY = (
+    "the pocket checkpoint knows the project's drawn films only; on a real film its texts are invented: give --model"
+)
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 _ONE_AT_A_TIME = threading.RLock()  # `_quiet` turns down the whole process; feature_tower holds it round a load
 
@@ -114,6 +118,21 @@ def locate(model: str | Path | None) -> tuple[str, Path | None]:
             f"the model '{text}' is neither a folder nor a hub id", "Give a checkpoint folder or owner/name."
         )
     return text, None
+
+
+def is_pocket(model: str | Path | None) -> bool:
+    """Whether a model is the pocket checkpoint of the package, by default or by its path.
+
+    Args:
+        model: a checkpoint folder or a hub id; None is the pocket checkpoint.
+
+    Returns:
+        False for a hub id and for any other folder, a copy too.
+    """
+    if model is None:
+        return True
+    folder = Path(model)
+    return folder.is_dir() and CHECKPOINT.is_dir() and folder.samefile(CHECKPOINT)
 
 
 def _check_kind(folder: Path) -> None:

@@ -24,6 +24,7 @@ from datasets_scripts.one_writer import SHOWN, OutputBusy, only_writer
 from distinctad.bar import progress_bar
 from distinctad.errors import UserError, one_line
 from distinctad.orphans import end_with_parent
+from distinctad.show_table import show_table
 
 if TYPE_CHECKING:
     from datasets_scripts.pocket.world import Film
@@ -280,7 +281,7 @@ def _draw_one(seed: int, out: Path, kind: Kind, progress: Progress | None = None
 
 
 def pocket_command(
-    out: Annotated[Path | None, typer.Option(help="Folder to draw into.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to draw into; needed unless --check.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The first film's seed.")] = 0,
     films: Annotated[
         int | None, typer.Option(min=1, max=MAX_FILMS, help="How many films (default 1; --check alone 40).")
@@ -348,13 +349,7 @@ def _print_drawn(drawn: Drawn, out: Path, kind: Kind) -> None:
 
 def _print_check(report: dict[str, Any]) -> None:
     """Print the oracle table."""
-    from rich.console import Console
-    from rich.table import Table
-
     title = f"{report['films']} {report['preset']} films, {report['ads']} ADs, {report['seconds']:.0f} s a film"
-    table = Table(title=title)
-    for column in ("measure", "value", "gate", ""):
-        table.add_column(column, justify="left" if column == "measure" else "right")
     text, gates = report["text"], dict(report["gates"])
     rows = [
         ("distinctive-word recall, clip alone", f"{report['single_clip']:.3f}", ""),
@@ -373,9 +368,10 @@ def _print_check(report: dict[str, Any]) -> None:
         ("ADs that tell the new fact", f"{text['novel']:.3f}", ""),
         *((f"chance level, {slot}", f"{level:.3f}", "") for slot, level in report["chance"].items()),
     ]
+    cells = []
     for label, value, name in rows:
         gate = gates.get(name)
         limit = "" if gate is None else f"{'<=' if gate['at_most'] else '>='} {gate['limit']:.2f}"
         verdict = "" if gate is None else "ok" if gate["passed"] else "FAILED"
-        table.add_row(label, value, limit, verdict)
-    Console().print(table)
+        cells.append((label, value, limit, verdict))
+    show_table(title, ("measure", "value", "gate", ""), cells, left=("measure",))

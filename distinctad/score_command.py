@@ -11,7 +11,8 @@ import typer
 from distinctad.errors import UserError
 from distinctad.score_sets import METRICS, SETS, named_set
 
-CHOICE = f"Of {','.join(METRICS)} (default: all that the inputs allow but action_score, meteor, spice)."
+SCRIPTS = (".srt", ".vtt", ".json", ".xml", ".ttml")  # what `convert` reads beside CSV
+CHOICE = f"Of {', '.join(METRICS)} (default: all that the inputs allow but action_score, meteor, spice)."
 
 
 def _recalls(text: str) -> tuple[tuple[int, int], ...] | None:
@@ -23,6 +24,17 @@ def _recalls(text: str) -> tuple[tuple[int, int], ...] | None:
             raise UserError(f"--recall holds {part!r}", "Give k/N pairs with 1 <= k <= N, such as 5/16,1/5.")
         pairs.append((int(match[1]), int(match[2])))
     return tuple(pairs) or None
+
+
+def _no_scripts(*paths: Path | None) -> None:
+    """Refuse a subtitle or script file by its ending: as a CSV its texts' commas would be what is wrong with it."""
+    for path in paths:
+        if path is not None and path.suffix.lower() in SCRIPTS:
+            stem = path.name.partition(".")[0]
+            raise UserError(
+                f"'{path}' is a script, not a CSV",
+                f"`distinctad convert {path.name} {stem}.csv` makes one; where its film column is empty, fill it in.",
+            )
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -73,6 +85,7 @@ def score_command(
     from distinctad.score_figures import Options
     from distinctad.score_report import fill, print_table, report_folder
 
+    _no_scripts(predictions, compare)
     if set_name is not None:
         named_set(set_name)
     options = Options(

@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from distinctad.exports import OutputFolder
 from distinctad.score_plots import PLOTS, plots
 from distinctad.score_rows import MISSING
+from distinctad.show_table import show_table
 
 REPORT = ("scores.json", "scores.md")
 HEADER = ("figure", "value", "95 % over films", "chance", "lower / chance", "truths", "n scored / expected")
@@ -144,18 +147,7 @@ def fill(folder: OutputFolder, scores: dict[str, Any]) -> list[Path]:
 
 def print_table(scores: dict[str, Any]) -> None:
     """Print the figures and notes on the standard output."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
     tables = [("Scores", HEADER, table_rows(scores)), ("Against the other file", COMPARED, comparison_rows(scores))]
     for title, header, rows in tables if scores.get("comparison") else tables[:1]:
-        table = Table(title=title)
-        for i, column in enumerate(header):
-            table.add_column(column, justify="right" if i else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        console.print(table)
-    for note in notes(scores):
-        console.print(Text(note))
+        show_table(title, header, rows, left=header[:1])
+    typer.echo("\n".join(notes(scores)))

@@ -32,6 +32,8 @@ WRITERS: dict[str, Callable[[Script], str]] = {
     ".ttml": dapt.write,
     ".txt": lambda script: narrator_script(script, ()),
 }
+ENDINGS = ".srt, .vtt, .csv, .json, .dapt.xml or .ttml"  # of `READERS`, and of DAPT; `WRITERS` have .txt too
+UNKNOWN = "review status unknown: check every line"
 # What a format holds beyond times and texts.
 MOST_MS = 1_000_000_000  # 277 hours, as of annotations; formats write larger times in ways of their own
 _HOLDS = {
@@ -88,7 +90,7 @@ def _read(path: Path, kind: str, notes: list[str]) -> Script:
         read_text(path, "the script")  # refuses what is no file, too large or no text
         return dapt.read(path.read_bytes()[: MAX_TEXT_BYTES + 1], path.name, notes)
     if kind not in READERS:
-        raise UserError(f"the script '{path.name}' has no ending that is known", f"Give {', '.join(READERS)} or .xml.")
+        raise UserError(f"the script '{path.name}' has no ending that is known", f"Give {ENDINGS}.")
     text, more = read_text(path, "the script")
     notes += more
     return READERS[kind](text, path.name)
@@ -128,7 +130,7 @@ def convert(
     notes: list[str] | None = None,
     language: str | None = None,
 ) -> list[str]:
-    """Convert a script file.
+    """Convert a script file; what comes of a format that cannot hold a review note says `UNKNOWN` in its place.
 
     Args:
         source: what to read.
@@ -148,7 +150,7 @@ def convert(
 
     kind = target.suffix.lower()
     if kind not in WRITERS:
-        raise UserError(f"the target '{target.name}' has no ending that is known", f"Give {', '.join(WRITERS)}.")
+        raise UserError(f"the target '{target.name}' has no ending that is known", f"Give {ENDINGS}, or .txt.")
     if language is not None and not is_language(language):
         raise UserError(f"--language is '{one_line(language, 40)}'", "Give a tag like en, es or de-CH.")
     script = read_script(source, notes)
@@ -157,13 +159,15 @@ def convert(
     if "empty opportunities" in gone and not any(cue.text for cue in script.cues):
         message = f"the script '{source.name}' holds empty opportunities only, and {kind} needs texts"
         raise UserError(message, "Give .dapt.xml, .ttml, .csv or .json.")
+    if not script.note and "review note" not in _HOLDS.get(source.suffix.lower(), {"review note"}):
+        script = replace(script, note=UNKNOWN)  # a machine's draft may have been told as one before it became this
     with OutputFolder(target.parent, overwrite, names=(target.name,)) as folder:
         folder.write({target.name: WRITERS[kind](script)})
     return gone
 
 
 def convert_command(
-    source: Annotated[Path, typer.Argument(help="A script: .srt, .vtt, .csv, .json, .dapt.xml or .ttml.")],
+    source: Annotated[Path, typer.Argument(help=f"A script: {ENDINGS}.")],
     target: Annotated[Path, typer.Argument(help="The same endings, or .txt for a script to read aloud.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the target.")] = False,
     language: Annotated[

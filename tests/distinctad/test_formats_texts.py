@@ -1,14 +1,16 @@
-"""What text formats (WebVTT, SubRip) leave open: languages, hours, numbers and backslashes in texts."""
+"""What text formats (WebVTT, SubRip, CSV) leave open: languages, hours, numbers in texts, whether a person looked."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from distinctad.cli import app
 from distinctad.errors import UserError
 from distinctad.formats import subrip
-from distinctad.formats.convert import convert, read_script
+from distinctad.formats.convert import READERS, WRITERS, convert, read_script
 from distinctad.formats.script import Script, ScriptCue
 
 
@@ -75,3 +77,42 @@ def test_whoever_converts_may_say_the_language(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--language is 'Spanish, I think'.*like en, es"):
         convert(tmp_path / "a.srt", tmp_path / "e.xml", language="Spanish, I think")
     assert not (tmp_path / "e.xml").exists()
+
+
+UNKNOWN = "review status unknown: check every line"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.srt", "1\n00:00:01,000 --> 00:00:02,000\nHe runs.\n"), ("a.csv", "start,end,text\n1,2,He runs.\n")],
+)
+def test_who_gets_a_script_learns_that_nobody_knows_who_looked_at_it(tmp_path: Path, name: str, content: str) -> None:
+    """The note that a draft is one stays behind in SubRip and CSV; what is made of them must not pass for reviewed."""
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    for kind in WRITERS:
+        assert convert(tmp_path / name, tmp_path / f"b{kind}") == []
+    assert f"\n{UNKNOWN}\n" in (tmp_path / "b.txt").read_text(encoding="utf-8")
+    assert f"NOTE {UNKNOWN}\n" in (tmp_path / "b.vtt").read_text(encoding="utf-8")
+    for kind in (".vtt", ".xml", ".ttml", ".json"):
+        assert read_script(tmp_path / f"b{kind}").note == UNKNOWN
+
+
+def test_what_a_source_says_of_review_is_kept(tmp_path: Path) -> None:
+    for note in ("NOTE unreviewed machine draft\n\n", ""):  # a format that can say so and does not: somebody's own
+        (tmp_path / "a.vtt").write_text(f"WEBVTT\n\n{note}00:01.000 --> 00:02.000\nHe runs.\n", encoding="utf-8")
+        convert(tmp_path / "a.vtt", tmp_path / "b.xml", overwrite=True)
+        assert read_script(tmp_path / "b.xml").note == note[5:].strip()
+
+
+def test_help_and_errors_name_the_same_endings(tmp_path: Path) -> None:
+    def refused(*names: str) -> str:
+        return " ".join(CliRunner().invoke(app, ["convert", *(str(tmp_path / name) for name in names)]).stderr.split())
+
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nHe runs.\n", encoding="utf-8")
+    endings = ".srt, .vtt, .csv, .json, .dapt.xml or .ttml"
+    said = " ".join(CliRunner().invoke(app, ["convert", "--help"]).output.split())
+    assert f"A script: {endings}." in said and "The same endings, or .txt" in said
+    assert f"no ending that is known. Give {endings}." in refused("a.doc", "b.csv")
+    assert f"no ending that is known. Give {endings}, or .txt" in refused("a.srt", "b.doc")
+    named = {f".{one.rpartition('.')[2]}" for one in endings.replace(" or ", ", ").split(", ")}
+    assert named == {*READERS, ".xml", ".ttml"} == {*WRITERS} - {".txt"}

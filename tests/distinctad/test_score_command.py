@@ -139,3 +139,26 @@ def test_only_what_a_missing_value_is_written_as_is_silence(tmp_path: Path) -> N
     path = write(tmp_path / "p.csv", [{"film": "f", "start": i, "end": i, "text_gen": c} for i, c in enumerate(cells)])
     texts = [row.text for row in read_csv_rows(path, ("text_gen",))]
     assert texts == ["", "", "", "", "Nan", "NAN", "nan.", "Nan nods.", "None"]
+
+
+@pytest.mark.parametrize("name", ["d.srt", "d.vtt", "d.json", "d.dapt.xml", "d.TTML"])
+def test_a_script_is_named_as_one_and_how_to_get_a_csv(cmd: tuple[Path, Path], tmp_path: Path, name: str) -> None:
+    annotations, predictions = cmd
+    script = tmp_path / name
+    script.write_text("1\n00:00:00,000 --> 00:00:02,500\nMara, who runs, stops.\n", encoding="utf-8")
+    for files in ((script, "--compare", predictions), (predictions, "--compare", script)):
+        result = run(*files, "--annotations", annotations, "--out", tmp_path / "o")
+        assert result.exit_code == 2 and not (tmp_path / "o").exists()
+        said = f"'{script}' is a script, not a CSV. `distinctad convert {name} {name.partition('.')[0]}.csv` makes one"
+        assert said in " ".join(result.stderr.split())
+
+
+def test_a_script_is_scored_after_what_the_error_says(tmp_path: Path) -> None:
+    truth = [{"film": "f", "start": 1.0, "end": 2.5, "text": "Mara, who runs, stops."}]
+    (tmp_path / "d.srt").write_text("1\n00:00:01,000 --> 00:00:02,500\nMara, who runs, stops.\n", encoding="utf-8")
+    annotations, how = write(tmp_path / "t.csv", truth), ("--metrics", "rouge_l", "--resamples", 20)
+    CliRunner().invoke(cli.app, ["convert", str(tmp_path / "d.srt"), str(tmp_path / "d.csv")])
+    made = (tmp_path / "d.csv").read_text(encoding="utf-8")
+    (tmp_path / "d.csv").write_text(made.replace("\n,", "\nf,"), encoding="utf-8")  # "fill its film column"
+    result = run(tmp_path / "d.csv", "--annotations", annotations, "--out", tmp_path / "o", *how)
+    assert result.exit_code == 0 and "1 of 1 ADs predicted" in result.stdout, result.output
