@@ -82,6 +82,7 @@ class AblationArguments:
     encoder_layer: int = field(default=6, metadata={"help": "its layer"})
     tables: str = field(default="docs/tables", metadata={"help": "folder of tables, JSON and plots"})
     arms: str = field(default="", metadata={"help": "names of the arms to run, parted by commas; empty: all"})
+    against: str = field(default="", metadata={"help": "arm that the others are compared with; empty: the table's"})
     part: str = field(default="0/1", metadata={"help": "i/n: this process takes every n-th run from the i-th"})
     quick: bool = field(default=False, metadata={"help": "a short run that proves nothing but that it runs"})
 
@@ -189,7 +190,7 @@ def make_report(name: str, table: Table, asked: AblationArguments, run: RunArgum
 def settings_of(asked: AblationArguments, run: RunArguments) -> dict[str, Any]:
     """What decides what a run finds, beside its arm and seed."""
     settings: dict[str, Any] = {**vars(asked), "batch_size": run.batch_size}
-    for left in ("seeds", "tables", "arms", "part", "quick", "rates_from"):
+    for left in ("seeds", "tables", "arms", "against", "part", "quick", "rates_from"):
         settings.pop(left)  # decide which runs there are and where
     if asked.source == "pocket":
         settings["inputs"] = inputs_of(asked)
@@ -240,8 +241,8 @@ def write_results(name: str, report: Report, records: list[Record], table: Table
     return target
 
 
-def chosen_arms(table: Table, names: str) -> Table:
-    """The table with the named arms only; its baseline stays.
+def chosen_arms(table: Table, names: str, against: str = "") -> Table:
+    """The table with the named arms only, and the one that they are compared with: the table's own or a named one.
 
     Raises:
         ValueError: an arm that the table lacks.
@@ -250,8 +251,11 @@ def chosen_arms(table: Table, names: str) -> Table:
     known = [arm.name for arm in table.arms]
     if unknown := [name for name in asked if name not in known]:
         raise ValueError(f"arm is {unknown[0]!r}; expected one of {', '.join(known)}; mend --arms")
-    kept = tuple(arm for arm in table.arms if not asked or arm.name in (*asked, table.baseline))
-    return replace(table, arms=kept)
+    if against and against not in known:
+        raise ValueError(f"arm is {against!r}; expected one of {', '.join(known)}; mend --against")
+    baseline = against or table.baseline
+    kept = tuple(arm for arm in table.arms if not asked or arm.name in (*asked, baseline))
+    return replace(table, arms=kept, baseline=baseline)
 
 
 def runs_folder(name: str, asked: AblationArguments, run: RunArguments) -> Path:
@@ -328,7 +332,7 @@ def run_table(
     Raises:
         ValueError: finished runs of another configuration, an impossible part or an unknown arm.
     """
-    table, seeds = chosen_arms(TABLES[name], asked.arms), parse_seeds(asked.seeds)
+    table, seeds = chosen_arms(TABLES[name], asked.arms, asked.against), parse_seeds(asked.seeds)
     part, folder = parse_part(asked.part), runs_folder(name, asked, run)
     target = folder if asked.quick else Path(asked.tables)
     held = held_of(name, asked, run)
@@ -367,7 +371,7 @@ def main(argv: list[str] | None = None) -> int:
 
         pocket_run(asked, run)  # refuses what the features lack
     for name in names:
-        groups_of(chosen_arms(TABLES[name], asked.arms).arms, asked)
+        groups_of(chosen_arms(TABLES[name], asked.arms, asked.against).arms, asked)
         held_of(name, asked, run)
 
     @functools.cache  # arms of one rate share their batches; the synthetic one trains a language model
