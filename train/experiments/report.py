@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from train.experiments.summary import Estimate, paired_difference, summarise
 from train.run_record import write_whole
 
 COLOUR, SECOND = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion: safe for colour-blind readers
+LEVEL_STYLES = (":", "-.", (0, (5, 1)))  # of the rows that no run gives; the baseline's line is dashed
 
 
 @dataclass(frozen=True)
@@ -246,20 +248,19 @@ def plot_arms(path: Path, report: Report, records: Sequence[Record]) -> Path:
     figure, axes = pyplot.subplots(down, across, figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis in axes.flat[len(report.columns) :]:
         axis.set_axis_off()
+    levels: dict[str, Any] = {}
     for axis, column in zip(axes.flat, report.columns, strict=False):
         found = summarise(records, column.metric)
         for place, arm in enumerate(rows):
             single = [v[column.metric] for r in records if r.arm == arm for v in r.figures.values()]
             axis.plot(single, [place] * len(single), ".", color="#BBBBBB", zorder=1)
             _draw(axis, found[arm], place, horizontal=True)
-        marks: dict[float, list[str]] = {}  # equal levels share a line and its label
-        for name, values in report.levels.items():
+        for (name, values), style in zip(report.levels.items(), cycle(LEVEL_STYLES)):
             if column.metric in values:
-                marks.setdefault(round(values[column.metric], 1), []).append(name)
-        for value, names in marks.items():
-            axis.axvline(value, color="#555555", linewidth=1, linestyle=":", zorder=0)
-            axis.annotate("\n".join(names), (value, 1), xycoords=("data", "axes fraction"), rotation=90,
-                          ha="right", va="top", fontsize=7, color="#555555")  # fmt: skip
+                value = values[column.metric]
+                levels[f"{column.label}: {name} ({value:.{column.digits}f})"] = axis.axvline(
+                    value, color="#555555", linewidth=1.2, linestyle=style, zorder=0
+                )
         if report.baseline in rows:
             axis.axvline(found[str(report.baseline)].mean, color=SECOND, linewidth=1, linestyle="--", zorder=0)
         axis.set_xlabel(f"{column.label},\n95 % interval")
@@ -269,6 +270,8 @@ def plot_arms(path: Path, report: Report, records: Sequence[Record]) -> Path:
     axes[0][0].set_yticks(range(len(rows)), rows)
     axes[0][0].invert_yaxis()
     figure.suptitle(report.title)
+    if levels:  # beside the lines their names would lie on the points
+        figure.legend(levels.values(), levels.keys(), loc="outside lower center", fontsize=8, frameon=False)
     return _save(figure, path)
 
 
