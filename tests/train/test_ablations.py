@@ -19,8 +19,6 @@ from train.ablation_tables import A0, TABLES
 from train.arguments import RunArguments
 from train.arm_training import fit, numbers, search, split_overrides
 from train.collators import scheduled_windows
-from train.experiments.report import Column, Report, markdown_table
-from train.experiments.runs import Record
 from train.figure6 import between_share, synthetic_parts, synthetic_window
 from train.figure6 import main as draw_figure
 from train.pocket_arms import (
@@ -65,17 +63,6 @@ def test_some_arms_can_be_chosen_and_the_baseline_stays() -> None:
     assert ablations.chosen_arms(table, "") == table
     with pytest.raises(ValueError, match="arm is 'C9'; expected one of A0, B1"):
         ablations.chosen_arms(table, "C9")
-
-
-def test_arms_can_be_compared_with_another_one() -> None:
-    table = ablations.chosen_arms(TABLES["table5"], "C3", against="C0")
-    assert ([arm.name for arm in table.arms], table.baseline) == (["C0", "C3"], "C0")
-    found = {name: {"slots": value} for name, value in (("A0", 1.0), ("C0", 2.0), ("C3", 5.0))}
-    records = [Record(name, seed, {"s": row}, 1.0) for name, row in found.items() for seed in (1, 2)]
-    text = markdown_table(Report("T", table.arms, [1, 2], [Column("slots", "slots")], table.baseline), records)
-    assert "minus C0" in text and "+3.00 [" in text and "A0" not in text
-    with pytest.raises(ValueError, match="arm is 'C9'; expected one of A0, .*mend --against"):
-        ablations.chosen_arms(TABLES["table5"], "", "C9")
 
 
 def test_overrides_that_ask_for_what_is_common_do_not_count() -> None:

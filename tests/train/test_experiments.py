@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from train.ablation_tables import TABLES
+from train.ablations import chosen_arms
 from train.experiments.report import Column, Report, markdown_table, plot_arms, plot_sweep, read_runs, write_table
 from train.experiments.runs import Arm, Record, missing, run_arms, run_folder
 from train.experiments.summary import Estimate, interval, paired_difference, summarise, t_quantile
@@ -208,3 +210,14 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
     sweep = plot_sweep(tmp_path / "sweep.png", points, "K", "CIDEr", log_x=True)
     for path in (plot_arms(tmp_path / "arms.png", report, records), sweep):
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_arms_can_be_compared_with_another_one() -> None:
+    table = chosen_arms(TABLES["table5"], "C3", against="C0")
+    assert ([arm.name for arm in table.arms], table.baseline) == (["C0", "C3"], "C0")
+    found = {name: {"slots": value} for name, value in (("A0", 1.0), ("C0", 2.0), ("C3", 5.0))}
+    records = [Record(name, seed, {"s": row}, 1.0) for name, row in found.items() for seed in (1, 2)]
+    text = markdown_table(Report("T", table.arms, [1, 2], [Column("slots", "slots")], table.baseline), records)
+    assert "minus C0" in text and "+3.00 [" in text and "A0" not in text
+    with pytest.raises(ValueError, match="arm is 'C9'; expected one of A0, .*mend --against"):
+        chosen_arms(TABLES["table5"], "", "C9")
