@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from datasets_scripts.cells import identifier
 from datasets_scripts.json_tables import JSONTable
 from datasets_scripts.repairs import KEPT, REFUSED, RULES, Report, RowRefused, short
-from datasets_scripts.schema import ADRow, Character, Provenance
+from datasets_scripts.schema import ADRow, Character, Provenance, video_span
 from datasets_scripts.tables import Place, Record, Table, TableError
 
 WIDENED_S = 2.0
@@ -208,9 +208,7 @@ class AnnotationReader:
         end_s = self.video_ends_s.get(found)
         if isinstance(end_s, str):
             raise RowRefused("unreadable_video", f"{short(found)}: {end_s}")
-        start_s, until_s = draft.start_s, draft.end_s
-        if draft.video_start_s is not None and draft.video_end_s is not None:
-            start_s, until_s = draft.video_start_s, draft.video_end_s
+        start_s, until_s = video_span(draft)
         if end_s is not None and start_s >= end_s:
             raise RowRefused(
                 "no_frames",

@@ -17,8 +17,8 @@ import numpy as np
 from datasets_scripts.archives import ArchiveError, TarIndex
 from datasets_scripts.mad_features import MAD_FPS, MAX_SPAN, FeatureError, MadFeatures, whole
 from datasets_scripts.repairs import short
-from datasets_scripts.schema import ADRow
-from modeling_distinctad.video_decoders_distinctad import open_film
+from datasets_scripts.schema import ADRow, video_span
+from modeling_distinctad.video_decoders_distinctad import Film, open_film
 from modeling_distinctad.video_distinctad import VideoError, frame_times, read_frames, video_warnings
 
 CUT_OFF_S = 1.0  # pictures that end so much before the file's own length: cut off, as the decoder counts it
@@ -148,17 +148,21 @@ def video_end_s(path: Path) -> float:
         VideoError: no such file, not a video, or not one frame in it.
     """
     with video_warnings(), open_film(path) as film:  # the frames that damage hits will say so when they are read
-        last_s = None
         for back_s in BACK_OFF_S:
-            if last_s is None and film.seek(max(0.0, film.declared_s - back_s)):
-                last_s = max((time_s for time_s, _ in film.frames()), default=None)
-        if last_s is None:
+            if film.seek(max(0.0, film.declared_s - back_s)) and (last_s := _last_s(film)) is not None:
+                break
+        else:
             film.reopen()
-            last_s = max((time_s for time_s, _ in film.frames()), default=None)
+            last_s = _last_s(film)
         if last_s is None:
             raise VideoError(f"{path}: not one frame can be decoded; expected a whole video file; fetch it again")
         end_s = last_s + (1 / film.rate_hz if film.rate_hz else 0.0)
         return end_s if end_s + CUT_OFF_S < film.declared_s else max(end_s, film.declared_s)
+
+
+def _last_s(film: Film) -> float | None:
+    """The latest time of the pictures from here on; None: there is none."""
+    return max((time_s for time_s, _ in film.frames()), default=None)
 
 
 def row_frames(row: ADRow, root: Path, num_frames: int, mode: str = "midpoint") -> list[np.ndarray]:
@@ -182,10 +186,7 @@ def row_frames(row: ADRow, root: Path, num_frames: int, mode: str = "midpoint") 
     """
     if row.frame_numbers:
         return list(_numbered(root / row.video, listed_numbers(row.frame_numbers, num_frames)))
-    start_s, end_s = row.start_s, row.end_s
-    if row.video_start_s is not None and row.video_end_s is not None:
-        start_s, end_s = row.video_start_s, row.video_end_s
-    return read_frames(root / row.video, frame_times(start_s, end_s, num_frames, mode))
+    return read_frames(root / row.video, frame_times(*video_span(row), num_frames, mode))
 
 
 def _numbered(place: Path, numbers: Sequence[int]) -> Iterator[np.ndarray]:

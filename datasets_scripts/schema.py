@@ -191,3 +191,17 @@ class ADRow:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"no ADRow in {dict(data)!r:.200}: {error}; expected the keys of ADRow.to_dict") from error
+
+
+def video_span(row: Any) -> tuple[float, float]:
+    """Where an AD lies inside its video.
+
+    Args:
+        row: an `ADRow`, or what has its times.
+
+    Returns:
+        Start and end in seconds: the film's where the video has no timeline of its own.
+    """
+    if row.video_start_s is None or row.video_end_s is None:
+        return row.start_s, row.end_s
+    return row.video_start_s, row.video_end_s

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from distinctad.errors import UserError
+from distinctad.formats.convert import WRITERS
 from distinctad.score_sets import METRICS, SETS, named_set
 
-SCRIPTS = (".srt", ".vtt", ".json", ".xml", ".ttml")  # what `convert` reads beside CSV
+SCRIPTS = {*WRITERS} - {".csv", ".txt"}  # what `convert` reads beside CSV
 CHOICE = f"Of {', '.join(METRICS)} (default: all that the inputs allow but action_score, meteor, spice)."
 
 

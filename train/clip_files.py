@@ -23,7 +23,7 @@ from datasets_scripts.annotations import find_media
 from datasets_scripts.frames import listed_numbers, read_picture
 from datasets_scripts.mad import MADReader
 from datasets_scripts.pocket_set import READERS, layout_of
-from datasets_scripts.schema import ADRow
+from datasets_scripts.schema import ADRow, video_span
 from modeling_distinctad.video_distinctad import (
     VideoError,
     VideoWarning,
@@ -165,7 +165,7 @@ class _RowSource(ClipSource):
     def about(self, index: int) -> tuple[Any, ...]:
         """Name, text, and the interval or the frames."""
         row = self.clips[index]
-        return *super().about(index), *_span(row), row.frame_numbers
+        return *super().about(index), *video_span(row), row.frame_numbers
 
 
 class VideoSource(_RowSource):
@@ -221,25 +221,25 @@ class VideoSource(_RowSource):
         """
         row = self.clips[index]
         drawn = random.Random(f"{self.draw} {self.number(index)}")
-        times_s = frame_times(*_span(row), self.processor.num_frames, self.mode, drawn)
+        times_s = frame_times(*video_span(row), self.processor.num_frames, self.mode, drawn)
         return read_clip(inside(self.root, row.video), times_s)
 
     def key(self, index: int) -> str:
         """File, interval and size."""
         row = self.clips[index]
-        return self.fitted_key(*FrameCache.identity(inside(self.root, row.video)), *_span(row), self.mode)
+        return self.fitted_key(*FrameCache.identity(inside(self.root, row.video)), *video_span(row), self.mode)
 
     def groups(self) -> list[list[int]]:
         """The clips of each file in time order."""
         films: dict[str, list[int]] = {}
         for index, row in enumerate(self.clips):
             films.setdefault(row.video, []).append(index)
-        return [sorted(group, key=lambda index: _span(self.clips[index])) for group in films.values()]
+        return [sorted(group, key=lambda index: video_span(self.clips[index])) for group in films.values()]
 
     def store_group(self, indices: list[int]) -> list[Failure]:
         """Decode a film in one pass; if anything is wrong with it, clip by clip, to see which are hit."""
         path = inside(self.root, self.clips[indices[0]].video)
-        spans = [_span(self.clips[index]) for index in indices]
+        spans = [video_span(self.clips[index]) for index in indices]
         with warnings.catch_warnings():
             warnings.simplefilter("error", VideoWarning)
             try:
@@ -266,18 +266,11 @@ class VideoSource(_RowSource):
         return length_s or "does not say how long it is; expected a duration; remux it"
 
 
-def _span(row: ADRow) -> tuple[float, float]:
-    """Start and end inside the row's video, seconds."""
-    if row.video_start_s is None or row.video_end_s is None:
-        return row.start_s, row.end_s
-    return row.video_start_s, row.video_end_s
-
-
 def _misfit(row: ADRow, length: float | str) -> str | None:
     """Why a row's interval cannot be read from a video of this length (or without one); None: it can."""
     if isinstance(length, str):
         return length
-    start_s, end_s = _span(row)
+    start_s, end_s = video_span(row)
     if start_s >= length or end_s > length + END_SLACK_S:
         return f"runs from {start_s:.2f} to {end_s:.2f} s; the video ends at {length:.2f} s"
     return None
@@ -362,7 +355,7 @@ class FrameFolderSource(_RowSource):
             return listed_numbers(row.frame_numbers, count)
         if self.fps is None:
             raise ClipError("has no frame_numbers; expected them, or the frames' rate; give frames_fps")
-        start_s, end_s = _span(row)
+        start_s, end_s = video_span(row)
         if end_s > max(files) / self.fps + END_SLACK_S or start_s >= max(files) / self.fps:
             raise ClipError(
                 f"runs to {end_s:.2f} s; the last frame, {max(files)}, ends at {max(files) / self.fps:.2f} s"

@@ -70,12 +70,12 @@ def split_films(cache: Any, held_out_from: int) -> tuple[list[str], list[str]]:
     train, held_out = (
         [f for f, row in first.items() if trains(row, held_out_from) is wanted] for wanted in (True, False)
     )
-    if not (train and held_out) and any("split" in row for row in first.values()):
-        raise ValueError(
-            f"the feature cache holds {len(train)} films of split 'train' and {len(held_out)} of another; expected "
-            "both; make the cache with --train and --eval"
-        )
-    if not train or not held_out:
+    if not (train and held_out):
+        if any("split" in row for row in first.values()):
+            raise ValueError(
+                f"the feature cache holds {len(train)} films of split 'train' and {len(held_out)} of another; expected "
+                "both; make the cache with --train and --eval"
+            )
         raise ValueError(
             f"{len(train)} training and {len(held_out)} held-out films around seed {held_out_from}; expected both; "
             "add seeds to the feature cache"
